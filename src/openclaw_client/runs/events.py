@@ -1,0 +1,217 @@
+"""What a run hands out while it goes on. Values: frozen, comparable, picklable.
+
+Every event has `type`, a literal that names it, and `run_id`. An event that this release of the package does not know
+comes as `RawEvent` and is never an error: a `match` over the events keeps a last case for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+__all__ = [
+    "ChatReply",
+    "RawEvent",
+    "Reconnecting",
+    "Resumed",
+    "RunAborted",
+    "RunCompleted",
+    "RunErrored",
+    "RunEvent",
+    "RunStarted",
+    "RunStatus",
+    "SideResult",
+    "TextAppended",
+    "TextReplaced",
+    "ThinkingAppended",
+    "ToolFinished",
+    "ToolStarted",
+    "ToolUpdated",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """The gateway took the message. status: "started", or "in_flight" where the run was going on already."""
+
+    run_id: str
+    status: str = "started"
+    type: Literal["run_started"] = field(default="run_started", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """What the run is busy with before its text. retry: the gateway's mapping about a retried model call."""
+
+    run_id: str
+    phase: str
+    retry: Mapping[str, Any] | None = None
+    type: Literal["run_status"] = field(default="run_status", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TextAppended:
+    """text extends what the run had so far."""
+
+    run_id: str
+    text: str
+    type: Literal["text_appended"] = field(default="text_appended", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TextReplaced:
+    """The text so far is void; text is the whole text now."""
+
+    run_id: str
+    text: str
+    type: Literal["text_replaced"] = field(default="text_replaced", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ThinkingAppended:
+    """A piece of the model's reasoning, where the gateway hands it out."""
+
+    run_id: str
+    text: str
+    type: Literal["thinking_appended"] = field(default="thinking_appended", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    run_id: str
+    call_id: str
+    name: str
+    args: Any = None
+    type: Literal["tool_started"] = field(default="tool_started", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUpdated:
+    run_id: str
+    call_id: str
+    name: str
+    data: Any = None
+    type: Literal["tool_updated"] = field(default="tool_updated", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFinished:
+    run_id: str
+    call_id: str
+    name: str
+    result: Any = None
+    is_error: bool = False
+    type: Literal["tool_finished"] = field(default="tool_finished", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SideResult:
+    """The answer to a `/btw` question, which is not part of the conversation."""
+
+    run_id: str
+    text: str
+    question: str | None = None
+    is_error: bool = False
+    type: Literal["side_result"] = field(default="side_result", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnecting:
+    """The socket is gone; the run goes on at the gateway and the client tries to reach it again."""
+
+    run_id: str
+    type: Literal["reconnecting"] = field(default="reconnecting", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The connection is back and the run's state is known again."""
+
+    run_id: str
+    type: Literal["resumed"] = field(default="resumed", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RunCompleted:
+    """The run ended with this text, which is authoritative."""
+
+    run_id: str
+    text: str
+    stop_reason: str | None = None
+    usage: Mapping[str, Any] | None = None
+    type: Literal["run_completed"] = field(default="run_completed", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RunAborted:
+    """The run was stopped; text is what it had written."""
+
+    run_id: str
+    text: str
+    stop_reason: str | None = None
+    type: Literal["run_aborted"] = field(default="run_aborted", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RunErrored:
+    """The run failed. kind and detail are the gateway's (see `RunFailed`)."""
+
+    run_id: str
+    message: str
+    text: str = ""
+    kind: str | None = None
+    detail: Mapping[str, Any] | None = None
+    type: Literal["run_errored"] = field(default="run_errored", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RawEvent:
+    """Something about the run that this release does not know: an event name and its payload."""
+
+    run_id: str
+    name: str
+    payload: Any = None
+    type: Literal["raw"] = field(default="raw", init=False)
+
+
+Terminal: TypeAlias = RunCompleted | RunAborted | RunErrored
+RunEvent: TypeAlias = (
+    RunStarted
+    | RunStatus
+    | TextAppended
+    | TextReplaced
+    | ThinkingAppended
+    | ToolStarted
+    | ToolUpdated
+    | ToolFinished
+    | SideResult
+    | Reconnecting
+    | Resumed
+    | RunCompleted
+    | RunAborted
+    | RunErrored
+    | RawEvent
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatReply:
+    """How a run ended, for those who ask for the result.
+
+    state is "final" or "aborted"; a failed run is an exception instead. text is whole for "final" and what had been
+    written for "aborted". recovered: the text comes from the history because the events were missed. merged_into: the
+    run that absorbed this message, where the gateway named one. aborted_run_ids: for a message that is a stop word,
+    the runs that it stopped.
+    """
+
+    text: str
+    run_id: str
+    state: Literal["final", "aborted"]
+    session_key: str
+    stop_reason: str | None = None
+    usage: Mapping[str, Any] | None = None
+    recovered: bool = False
+    merged_into: str | None = None
+    aborted_run_ids: tuple[str, ...] = ()
+    side_results: tuple[SideResult, ...] = ()

@@ -1,0 +1,185 @@
+"""The three frames of the protocol, decoded once and no further than somebody looks.
+
+Source: the protocol's docs (gateway/protocol), and what four real releases were seen to send.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from openclaw_client.wire.chat import ChatPayload, chat_payload_from
+
+_EMPTY = msgspec.Raw(b"")
+
+
+class ErrorShape(msgspec.Struct, rename="camel", frozen=True):
+    """`error` of a response. `details` is whatever the gateway put there."""
+
+    code: str = "UNAVAILABLE"
+    message: str = ""
+    details: Any = None
+    retryable: bool | None = None
+    retry_after_ms: float | None = None
+
+    def detail(self, key: str) -> Any:
+        """`details[key]`, or None where details is not an object or has no such key."""
+        return self.details.get(key) if isinstance(self.details, dict) else None
+
+
+class Response(msgspec.Struct, tag_field="type", tag="res", frozen=True):
+    """A response frame. An error may carry a payload as well (a cached failed run does)."""
+
+    id: str
+    ok: bool
+    payload: msgspec.Raw = _EMPTY
+    error: ErrorShape | None = None
+
+
+class Event(msgspec.Struct, tag_field="type", tag="event", frozen=True):
+    """An event frame other than `chat`. seq is the connection's counter (v4) or the server's (v3)."""
+
+    event: str
+    payload: msgspec.Raw = _EMPTY
+    seq: int | None = None
+
+
+class ChatFrame(msgspec.Struct, tag_field="type", tag="event", frozen=True):
+    """A `chat` event, payload decoded in the same pass. raw: the frame's bytes, for those who want every key."""
+
+    event: str
+    payload: ChatPayload
+    seq: int | None = None
+    raw: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A frame that is no frame of the protocol. The connection goes on."""
+
+    reason: str
+
+
+Frame = Response | Event | ChatFrame | Ignored
+
+_CHAT_PREFIX = b'{"type":"event","event":"chat",'
+"""Key order of every observed gateway. Another order is decoded in two passes, which costs time and nothing else."""
+
+_envelope: msgspec.json.Decoder[Response | Event] = msgspec.json.Decoder(Response | Event)
+
+
+class _ChatEnvelope(msgspec.Struct):
+    payload: ChatPayload
+    seq: int | None = None
+
+
+_chat: msgspec.json.Decoder[_ChatEnvelope] = msgspec.json.Decoder(_ChatEnvelope)
+_any: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
+
+
+def decode_frame(data: bytes) -> Frame:
+    """Never raises: what cannot be a frame comes back as `Ignored` with the reason."""
+    if data.startswith(_CHAT_PREFIX):
+        try:
+            chat = _chat.decode(data)
+        except (msgspec.MsgspecError, RecursionError):
+            return _decode_leniently(data)
+        if chat.seq is None or chat.seq >= 0:
+            return ChatFrame("chat", chat.payload, chat.seq, data)
+        return _decode_leniently(data)
+    try:
+        frame = _envelope.decode(data)
+    except (msgspec.MsgspecError, RecursionError):
+        return _decode_leniently(data)
+    if isinstance(frame, Event):
+        if frame.event == "chat":
+            return ChatFrame("chat", chat_payload_from(decode_payload(frame.payload)), frame.seq, data)
+        if not frame.event or (frame.seq is not None and frame.seq < 0):
+            return _decode_leniently(data)
+    elif not frame.id:
+        return Ignored("response without an id")
+    return frame
+
+
+def _decode_leniently(data: bytes) -> Frame:
+    """The frame with whatever is usable in it, for frames that the typed decoders refuse."""
+    try:
+        frame = _any.decode(data)
+    except msgspec.MsgspecError:
+        return Ignored("not JSON")
+    except RecursionError:
+        return Ignored("nested too deeply")
+    if not isinstance(frame, dict):
+        return Ignored("not an object")
+    if frame.get("type") == "event":
+        return _lenient_event(frame, data)
+    if frame.get("type") == "res":
+        return _lenient_response(frame)
+    return Ignored("unknown frame type")
+
+
+def _lenient_event(frame: dict[str, Any], data: bytes) -> Frame:
+    name, seq = frame.get("event"), frame.get("seq")
+    if not isinstance(name, str) or not name:
+        return Ignored("event without a name")
+    if not isinstance(seq, int) or isinstance(seq, bool) or seq < 0:
+        seq = None
+    if name == "chat":
+        return ChatFrame(name, chat_payload_from(frame.get("payload")), seq, data)
+    payload = msgspec.Raw(msgspec.json.encode(frame["payload"])) if "payload" in frame else _EMPTY
+    return Event(name, payload, seq)
+
+
+def _lenient_response(frame: dict[str, Any]) -> Frame:
+    ident, ok, error = frame.get("id"), frame.get("ok"), frame.get("error")
+    if not isinstance(ident, str) or not ident:
+        return Ignored("response without an id")
+    payload = msgspec.Raw(msgspec.json.encode(frame["payload"])) if "payload" in frame else _EMPTY
+    shape = _error_from(error) if error is not None else None
+    # `ok` that is not a boolean says nothing; an error beside it says everything.
+    success = ok is True and shape is None
+    if not success and shape is None:
+        shape = ErrorShape(message="the gateway refused the request without saying why")
+    return Response(ident, success, payload, shape)
+
+
+def _error_from(error: Any) -> ErrorShape:
+    fields = error if isinstance(error, Mapping) else {"message": error}
+    code, message, retry = fields.get("code"), fields.get("message"), fields.get("retryAfterMs")
+    retryable = fields.get("retryable")
+    return ErrorShape(
+        code=code if isinstance(code, str) and code else "UNAVAILABLE",
+        message=message if isinstance(message, str) else "",
+        details=fields.get("details"),
+        retryable=retryable if isinstance(retryable, bool) else None,
+        retry_after_ms=float(retry) if isinstance(retry, int | float) and not isinstance(retry, bool) else None,
+    )
+
+
+def decode_payload(raw: msgspec.Raw | bytes) -> Any:
+    """A payload as plain Python values; None where there is none or where its bytes are no JSON (bad UTF-8)."""
+    if not len(memoryview(raw)):
+        return None
+    try:
+        return _any.decode(raw)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+
+
+def encode_request(ident: str, method: str, params: Mapping[str, Any] | msgspec.Struct | None) -> bytes:
+    """The bytes of a request frame. Raises TypeError or ValueError where params cannot be JSON."""
+    frame: dict[str, Any] = {"type": "req", "id": ident, "method": method}
+    if params is not None:
+        frame["params"] = params
+    return msgspec.json.encode(frame)
+
+
+def frame_payload(frame: ChatFrame | Event) -> Any:
+    """The whole payload of an event as plain Python values, unknown keys included."""
+    if isinstance(frame, ChatFrame):
+        whole = decode_payload(frame.raw)
+        return whole.get("payload") if isinstance(whole, dict) else None
+    return decode_payload(frame.payload)

@@ -1,0 +1,232 @@
+"""connect.challenge, the parameters of `connect`, and hello-ok.
+
+The base set of connect parameters is what all releases from 2026.2.17 to 2026.9.6 accept: every object is closed there,
+and one key too many costs the connection.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from openclaw_client.wire.limits import DEFAULT_TICK_INTERVAL, MAX_FRAME_BYTES, PROTOCOL_MAX, PROTOCOL_MIN
+
+
+class Challenge(msgspec.Struct, frozen=True):
+    """ts is the gateway's clock in milliseconds; the device signature uses it, never the local clock."""
+
+    nonce: str
+    ts: int | None = None
+
+
+class ClientFields(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True, kw_only=True):
+    """`client` of connect. id and mode are closed enumerations of the gateway."""
+
+    id: str
+    version: str
+    platform: str
+    mode: str
+    display_name: str | None = None
+    device_family: str | None = None
+    instance_id: str | None = None
+
+
+class DeviceProof(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
+    """`device` of connect: base64url without padding, signed_at as in the challenge."""
+
+    id: str
+    public_key: str
+    signature: str
+    signed_at: int
+    nonce: str
+
+    def __repr__(self) -> str:
+        return f"DeviceProof(id={self.id!r}, signature=…)"
+
+
+class AuthFields(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True, kw_only=True):
+    """`auth` of connect. 2026.2.17 knows `token` and `password` only."""
+
+    token: str | None = None
+    device_token: str | None = None
+    bootstrap_token: str | None = None
+    password: str | None = None
+
+    def __repr__(self) -> str:
+        names = [name for name in self.__struct_fields__ if getattr(self, name) is not None]
+        return f"AuthFields({', '.join(f'{name}=…' for name in names)})"
+
+
+class ConnectParams(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True, kw_only=True):
+    """Parameters of connect. Versions stand without a default: they must be sent always."""
+
+    min_protocol: int
+    max_protocol: int
+    client: ClientFields
+    role: str
+    scopes: list[str]
+    caps: list[str] = []
+    device: DeviceProof | None = None
+    auth: AuthFields | None = None
+    locale: str | None = None
+    user_agent: str | None = None
+
+
+def connect_params(
+    *, client: ClientFields, role: str, scopes: tuple[str, ...], caps: tuple[str, ...], auth: AuthFields | None
+) -> ConnectParams:
+    """Parameters for the versions that this package speaks, not yet signed."""
+    return ConnectParams(
+        min_protocol=PROTOCOL_MIN,
+        max_protocol=PROTOCOL_MAX,
+        client=client,
+        role=role,
+        scopes=list(scopes),
+        caps=list(caps),
+        auth=auth,
+    )
+
+
+class ServerInfo(msgspec.Struct, rename="camel", frozen=True):
+    version: str = ""
+    conn_id: str = ""
+    boot_id: str | None = None
+
+
+class Features(msgspec.Struct, frozen=True):
+    """What the gateway advertises; it serves more than it advertises (chat.inject is never listed)."""
+
+    methods: list[str] = []
+    events: list[str] = []
+    capabilities: list[str] = []
+
+
+class HelloAuth(msgspec.Struct, rename="camel", frozen=True):
+    role: str | None = None
+    scopes: list[str] | None = None
+    device_token: str | None = None
+    issued_at_ms: float | None = None
+
+    def __repr__(self) -> str:
+        token = "…" if self.device_token else None
+        return f"HelloAuth(role={self.role!r}, scopes={self.scopes!r}, device_token={token})"
+
+
+class AttachmentPolicy(msgspec.Struct, rename="camel", frozen=True):
+    max_bytes: int | None = None
+    max_image_bytes: int | None = None
+
+
+class Policy(msgspec.Struct, rename="camel", frozen=True):
+    """Limits of this connection, sizes in bytes, the tick interval in milliseconds as on the wire."""
+
+    max_payload: int = MAX_FRAME_BYTES
+    max_buffered_bytes: int | None = None
+    tick_interval_ms: float = DEFAULT_TICK_INTERVAL * 1000
+    attachments: AttachmentPolicy | None = None
+
+    @property
+    def tick_interval(self) -> float:
+        """Seconds; at least one, whatever the gateway says, as in the reference client."""
+        return max(self.tick_interval_ms / 1000, 1.0)
+
+
+class SessionDefaults(msgspec.Struct, rename="camel", frozen=True):
+    default_agent_id: str | None = None
+    main_key: str | None = None
+    main_session_key: str | None = None
+
+
+class Snapshot(msgspec.Struct, rename="camel", frozen=True):
+    session_defaults: SessionDefaults | None = None
+    uptime_ms: float | None = None
+
+
+class Hello(msgspec.Struct, rename="camel", frozen=True):
+    """The part of hello-ok that this package looks into.
+
+    auth is None where the gateway sent none: a v3 gateway does so for a client without a device, and then grants
+    nothing (observed on 2026.2.17 and 2026.4.15).
+    """
+
+    protocol: int = 0
+    server: ServerInfo = ServerInfo()
+    features: Features = Features()
+    auth: HelloAuth | None = None
+    policy: Policy = Policy()
+    snapshot: Snapshot = Snapshot()
+    raw: msgspec.Raw = msgspec.Raw(b"")
+
+    @property
+    def granted_scopes(self) -> tuple[str, ...] | None:
+        """The scopes of this connection; None where the gateway doesn't say."""
+        if self.auth is None or self.auth.scopes is None:
+            return None
+        return tuple(self.auth.scopes)
+
+    def __repr__(self) -> str:
+        return f"Hello(protocol={self.protocol}, version={self.server.version!r}, conn_id={self.server.conn_id!r})"
+
+
+_hello = msgspec.json.Decoder(Hello)
+_challenge = msgspec.json.Decoder(Challenge)
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_sections: dict[str, msgspec.json.Decoder[Any]] = {
+    name: msgspec.json.Decoder(kind)
+    for name, kind in (
+        ("protocol", int),
+        ("server", ServerInfo),
+        ("features", Features),
+        ("auth", HelloAuth),
+        ("policy", Policy),
+        ("snapshot", Snapshot),
+    )
+}
+
+
+def decode_challenge(payload: msgspec.Raw) -> Challenge | None:
+    """The challenge; None where its nonce is not a usable string. A bad `ts` becomes None."""
+    try:
+        challenge = _challenge.decode(payload)
+    except msgspec.MsgspecError:
+        return _challenge_without_ts(payload)
+    if not challenge.nonce.strip():
+        return None
+    if challenge.ts is not None and challenge.ts < 0:
+        return Challenge(challenge.nonce)
+    return challenge
+
+
+def _challenge_without_ts(payload: msgspec.Raw) -> Challenge | None:
+    try:
+        nonce = msgspec.json.decode(_object.decode(payload)["nonce"])
+    except (msgspec.MsgspecError, KeyError):
+        return None
+    return Challenge(nonce) if isinstance(nonce, str) and nonce.strip() else None
+
+
+def decode_hello(payload: msgspec.Raw) -> Hello | None:
+    """hello-ok; a section of a wrong shape falls back to its default. None where there is no protocol number."""
+    try:
+        hello = _hello.decode(payload)
+    except msgspec.MsgspecError:
+        hello = _hello_by_sections(payload)
+    if hello is None or hello.protocol < 1:
+        return None
+    return msgspec.structs.replace(hello, raw=payload)
+
+
+def _hello_by_sections(payload: msgspec.Raw) -> Hello | None:
+    try:
+        parts = _object.decode(payload)
+    except msgspec.MsgspecError:
+        return None
+    fields: dict[str, Any] = {}
+    for name, decoder in _sections.items():
+        if name in parts:
+            try:
+                fields[name] = decoder.decode(parts[name])
+            except msgspec.MsgspecError:
+                continue
+    return Hello(**fields)

@@ -1,0 +1,117 @@
+"""The result of chat.history, as far as all releases agree on it.
+
+There is no schema for this page in the published package; the shapes are those of four observed releases. Messages are
+handed out as the gateway sent them, with the few things that everybody asks for as properties.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from openclaw_client.wire.chat import message_from, message_text
+
+_USER_SUFFIX = ":user"
+"""A user row's idempotency key is the run id with this suffix (observed on 2026.9.6)."""
+
+
+class HistoryMessage(dict[str, Any]):
+    """One message: the gateway's own mapping, with properties for what the releases spell differently."""
+
+    @property
+    def role(self) -> str:
+        """ "user", "assistant", "toolResult", … ; "" where the gateway gave none."""
+        role = self.get("role")
+        return role if isinstance(role, str) else ""
+
+    @property
+    def text(self) -> str:
+        """The text blocks joined; "" where there are none."""
+        return message_text(message_from(self)) or ""
+
+    @property
+    def id(self) -> str | None:
+        """The gateway's id of the message, stable across reads; None on releases without one."""
+        return self._meta_str("id") or self._str("messageId")
+
+    @property
+    def run_id(self) -> str | None:
+        """The run that wrote or was started by this message, where the gateway tells (2026.9.6)."""
+        key = self._meta_str("idempotencyKey") or self._str("idempotencyKey")
+        if key and key.endswith(_USER_SUFFIX):
+            return key[: -len(_USER_SUFFIX)]
+        return self._meta_str("runId") or self._str("runId") or key
+
+    @property
+    def error_message(self) -> str | None:
+        """Why the run that wrote this message failed; None where it did not."""
+        return self._str("errorMessage")
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why the model stopped, in the gateway's words."""
+        return self._str("stopReason")
+
+    def _str(self, key: str) -> str | None:
+        value = self.get(key)
+        return value if isinstance(value, str) and value else None
+
+    def _meta_str(self, key: str) -> str | None:
+        meta = self.get("__openclaw")
+        value = meta.get(key) if isinstance(meta, dict) else None
+        return value if isinstance(value, str) and value else None
+
+
+@dataclass(frozen=True, slots=True)
+class InFlightRun:
+    """A run that was going on when the page was made, and its text so far."""
+
+    run_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """One page of chat.history, oldest message first.
+
+    active_run_ids: None where the gateway doesn't tell (before 2026.6), () where the session is idle. raw: the whole
+    result.
+    """
+
+    messages: list[HistoryMessage]
+    in_flight_run: InFlightRun | None = None
+    active_run_ids: tuple[str, ...] | None = None
+    session_key: str | None = None
+    session_id: str | None = None
+    has_more: bool | None = None
+    next_offset: int | None = None
+    raw: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+def history_page(result: Any) -> HistoryPage:
+    """The page out of a result in which anything may be missing or of a wrong type."""
+    raw = result if isinstance(result, dict) else {}
+    rows = raw.get("messages")
+    messages = [HistoryMessage(row) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    info = raw.get("sessionInfo")
+    active = info.get("activeRunIds") if isinstance(info, dict) else None
+    key, session_id, more, offset = (raw.get(name) for name in ("sessionKey", "sessionId", "hasMore", "nextOffset"))
+    return HistoryPage(
+        messages=messages,
+        in_flight_run=_in_flight(raw.get("inFlightRun")),
+        active_run_ids=tuple(item for item in active if isinstance(item, str)) if isinstance(active, list) else None,
+        session_key=key if isinstance(key, str) else None,
+        session_id=session_id if isinstance(session_id, str) else None,
+        has_more=more if isinstance(more, bool) else None,
+        next_offset=offset if type(offset) is int else None,
+        raw=raw,
+    )
+
+
+def _in_flight(value: Any) -> InFlightRun | None:
+    if not isinstance(value, dict):
+        return None
+    run_id, text = value.get("runId"), value.get("text")
+    if not isinstance(run_id, str) or not run_id:
+        return None
+    return InFlightRun(run_id, text if isinstance(text, str) else "")

@@ -1,0 +1,89 @@
+"""Request frames as a gateway reads them: the strict side of the wire, for the server core.
+
+A gateway refuses unknown keys in the frame itself, echoes a numeric id as text, and calls the id of a frame that has none
+"invalid" (observed on four releases).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from openclaw_client.wire.frames import ErrorShape
+
+_KEYS = frozenset({"type", "id", "method", "params", "traceparent", "expectedProfileId"})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    id: str
+    method: str
+    params: Any
+
+
+@dataclass(frozen=True, slots=True)
+class BadRequest:
+    """JSON that is no request; `id` is what the answer must carry."""
+
+    id: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotJson:
+    pass
+
+
+def decode_request(data: bytes) -> Request | BadRequest | NotJson:
+    """What a gateway makes of a client's frame. Never raises."""
+    try:
+        frame = msgspec.json.decode(data)
+    except (msgspec.MsgspecError, RecursionError):
+        return NotJson()
+    if not isinstance(frame, dict):
+        return BadRequest("invalid", "invalid request frame: must be object")
+    ident = frame.get("id")
+    echoed = str(ident) if isinstance(ident, str | int) and not isinstance(ident, bool) and ident != "" else "invalid"
+    if frame.get("type") != "req" or not isinstance(ident, str) or not ident:
+        return BadRequest(echoed, "invalid request frame: at /id: must be string")
+    method = frame.get("method")
+    if not isinstance(method, str) or not method:
+        return BadRequest(echoed, "invalid request frame: at /method: must be string")
+    extra = next((key for key in frame if key not in _KEYS), None)
+    if extra is not None:
+        return BadRequest(echoed, f"invalid request frame: at root: unexpected property '{extra}'")
+    return Request(ident, method, frame.get("params"))
+
+
+def encode_response(ident: str, payload: Any = None, error: ErrorShape | None = None) -> bytes:
+    """The bytes of a response; an error makes it a refusal, with the payload beside it where there is one."""
+    frame: dict[str, Any] = {"type": "res", "id": ident, "ok": error is None}
+    if payload is not None:
+        frame["payload"] = payload
+    if error is not None:
+        frame["error"] = error_fields(error)
+    return msgspec.json.encode(frame)
+
+
+def encode_event(name: str, payload: Any, seq: int | None = None) -> bytes:
+    """The bytes of an event, keys in the order of the real gateways."""
+    frame: dict[str, Any] = {"type": "event", "event": name, "payload": payload}
+    if seq is not None:
+        frame["seq"] = seq
+    return msgspec.json.encode(frame)
+
+
+def error_fields(error: ErrorShape) -> Mapping[str, Any]:
+    """The error as it stands on the wire: no key without a value."""
+    fields: dict[str, Any] = {"code": error.code, "message": error.message}
+    for name, value in (
+        ("details", error.details),
+        ("retryable", error.retryable),
+        ("retryAfterMs", error.retry_after_ms),
+    ):
+        if value is not None:
+            fields[name] = value
+    return fields

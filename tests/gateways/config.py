@@ -1,0 +1,105 @@
+"""What a gateway under test is started with: its configuration file and its environment.
+
+Knows the settings of OpenClaw and which release wants which. Does not know processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from .install import node_binary, release_key
+from .model import MODEL_ID
+
+Auth = Literal["token", "password", "none"]
+
+PROVIDER = "stub"
+
+_SWITCHES = {
+    "OPENCLAW_SKIP_CHANNELS": "1",
+    "OPENCLAW_SKIP_CRON": "1",
+    "OPENCLAW_SKIP_GMAIL_WATCHER": "1",
+    "OPENCLAW_SKIP_BROWSER_CONTROL_SERVER": "1",
+    "OPENCLAW_SKIP_CANVAS_HOST": "1",
+    "OPENCLAW_DISABLE_BONJOUR": "1",
+    "OPENCLAW_NO_RESPAWN": "1",  # the process that we started is the gateway itself
+    "OPENCLAW_NO_AUTO_UPDATE": "1",
+    "OPENCLAW_EXEC_SHELL_SNAPSHOT": "0",
+    "NO_COLOR": "1",
+    "CI": "1",
+}
+
+
+def environment(version: str, home: Path, compile_cache: Path) -> dict[str, str]:
+    """The whole environment of the process: nothing is inherited but the way to find programs, so no key, token or
+    setting of the user can leak in, and no file outside `home` is found.
+    """
+    folders = {
+        "HOME": home,
+        "OPENCLAW_HOME": home,
+        "OPENCLAW_STATE_DIR": home / "state",
+        "OPENCLAW_CONFIG_PATH": config_path(home),
+        "XDG_CONFIG_HOME": home / "xdg" / "config",
+        "XDG_DATA_HOME": home / "xdg" / "data",
+        "XDG_CACHE_HOME": home / "xdg" / "cache",
+        "XDG_STATE_HOME": home / "xdg" / "state",
+        "XDG_RUNTIME_DIR": home / "xdg" / "runtime",
+        "TMPDIR": home / "tmp",
+        "NODE_COMPILE_CACHE": compile_cache / version,
+    }
+    path = f"{node_binary().parent}:/usr/local/bin:/usr/bin:/bin"
+    return {"PATH": path, "LANG": "C.UTF-8", **_SWITCHES, **{name: str(folder) for name, folder in folders.items()}}
+
+
+def config_path(home: Path) -> Path:
+    """Where the configuration of a gateway with this home folder is."""
+    return home / "openclaw.json"
+
+
+def configuration(
+    version: str, *, home: Path, port: int, auth: Auth, secret: str, model_url: str, overrides: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The content of the configuration file; `overrides` are merged into it, mapping by mapping."""
+    credentials: dict[str, Any] = {"mode": auth} if auth == "none" else {"mode": auth, auth: secret}
+    model = {
+        "id": MODEL_ID,
+        "name": "Stub",
+        "reasoning": False,
+        "input": ["text", "image"],
+        "cost": {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0},
+        "contextWindow": 200_000,
+        "maxTokens": 8_192,
+    }
+    provider = {"baseUrl": model_url, "apiKey": "stub-key", "api": "openai-completions", "models": [model]}
+    models: dict[str, Any] = {"mode": "merge", "providers": {PROVIDER: provider}}
+    if release_key(version) >= (2026, 8):
+        models["catalogRefresh"] = {"enabled": False}
+    config: dict[str, Any] = {
+        "gateway": {"mode": "local", "bind": "loopback", "port": port, "auth": credentials},
+        "agents": {
+            "defaults": {
+                "workspace": str(home / "workspace"),
+                "skipBootstrap": True,
+                "model": {"primary": f"{PROVIDER}/{MODEL_ID}"},
+                "heartbeat": {"every": "0m"},
+            }
+        },
+        "models": models,
+        "discovery": {"mdns": {"mode": "off"}},
+        "update": {"checkOnStart": False},
+        "logging": {"file": str(home / "gateway.log.jsonl")},
+    }
+    if release_key(version) < (2026, 5):
+        # Those releases compile every plugin when they start, which takes minutes.
+        config["plugins"] = {"enabled": False}
+    return merged(config, overrides)
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `over` laid on it; mappings are merged, everything else is replaced."""
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return result

@@ -1,0 +1,376 @@
+"""A model provider that says what the test asks for: an OpenAI-compatible HTTP server on loopback.
+
+Knows chat completions, streamed and not. Does not know gateways, sessions or the client under test.
+
+The last user message decides the answer by a directive anywhere in it (gateways put a time stamp or metadata around
+the text they were given). A directive reaches to the end of its line; README.md lists them all. Text without a
+directive is echoed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import threading
+import time
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Literal, Self
+
+INTERVAL = 0.2
+"""Seconds between the pieces of a slow answer: longer than the 150 ms for which old gateways hold back a delta, so
+that each piece gets a delta of its own."""
+
+MODEL_ID = "stub-1"
+MAX_BODY = 64 * 1024 * 1024
+"""Bytes of a request: a gateway sends the whole history of a session, images as base64 included."""
+
+_DIRECTIVE = re.compile(r"stub:(echo|say|slow|long|empty|fail|cut|tool|hang)\b[ \t]*([^\r\n]*)")
+_HARMLESS_TOOLS = ("session_status", "sessions_list", "agents_list")
+
+Outcome = Literal["answering", "answered", "failed", "cut", "dropped"]
+
+
+def slow_text(pieces: int) -> str:
+    """The whole answer to `stub:slow N`."""
+    return " ".join(f"piece-{number}" for number in range(1, pieces + 1))
+
+
+def long_text(kilobytes: int) -> str:
+    """The whole answer to `stub:long N`: exactly N * 1024 characters, no two lines alike, no white space at the ends."""
+    line = "line-{:08d} of a long answer\n"
+    lines = "".join(line.format(number) for number in range(kilobytes * 1024 // len(line.format(0)) + 1))
+    return lines[: kilobytes * 1024 - 1] + "."
+
+
+@dataclass(slots=True)
+class Request:
+    """One call of the model. `outcome` changes while it is answered; `dropped` = the gateway closed the connection."""
+
+    text: str
+    """The last user message, as the gateway passed it on."""
+    directive: str
+    """`stub:echo hello`, or an empty string when the message held none."""
+    after_tool: bool
+    """Whether this call continues a run with the result of a tool, rather than beginning one."""
+    streamed: bool
+    body: dict[str, Any] = field(repr=False)
+    outcome: Outcome = "answering"
+
+
+class StubModel:
+    """The server, on a thread of its own. Every method may be called from any thread.
+
+    with StubModel() as model:
+        model.url                                   # http://127.0.0.1:PORT/v1
+        model.count("stub:echo hello 17")           # how often the model was asked this
+    """
+
+    def __init__(self, *, interval: float = INTERVAL) -> None:
+        self._interval = interval
+        self._changed = threading.Condition()
+        self._requests: list[Request] = []
+        self._released: set[str] = set()
+        self._gates: dict[str, asyncio.Event] = {}
+        self._loop = asyncio.new_event_loop()
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+        self._thread = threading.Thread(target=self._serve, name="stub-model", daemon=True)
+        self._port = 0
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Listen on a free port of 127.0.0.1; returns when connections are accepted."""
+        self._thread.start()
+        listening = asyncio.run_coroutine_threadsafe(self._listen(), self._loop)
+        listening.result(10)
+
+    def close(self) -> None:
+        """Drop all connections and end the thread. Harmless when closed already."""
+        if not self._thread.is_alive():
+            return
+        asyncio.run_coroutine_threadsafe(self._shut(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    @property
+    def url(self) -> str:
+        """The base address that a gateway is configured with."""
+        return f"http://127.0.0.1:{self._port}/v1"
+
+    def requests(self, text: str = "") -> list[Request]:
+        """The calls so far whose last user message contains `text`, oldest first."""
+        with self._changed:
+            return [request for request in self._requests if text in request.text]
+
+    def count(self, text: str) -> int:
+        """How many runs reached the model with a last user message that contains `text`; tool follow-ups do not count."""
+        return sum(not request.after_tool for request in self.requests(text))
+
+    def wait_for(
+        self, text: str, *, outcome: Outcome | None = None, count: int = 1, timeout: float = 30.0
+    ) -> list[Request]:
+        """Block until `count` calls contain `text` (and came to `outcome`, if given); they are returned.
+
+        Raises `TimeoutError` after `timeout` seconds.
+        """
+
+        def found() -> list[Request]:
+            return [one for one in self.requests(text) if outcome in (None, one.outcome)]
+
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(found()) >= count, timeout):
+                seen = [(one.directive or one.text[-60:], one.outcome) for one in self._requests[-5:]]
+                raise TimeoutError(f"no {count} calls with {text!r} ({outcome}) in {timeout} s; the last were {seen}")
+            return found()
+
+    def release(self, name: str) -> None:
+        """Let every `stub:hang NAME` finish, those still to come included."""
+
+        def release() -> None:
+            self._released.add(name)
+            self._gate(name).set()
+
+        self._loop.call_soon_threadsafe(release)
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+        finally:
+            self._loop.close()
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0, limit=MAX_BODY)
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    async def _shut(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for task in tuple(self._connections):
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def _gate(self, name: str) -> asyncio.Event:
+        gate = self._gates.setdefault(name, asyncio.Event())
+        if name in self._released:
+            gate.set()
+        return gate
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        try:
+            await self._one_exchange(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # the gateway went away; the request, if one was read, is marked as dropped
+        finally:
+            self._connections.discard(task)
+            writer.close()
+
+    async def _one_exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        method, path, body = await _read_request(reader)
+        answer = _Answer(writer)
+        if path.endswith("/models"):
+            await answer.json(200, {"object": "list", "data": [{"id": MODEL_ID, "object": "model"}]})
+            return
+        if method != "POST" or not path.endswith("/chat/completions"):
+            await answer.json(404, {"error": {"message": f"no {method} {path} here", "type": "stub_error"}})
+            return
+        request = _understand(json.loads(body))
+        with self._changed:
+            self._requests.append(request)
+            self._changed.notify_all()
+        await self._answer_unless_dropped(request, reader, answer)
+
+    async def _answer_unless_dropped(self, request: Request, reader: asyncio.StreamReader, answer: _Answer) -> None:
+        """A gateway that aborts a run closes the connection while the answer waits: nothing is written then."""
+        answering = asyncio.ensure_future(self._answer(request, answer))
+        closing = asyncio.ensure_future(reader.read(1))
+        outcome: Outcome = "dropped"
+        try:
+            await asyncio.wait((answering, closing), return_when=asyncio.FIRST_COMPLETED)
+            if answering.done():
+                outcome = answering.result()
+        finally:
+            answering.cancel()
+            closing.cancel()
+            await asyncio.gather(answering, closing, return_exceptions=True)
+            with self._changed:
+                request.outcome = outcome
+                self._changed.notify_all()
+
+    async def _answer(self, request: Request, answer: _Answer) -> Outcome:
+        directive, _, argument = request.directive.removeprefix("stub:").partition(" ")
+        words = argument.split()
+        if directive == "fail" and not self._enough(request, words[1:]):
+            status = int(words[0])
+            await answer.json(status, {"error": {"message": f"stub failure {status}", "type": "stub_error"}})
+            return "failed"
+        await answer.begin(request.streamed)
+        if directive == "cut" and not self._enough(request, words):
+            await self._pieces(answer, 2)
+            answer.cut()
+            return "cut"
+        if directive == "tool" and not request.after_tool:
+            await answer.tool_call(_harmless_tool(request.body))
+        else:
+            await self._say(directive, argument, request, answer)
+        await answer.end()
+        return "answered"
+
+    async def _say(self, directive: str, argument: str, request: Request, answer: _Answer) -> None:
+        words = argument.split()
+        match directive:
+            case "slow":
+                interval = float(words[1]) / 1000 if len(words) > 1 else self._interval
+                await self._pieces(answer, int(words[0]), interval)
+            case "hang":
+                await self._pieces(answer, 3)
+                await self._gate(argument.strip()).wait()
+                await answer.text(" released")
+            case "long":
+                for start in range(0, int(words[0]) * 1024, 1024):
+                    await answer.text(long_text(int(words[0]))[start : start + 1024])
+            case "empty":
+                pass
+            case "say":
+                await answer.tokens(argument)
+            case "fail" | "cut":
+                await answer.tokens(f"recovered: {request.directive}")
+            case "tool":
+                await answer.tokens(f"tool answered: {argument}".rstrip(": "))
+            case _:
+                await answer.tokens(f"echo: {argument if directive else request.text}")
+
+    async def _pieces(self, answer: _Answer, count: int, interval: float | None = None) -> None:
+        for number in range(1, count + 1):
+            await answer.text(f" piece-{number}" if number > 1 else f"piece-{number}")
+            if number < count:
+                await asyncio.sleep(self._interval if interval is None else interval)
+
+    def _enough(self, request: Request, times: list[str]) -> bool:
+        """Whether a directive that misbehaves the first TIMES times has done so; without a number it always does."""
+        return bool(times) and len(self.requests(request.directive)) > int(times[0])
+
+
+class _Answer:
+    """Writes one response: server-sent events in HTTP chunks, or one JSON body at the end."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+        self._streamed = False
+        self._text = ""
+        self._calls: list[dict[str, Any]] = []
+
+    async def begin(self, streamed: bool) -> None:
+        self._streamed = streamed
+        if streamed:
+            self._head(200, "text/event-stream", "Transfer-Encoding: chunked")
+            await self._delta({"role": "assistant", "content": ""})
+
+    async def tokens(self, text: str) -> None:
+        for token in re.findall(r"\s*\S+\s*$|\s*\S+", text):
+            await self.text(token)
+
+    async def text(self, piece: str) -> None:
+        self._text += piece
+        await self._delta({"content": piece})
+
+    async def tool_call(self, call: dict[str, Any]) -> None:
+        self._calls.append(call)
+        await self._delta({"tool_calls": [{"index": 0, **call}]})
+
+    async def end(self) -> None:
+        reason = "tool_calls" if self._calls else "stop"
+        usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+        if self._streamed:
+            await self._event(_completion("chat.completion.chunk", {"delta": {}, "finish_reason": reason}, usage))
+            await self._chunk(b"data: [DONE]\n\n")
+            await self._chunk(b"")
+            return
+        message: dict[str, Any] = {"role": "assistant", "content": self._text}
+        if self._calls:
+            message["tool_calls"] = self._calls
+        choice = {"message": message, "finish_reason": reason}
+        await self.json(200, _completion("chat.completion", choice, usage))
+
+    async def json(self, status: int, content: dict[str, Any]) -> None:
+        body = json.dumps(content).encode()
+        self._head(status, "application/json", f"Content-Length: {len(body)}")
+        self._writer.write(body)
+        await self._writer.drain()
+
+    def cut(self) -> None:
+        self._writer.transport.abort()
+
+    async def _delta(self, delta: dict[str, Any]) -> None:
+        if self._streamed:
+            await self._event(_completion("chat.completion.chunk", {"delta": delta, "finish_reason": None}))
+
+    async def _event(self, content: dict[str, Any]) -> None:
+        await self._chunk(b"data: " + json.dumps(content).encode() + b"\n\n")
+
+    async def _chunk(self, data: bytes) -> None:
+        self._writer.write(b"%x\r\n%s\r\n" % (len(data), data))
+        await self._writer.drain()
+
+    def _head(self, status: int, kind: str, framing: str) -> None:
+        # One exchange for each connection: a gateway that hangs up is then noticed by the end of the stream.
+        self._writer.write(
+            f"HTTP/1.1 {status} stub\r\nContent-Type: {kind}\r\n{framing}\r\nConnection: close\r\n\r\n".encode()
+        )
+
+
+def _completion(kind: str, choice: dict[str, Any], usage: dict[str, int] | None = None) -> dict[str, Any]:
+    content = {"id": "stub", "object": kind, "created": int(time.time()), "model": MODEL_ID}
+    return {**content, "choices": [{"index": 0, **choice}], **({"usage": usage} if usage else {})}
+
+
+def _harmless_tool(body: dict[str, Any]) -> dict[str, Any]:
+    """A call of a tool that the gateway offers, reads only and wants no arguments."""
+    offered = [tool["function"]["name"] for tool in body.get("tools", ())]
+    name = next((tool for tool in _HARMLESS_TOOLS if tool in offered), None)
+    if name is None:
+        raise LookupError(f"the gateway offers none of {_HARMLESS_TOOLS} but {offered}")
+    return {"id": "call-1", "type": "function", "function": {"name": name, "arguments": "{}"}}
+
+
+def _understand(body: dict[str, Any]) -> Request:
+    messages = body.get("messages", ())
+    positions = [at for at, message in enumerate(messages) if message.get("role") == "user"]
+    text = _text_of(messages[positions[-1]]["content"]) if positions else ""
+    after_tool = any(message.get("role") == "tool" for message in messages[positions[-1] :]) if positions else False
+    found = _DIRECTIVE.findall(text)
+    # The last one counts: a gateway that hands over several queued messages at once puts the newest at the end.
+    directive = f"stub:{found[-1][0]} {found[-1][1]}".rstrip() if found else ""
+    return Request(text, directive, after_tool, bool(body.get("stream")), body)
+
+
+def _text_of(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    return "\n".join(part.get("text", "") for part in content if part.get("type") == "text")
+
+
+async def _read_request(reader: asyncio.StreamReader) -> tuple[str, str, bytes]:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    first, *lines = head.split("\r\n")
+    method, path, _ = first.split(" ", 2)
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    if headers.get("transfer-encoding", "").lower() != "chunked":
+        return method, path.partition("?")[0], await reader.readexactly(int(headers.get("content-length", 0)))
+    body = bytearray()
+    while size := int(await reader.readuntil(b"\r\n"), 16):
+        body += await reader.readexactly(size)
+        await reader.readexactly(2)
+    await reader.readexactly(2)
+    return method, path.partition("?")[0], bytes(body)

@@ -1,1 +1,97 @@
-"""Client for the OpenClaw Gateway."""
+"""Client for the OpenClaw Gateway, blocking and for asyncio.
+
+::
+
+    from openclaw_client import GatewayClient
+
+    with GatewayClient("ws://127.0.0.1:18789", token="…") as client:
+        reply = client.chat_send(session_key="main", message="Hello")
+        print(reply.text)
+"""
+
+from openclaw_client import errors
+from openclaw_client.client.attachments import Attachment
+from openclaw_client.client.chat import AbortResult, InjectResult
+from openclaw_client.client.client import AsyncGatewayClient
+from openclaw_client.client.events import EventStream, GatewayEvent
+from openclaw_client.client.run import AsyncChatRun
+from openclaw_client.connection.settings import ClientInfo
+from openclaw_client.connection.supervisor import ConnectionState, StateChange
+from openclaw_client.errors import GatewayError
+from openclaw_client.identity.device import DeviceIdentity
+from openclaw_client.identity.files import FileIdentityStore
+from openclaw_client.identity.store import DeviceToken, IdentityStore, MemoryIdentityStore
+from openclaw_client.policy.backoff import ReconnectPolicy
+from openclaw_client.policy.timeouts import Timeouts
+from openclaw_client.runs.events import (
+    ChatReply,
+    RawEvent,
+    Reconnecting,
+    Resumed,
+    RunAborted,
+    RunCompleted,
+    RunErrored,
+    RunEvent,
+    RunStarted,
+    RunStatus,
+    SideResult,
+    TextAppended,
+    TextReplaced,
+    ThinkingAppended,
+    ToolFinished,
+    ToolStarted,
+    ToolUpdated,
+)
+from openclaw_client.runs.proactive import ProactiveMessage
+from openclaw_client.sync.client import GatewayClient
+from openclaw_client.sync.events import BlockingEventStream
+from openclaw_client.sync.run import ChatRun
+from openclaw_client.version import __version__
+from openclaw_client.wire.history import HistoryMessage, HistoryPage, InFlightRun
+
+__all__ = [
+    "AbortResult",
+    "AsyncChatRun",
+    "AsyncGatewayClient",
+    "Attachment",
+    "BlockingEventStream",
+    "ChatReply",
+    "ChatRun",
+    "ClientInfo",
+    "ConnectionState",
+    "DeviceIdentity",
+    "DeviceToken",
+    "EventStream",
+    "FileIdentityStore",
+    "GatewayClient",
+    "GatewayError",
+    "GatewayEvent",
+    "HistoryMessage",
+    "HistoryPage",
+    "IdentityStore",
+    "InFlightRun",
+    "InjectResult",
+    "MemoryIdentityStore",
+    "ProactiveMessage",
+    "RawEvent",
+    "ReconnectPolicy",
+    "Reconnecting",
+    "Resumed",
+    "RunAborted",
+    "RunCompleted",
+    "RunErrored",
+    "RunEvent",
+    "RunStarted",
+    "RunStatus",
+    "SideResult",
+    "StateChange",
+    "TextAppended",
+    "TextReplaced",
+    "ThinkingAppended",
+    "Timeouts",
+    "ToolFinished",
+    "ToolStarted",
+    "ToolUpdated",
+    "__version__",
+    "errors",
+]

@@ -16,7 +16,8 @@
     │   ├── MissingScope                  the connection may not do what was asked of it
     │   └── TlsPinMismatch                the certificate is not the pinned one
     ├── ConnectionLost                    the socket is gone
-    │   └── ClientClosed                  … because disconnect() was called
+    │   ├── ClientClosed                  … because disconnect() was called
+    │   └── OutcomeUnknown                … between sending a request and its answer
     ├── ProtocolViolation                 the gateway sent something that cannot be understood
     ├── RequestError                      one request failed
     │   ├── RequestFailed                 the gateway answered with an error
@@ -38,7 +39,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 __all__ = [
     "AuthRejected",
@@ -103,6 +104,12 @@ class GatewayError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), dict(self.__dict__))
+
+    def again(self) -> Self:
+        """A copy to raise elsewhere: one exception object raised in several tasks mixes their tracebacks."""
+        twin: Self = _rebuild(type(self), dict(self.__dict__))  # type: ignore[assignment]
+        twin.__cause__ = self.__cause__
+        return twin
 
 
 class UsageError(GatewayError, ValueError):
@@ -313,7 +320,7 @@ class RequestTimeout(RequestError):
 
 
 @dataclass(eq=False, kw_only=True, repr=False)
-class OutcomeUnknown(RequestError):
+class OutcomeUnknown(RequestError, ConnectionLost):
     """The connection died before the answer came; whether the gateway acted on the request is unknown.
 
     idempotency_key: what a retry must carry so that nothing happens twice.

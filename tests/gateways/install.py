@@ -38,9 +38,10 @@ PARALLEL = 2
 """npm is busy with one core while it unpacks; CI machines have two."""
 
 COMMAND_TIMEOUT = 900.0
-"""Seconds for one run of a package manager. A cold install takes about one minute; beyond this it hangs."""
+"""Seconds for one run of a package manager. A release takes up to one minute, the slowest networks ten; beyond this it hangs."""
 
-_UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "NewConnectionError", "ConnectTimeout")
+_UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ETIMEDOUT", "NewConnectionError", "ConnectTimeoutError")
+"""How npm and pip name a registry that does not answer."""
 
 
 class InstallFailed(Exception):
@@ -192,7 +193,9 @@ def _run(command: Sequence[str], *, what: str, manager: str, cwd: Path | None = 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.gateways.install", description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.gateways.install", description="Install real OpenClaw gateways."
+    )
     parser.add_argument("versions", nargs="*", default=list(RELEASES), metavar="VERSION")
     versions: list[str] = parser.parse_args(arguments).versions
     started = time.monotonic()

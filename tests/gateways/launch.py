@@ -1,7 +1,6 @@
 """Starts and ends real gateways on loopback, each with a state folder of its own.
 
-Knows processes: how to start one, when it is ready, how to end it and everything it started. Refuses to know what tests
-do with it. Blocking; one thread at a time for each gateway.
+Knows when a gateway is ready and what is left of it afterwards: nothing. Refuses to know what tests do with it.
 
     python -m tests.gateways.launch [VERSION]       # one gateway by hand, until Ctrl-C
 """
@@ -10,57 +9,54 @@ from __future__ import annotations
 
 import argparse
 import atexit
-import contextlib
 import json
-import os
 import secrets
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import IO, Any, Self
+from types import TracebackType
+from typing import Any, Self
 
-from .config import Auth, config_path, configuration, environment
+from .config import Auth, config_path, configuration, environment, link_compile_cache
 from .install import RELEASES, InstallFailed, cache_folder, entry_point, install, is_installed, node_binary
 from .model import StubModel
 from .ports import ReservedPort
+from .process import GroupProcess
 from .raw import RawClient, RawDevice, is_reachable
 
 READY_TIMEOUT = 240.0
 """Seconds. The slowest release was ready after 30 s on two busy cores; several start at once on slower machines."""
 
 WARM_UP_TIMEOUT = 240.0
-"""Seconds. The first turn with cold caches took up to 100 s."""
+"""Seconds. A first turn with cold caches took up to 100 s."""
 
 STOP_TIMEOUT = 30.0
-"""Seconds from SIGTERM to SIGKILL. An idle gateway needs 5; one that drains a run takes as long as the run does."""
+"""Seconds from SIGTERM to SIGKILL. An idle gateway needs 5; newer ones first let their runs end, for minutes."""
 
 READY_POLL = 0.1
 """Seconds between two tries to connect: a fiftieth of the quickest start."""
 
-_GUARD = "read -r _; kill -KILL -- -$1"
-"""Kills the gateway's process group when its standard input ends, which is when this process does, however it ends."""
+_open_gateways: weakref.WeakSet[RealGateway] = weakref.WeakSet()
 
 
 class GatewayFailed(Exception):
-    """A gateway ended or did not become ready; the message ends with the end of its log."""
+    """A gateway ended, did not become ready or did not answer; the message ends with the end of its log."""
 
 
 class RealGateway:
-    """One gateway process of one release, with its home folder and its port.
+    """One gateway of one release, with its port and its home folder. Blocking; one thread at a time.
 
-    with RealGateway("2026.9.6", model_url=model.url) as gateway:     # started and ready
+    with RealGateway("2026.9.6", model_url=model.url) as gateway:       # started and ready
         gateway.url, gateway.token
 
-    The folder and the port stay the same over `stop()`, `kill()` and `start()`, so paired devices, sessions and
-    histories survive a restart. `close()` removes the folder. `config` is merged into the configuration file.
+    Port and folder stay the same over `stop()`, `kill()` and `start()`, so devices, sessions and histories survive.
+    `config` is merged into the configuration file. `state_dir` is an existing folder to use instead of a temporary
+    one; `close()` leaves it in place.
     """
 
     def __init__(
@@ -76,21 +72,20 @@ class RealGateway:
     ) -> None:
         if not is_installed(version):
             raise GatewayFailed(
-                f"openclaw {version} is not installed in {cache_folder()}; "
-                f"run: python -m tests.gateways.install {version}"
+                f"openclaw {version} is not in {cache_folder()}; run: python -m tests.gateways.install {version}"
             )
         self.version = version
         self.auth: Auth = auth
         self.token = (token or secrets.token_hex(16)) if auth == "token" else None
         self.password = (password or secrets.token_hex(16)) if auth == "password" else None
-        self._own_home = state_dir is None
-        self.home = Path(tempfile.mkdtemp(prefix=f"openclaw-{version}-")) if state_dir is None else state_dir
+        self._model_url = model_url
+        self._config = dict(config or {})
+        self._keep_home = state_dir is not None
         self._reserved = ReservedPort()
+        self.home = state_dir or Path(tempfile.mkdtemp(prefix=f"openclaw-{version}-"))
         self._device = RawDevice()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._guard: subprocess.Popen[bytes] | None = None
+        self._process: GroupProcess | None = None
         self._closed = False
-        self._configure(model_url, config or {})
         _open_gateways.add(self)
 
     def __enter__(self) -> Self:
@@ -106,7 +101,7 @@ class RealGateway:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<RealGateway {self.version} on {self.url}, {'running' if self.running else 'stopped'}>"
+        return f"<RealGateway {self.version} on {self.url}, {'running' if self.running else 'not running'}>"
 
     @property
     def port(self) -> int:
@@ -120,30 +115,29 @@ class RealGateway:
 
     @property
     def running(self) -> bool:
-        """Whether there is a process that has not ended."""
-        return self._process is not None and self._process.poll() is None
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.running
 
     @property
     def pid(self) -> int:
-        """The id of the gateway's process, which is also that of its process group. Raises `GatewayFailed` when stopped."""
+        """The id of the gateway's process and of its process group. Raises `GatewayFailed` when it was not started."""
         if self._process is None:
             raise GatewayFailed(f"openclaw {self.version} is not running; call start() first")
         return self._process.pid
 
     def start(self) -> None:
-        """Start the process; returns at once. Does nothing when it runs already."""
+        """Start the process unless it runs; returns at once, see `wait_ready`. Not possible after `close()`."""
+        if self._closed:
+            raise GatewayFailed(f"openclaw {self.version} is closed and its folder gone; make a new RealGateway")
         if self.running:
             return
-        if self._closed:
-            raise GatewayFailed(f"openclaw {self.version} is closed, its folder is gone; make a new RealGateway")
-        command = (str(node_binary()), str(entry_point(self.version)), "gateway", "--port", str(self.port))
-        env = environment(self.version, self.home, cache_folder() / "compiled")
-        with self._log_path.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, cwd=self.home, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
-        self._guard = subprocess.Popen(
-            ("/bin/sh", "-c", _GUARD, "guard", str(self.pid)), stdin=subprocess.PIPE, start_new_session=True
+        self.kill()
+        self._prepare_home()
+        self._process = GroupProcess(
+            (str(node_binary()), str(entry_point(self.version)), "gateway", "--port", str(self.port)),
+            cwd=self.home,
+            env=environment(self.version, self.home),
+            log=self._log,
         )
 
     def wait_ready(self, timeout: float = READY_TIMEOUT) -> None:
@@ -151,51 +145,126 @@ class RealGateway:
         deadline = time.monotonic() + timeout
         while not is_reachable(self.client(device=None)):
             if not self.running:
-                raise GatewayFailed(f"openclaw {self.version} ended with {self._exit_code()}.\n{self.log_tail()}")
+                raise self._failed(f"ended while starting, with exit code {self.kill()}")
             if time.monotonic() > deadline:
-                raise GatewayFailed(f"openclaw {self.version} not ready after {timeout:.0f} s.\n{self.log_tail()}")
+                raise self._failed(f"gave no hello-ok within {timeout:.0f} s")
             time.sleep(READY_POLL)
 
     def warm_up(self, timeout: float = WARM_UP_TIMEOUT) -> None:
-        """Take one turn in a session of its own, so that the turns after it are quick. Needs a `StubModel`.
+        """Take one turn in a session of its own, so that the turns after it are quick; needs a `StubModel` behind it.
 
-        Raises `GatewayFailed` when there is no answer within `timeout` seconds.
+        Raises `GatewayFailed` when the right answer does not come within `timeout` seconds.
         """
         with self.client() as client:
             try:
                 run = client.chat("warm-up", "stub:echo warm-up", timeout=timeout)
             except TimeoutError:
-                raise GatewayFailed(
-                    f"openclaw {self.version} gave no answer within {timeout:.0f} s.\n{self.log_tail()}"
-                ) from None
+                raise self._failed(f"did not answer a message within {timeout:.0f} s") from None
         if run.text != "echo: warm-up":
-            raise GatewayFailed(f"openclaw {self.version} answered {run.text!r} ({run.state}).\n{self.log_tail()}")
+            raise self._failed(f"answered a message with {run.state} {run.text!r}")
 
     def client(self, **options: Any) -> RawClient:
-        """A raw client with this gateway's credentials, not connected yet; see `RawClient` for the options.
+        """A raw client with this gateway's credentials, not connected yet; the options are those of `RawClient`.
 
-        All clients of a gateway share one device, which is paired on its first use.
+        The clients of one gateway share a device, which is paired by the first that connects.
         """
-        return RawClient(**{"url": self.url, "token": self.token, "password": self.password, "device": self._device, **options})
+        own = {"url": self.url, "token": self.token, "password": self.password, "device": self._device}
+        return RawClient(**{**own, **options})
 
     def stop(self, timeout: float = STOP_TIMEOUT) -> int | None:
-        """SIGTERM, wait, and after `timeout` seconds SIGKILL; returns the exit code, None when it was not started.
-
-        A negative code is the signal that ended it, as `subprocess` has it.
-        """
-        if self.running:
-            os.kill(self.pid, signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process_or_fail().wait(timeout)
+        """SIGTERM, and SIGKILL when it has not ended after `timeout` seconds. Returns as `kill` does."""
+        if self._process is not None:
+            self._process.terminate(timeout)
         return self.kill()
 
     def kill(self) -> int | None:
-        """SIGKILL for the whole process group; returns the exit code, None when it was not started."""
+        """SIGKILL for the process and its children. Returns the exit code, that of a signal negative; None when it was
+        not started.
+        """
         if self._process is None:
             return None
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        code = self._process.wait()
-        self._dismiss_guard()
+        code = self._process.kill()
         self._process = None
         return code
+
+    def restart(self, timeout: float = READY_TIMEOUT) -> None:
+        """`stop()`, `start()` and `wait_ready(timeout)`: same port, same state."""
+        self.stop()
+        self.start()
+        self.wait_ready(timeout)
+
+    def log_tail(self, lines: int = 40) -> str:
+        """The end of what the gateway printed, in all its starts; without its credential."""
+        text = self._log.read_text(errors="replace") if self._log.exists() else ""
+        for secret in filter(None, (self.token, self.password)):
+            text = text.replace(secret, "<credential>")
+        return "\n".join(text.splitlines()[-lines:])
+
+    def close(self) -> None:
+        """End everything and remove the temporary folder; harmless when done already."""
+        if self._closed:
+            return
+        self._closed = True
+        self.stop()
+        self._reserved.release()
+        if not self._keep_home:
+            # Not ignored on purpose: a folder that cannot be removed is still in use by something.
+            shutil.rmtree(self.home)
+
+    @property
+    def _log(self) -> Path:
+        return self.home / "gateway.log"
+
+    def _failed(self, what: str) -> GatewayFailed:
+        return GatewayFailed(f"openclaw {self.version} {what}. The end of its log:\n{self.log_tail()}")
+
+    def _prepare_home(self) -> None:
+        content = configuration(
+            self.version,
+            home=self.home,
+            port=self.port,
+            auth=self.auth,
+            secret=self.token or self.password or "",
+            model_url=self._model_url,
+            overrides=self._config,
+        )
+        for folder in ("state", "workspace"):
+            (self.home / folder).mkdir(exist_ok=True)
+        link_compile_cache(self.version, self.home)
+        config_path(self.home).write_text(json.dumps(content, indent=2))
+
+
+@atexit.register
+def _end_all() -> None:
+    """For a test run that ends without its fixtures' teardown: quick, without asking."""
+    for gateway in list(_open_gateways):
+        gateway.kill()
+        gateway.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.gateways.launch", description="Run a gateway until Ctrl-C.")
+    parser.add_argument("version", nargs="?", default=RELEASES[-1], metavar="VERSION")
+    version: str = parser.parse_args(arguments).version
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        if not is_installed(version):
+            install([version])
+        with StubModel() as model, RealGateway(version, model_url=model.url) as gateway:
+            print(f"openclaw {version} is ready, process {gateway.pid}, files in {gateway.home}; Ctrl-C ends it")
+            print(f"export OPENCLAW_GATEWAY_URL={gateway.url}")
+            print(f"export OPENCLAW_GATEWAY_TOKEN={gateway.token}", flush=True)
+            while gateway.running:
+                time.sleep(1)
+            print(gateway.log_tail(), file=sys.stderr)
+            return 1
+    except KeyboardInterrupt:
+        return 0
+    except (InstallFailed, GatewayFailed, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

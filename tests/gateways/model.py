@@ -27,7 +27,14 @@ MAX_BODY = 64 * 1024 * 1024
 """Bytes of a request: a gateway sends the whole history of a session, images as base64 included."""
 
 _DIRECTIVE = re.compile(r"stub:(echo|say|slow|long|empty|fail|cut|tool|hang)\b[ \t]*([^\r\n]*)")
-_HARMLESS_TOOLS = ("session_status", "sessions_list", "agents_list")
+_ENVELOPE = re.compile(r"\A.*?\[[A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:\d\d [^\]\n]*\] ", re.DOTALL)
+_TRAILER = re.compile(r"\n\nRuntime: agent=[^\n]*\Z")
+_NOT_FROM_A_USER = ("<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>", "The previous attempt ")
+"""How the user messages begin that newer gateways add to the one the user wrote: facts for the model after every one,
+and the request to try again after an empty answer."""
+
+_TOOL = {"name": "process", "arguments": '{"action": "list"}'}
+"""Lists the background commands of the session; offered by every release, changes nothing."""
 
 Outcome = Literal["answering", "answered", "failed", "cut", "dropped"]
 
@@ -38,7 +45,7 @@ def slow_text(pieces: int) -> str:
 
 
 def long_text(kilobytes: int) -> str:
-    """The whole answer to `stub:long N`: exactly N * 1024 characters, no two lines alike, no white space at the ends."""
+    """The whole answer to `stub:long N`: exactly N * 1024 characters, no two lines alike."""
     line = "line-{:08d} of a long answer\n"
     lines = "".join(line.format(number) for number in range(kilobytes * 1024 // len(line.format(0)) + 1))
     return lines[: kilobytes * 1024 - 1] + "."
@@ -111,7 +118,10 @@ class StubModel:
             return [request for request in self._requests if text in request.text]
 
     def count(self, text: str) -> int:
-        """How many runs reached the model with a last user message that contains `text`; tool follow-ups do not count."""
+        """How often the model was asked to answer a message that contains `text`: runs, and a gateway's own retries.
+
+        The second call of a run that used a tool does not count.
+        """
         return sum(not request.after_tool for request in self.requests(text))
 
     def wait_for(
@@ -221,7 +231,7 @@ class StubModel:
             answer.cut()
             return "cut"
         if directive == "tool" and not request.after_tool:
-            await answer.tool_call(_harmless_tool(request.body))
+            await answer.tool_call({"id": "call-1", "type": "function", "function": _TOOL})
         else:
             await self._say(directive, argument, request, answer)
         await answer.end()
@@ -243,13 +253,13 @@ class StubModel:
             case "empty":
                 pass
             case "say":
-                await answer.tokens(argument)
+                await answer.tokens(_unescaped(argument))
             case "fail" | "cut":
                 await answer.tokens(f"recovered: {request.directive}")
             case "tool":
                 await answer.tokens(f"tool answered: {argument}".rstrip(": "))
             case _:
-                await answer.tokens(f"echo: {argument if directive else request.text}")
+                await answer.tokens(f"echo: {_unescaped(argument) if directive else _unwrapped(request.text)}")
 
     async def _pieces(self, answer: _Answer, count: int, interval: float | None = None) -> None:
         for number in range(1, count + 1):
@@ -335,30 +345,33 @@ def _completion(kind: str, choice: dict[str, Any], usage: dict[str, int] | None 
     return {**content, "choices": [{"index": 0, **choice}], **({"usage": usage} if usage else {})}
 
 
-def _harmless_tool(body: dict[str, Any]) -> dict[str, Any]:
-    """A call of a tool that the gateway offers, reads only and wants no arguments."""
-    offered = [tool["function"]["name"] for tool in body.get("tools", ())]
-    name = next((tool for tool in _HARMLESS_TOOLS if tool in offered), None)
-    if name is None:
-        raise LookupError(f"the gateway offers none of {_HARMLESS_TOOLS} but {offered}")
-    return {"id": "call-1", "type": "function", "function": {"name": name, "arguments": "{}"}}
-
-
 def _understand(body: dict[str, Any]) -> Request:
-    messages = body.get("messages", ())
-    positions = [at for at, message in enumerate(messages) if message.get("role") == "user"]
-    text = _text_of(messages[positions[-1]]["content"]) if positions else ""
-    after_tool = any(message.get("role") == "tool" for message in messages[positions[-1] :]) if positions else False
+    text, after_tool = "", False
+    for message in body.get("messages", ()):
+        content = _text_of(message.get("content"))
+        if message.get("role") == "tool":
+            after_tool = True
+        elif message.get("role") == "user" and not _unwrapped(content).startswith(_NOT_FROM_A_USER):
+            text, after_tool = content, False
     found = _DIRECTIVE.findall(text)
     # The last one counts: a gateway that hands over several queued messages at once puts the newest at the end.
     directive = f"stub:{found[-1][0]} {found[-1][1]}".rstrip() if found else ""
     return Request(text, directive, after_tool, bool(body.get("stream")), body)
 
 
+def _unescaped(argument: str) -> str:
+    return argument.replace("\\n", "\n")
+
+
 def _text_of(content: Any) -> str:
-    if isinstance(content, str):
-        return content
-    return "\n".join(part.get("text", "") for part in content if part.get("type") == "text")
+    if isinstance(content, list):
+        return "\n".join(part.get("text", "") for part in content if part.get("type") == "text")
+    return content or ""
+
+
+def _unwrapped(text: str) -> str:
+    """What the user wrote, without the metadata and the time stamp before it and the facts after it."""
+    return _TRAILER.sub("", _ENVELOPE.sub("", text, count=1))
 
 
 async def _read_request(reader: asyncio.StreamReader) -> tuple[str, str, bytes]:

@@ -1,7 +1,8 @@
 """A minimal gateway client over `websockets`: the harness's own eyes, and an independent witness in tests.
 
-Shares no code with the package under test, on purpose. Knows the handshake, requests and chat events of wire protocols 3
-and 4; refuses to know reconnects, retries and the differences between releases. Blocking; one thread at a time.
+Shares no code with the package under test, on purpose. Knows the handshake, requests and chat events of wire
+protocols 3 and 4; refuses to know reconnects, retries and the differences between releases. Blocking; one thread at
+a time.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _SECRETS = frozenset({"token", "password", "deviceToken", "bootstrapToken", "sig
 
 
 class RawRefused(Exception):
-    """The gateway did not give hello-ok. `error` is its answer's error, `close_code` and `close_reason` what followed."""
+    """The gateway did not give hello-ok: `error` is from its answer, `close_code` and `close_reason` followed it."""
 
     def __init__(self, error: Frame, close_code: int | None, close_reason: str) -> None:
         super().__init__(f"no hello-ok: {error or 'no answer'}; closed with {close_code} {close_reason!r}")
@@ -130,7 +131,8 @@ class RawClient:
     def connect(self, timeout: float = 15.0) -> Frame:
         """Do the handshake; returns the payload of hello-ok.
 
-        Raises `RawRefused`; `OSError` (`TimeoutError` included) or websockets' `InvalidHandshake` when no WebSocket opens.
+        Raises `RawRefused`; when no WebSocket opens, `OSError` (`TimeoutError` included) or websockets'
+        `InvalidHandshake`.
         """
         # compression off: recordings and byte counts are those of the protocol itself
         self._socket = connect(
@@ -215,7 +217,7 @@ class RawClient:
                 self._receive(deadline)
         except ConnectionClosed as closed:
             close = closed.rcvd
-            raise RawRefused(error, close and close.code, close.reason if close else "") from None
+            raise RawRefused(error, close.code if close else None, close.reason if close else "") from None
 
     def _connect_params(self, challenge: Frame) -> Frame:
         auth = {"token": self.token, "password": self.password}
@@ -255,7 +257,7 @@ class RawClient:
 
 
 def is_reachable(client: RawClient) -> bool:
-    """Whether this client gets hello-ok now. A refusal that is not the gateway's "starting" is raised as `RawRefused`."""
+    """Whether this client gets hello-ok now. Raises `RawRefused` when trying again later would not help."""
     try:
         client.connect()
     except (OSError, InvalidHandshake):

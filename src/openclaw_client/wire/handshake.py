@@ -208,6 +208,7 @@ def _challenge_without_ts(payload: msgspec.Raw) -> Challenge | None:
 
 def decode_hello(payload: msgspec.Raw) -> Hello | None:
     """hello-ok; a section of a wrong shape falls back to its default. None where there is no protocol number."""
+    hello: Hello | None
     try:
         hello = _hello.decode(payload)
     except msgspec.MsgspecError:

@@ -1,7 +1,7 @@
 """Request frames as a gateway reads them: the strict side of the wire, for the server core.
 
-A gateway refuses unknown keys in the frame itself, echoes a numeric id as text, and calls the id of a frame that has none
-"invalid" (observed on four releases).
+A gateway refuses unknown keys in the frame itself, echoes a numeric id as text, and calls the id of a frame that has
+none "invalid" (observed on four releases).
 """
 
 from __future__ import annotations
@@ -78,12 +78,6 @@ def encode_event(name: str, payload: Any, seq: int | None = None) -> bytes:
 
 def error_fields(error: ErrorShape) -> Mapping[str, Any]:
     """The error as it stands on the wire: no key without a value."""
-    fields: dict[str, Any] = {"code": error.code, "message": error.message}
-    for name, value in (
-        ("details", error.details),
-        ("retryable", error.retryable),
-        ("retryAfterMs", error.retry_after_ms),
-    ):
-        if value is not None:
-            fields[name] = value
-    return fields
+    optional = {"details": error.details, "retryable": error.retryable, "retryAfterMs": error.retry_after_ms}
+    present = {name: value for name, value in optional.items() if value is not None}
+    return {"code": error.code, "message": error.message, **present}

@@ -1,8 +1,8 @@
 """Session keys: how two spellings of one session compare.
 
-The gateway maps `main` to `agent:main:main` and lower-cases what it is given; releases of wire v3 still send some events
-with the key as the client wrote it (observed on 2026.2.17 and 2026.4.15). Keys are folded for matching only, never for
-sending: some channels' ids are case-sensitive.
+The gateway maps `main` to `agent:main:main` and lower-cases what it is given; releases of wire v3 still send some
+events with the key as the client wrote it (observed on 2026.2.17 and 2026.4.15). Keys are folded for matching only,
+never for sending: some channels' ids are case-sensitive.
 """
 
 from __future__ import annotations

@@ -1,0 +1,101 @@
+"""Files and images that go with a message."""
+
+from __future__ import annotations
+
+import base64
+import mimetypes
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from openclaw_client.errors import PayloadTooLarge, UsageError
+from openclaw_client.wire.handshake import Policy
+from openclaw_client.wire.limits import DEFAULT_ATTACHMENT_BYTES
+
+FALLBACK_TYPE = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file in memory. mime_type without parameters: gateways read `text/plain; charset=…` wrongly."""
+
+    content: bytes = field(repr=False)
+    file_name: str
+    mime_type: str
+
+    @classmethod
+    def from_path(cls, path: str | os.PathLike[str], *, mime_type: str | None = None) -> Attachment:
+        """Read a file now. Raises UsageError where it cannot be read or is empty."""
+        file = Path(path)
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise UsageError(
+                message=f"the attachment {file.name} cannot be read: {error.strerror}", remedy="Check the path"
+            ) from error
+        return cls.from_bytes(content, file_name=file.name, mime_type=mime_type)
+
+    @classmethod
+    def from_bytes(cls, content: bytes, *, file_name: str, mime_type: str | None = None) -> Attachment:
+        """Wrap bytes; the type is guessed from the name where it is not given. Raises UsageError for empty content."""
+        if not content:
+            raise UsageError(message=f"the attachment {file_name} is empty; nothing was sent", remedy="Leave it out")
+        guessed = mime_type or mimetypes.guess_type(file_name)[0] or FALLBACK_TYPE
+        return cls(bytes(content), file_name, guessed.partition(";")[0].strip().lower())
+
+    @property
+    def is_image(self) -> bool:
+        return self.mime_type.startswith("image/")
+
+    def wire(self) -> dict[str, Any]:
+        """The form that chat.send takes."""
+        return {
+            "type": "image" if self.is_image else "file",
+            "mimeType": self.mime_type,
+            "fileName": self.file_name,
+            "content": base64.b64encode(self.content).decode("ascii"),
+        }
+
+
+AttachmentLike = Attachment | Mapping[str, Any]
+
+
+def wire_attachments(attachments: Iterable[AttachmentLike] | None, policy: Policy) -> list[dict[str, Any]]:
+    """The list for chat.send, checked against the limits of this connection before anything is encoded.
+
+    Mappings are passed on as they are: they are the gateway's own form. Raises PayloadTooLarge or UsageError.
+    """
+    result: list[dict[str, Any]] = []
+    for item in attachments or ():
+        if isinstance(item, Attachment):
+            limit = _limit(item, policy)
+            if len(item.content) > limit:
+                raise PayloadTooLarge(
+                    method="chat.send",
+                    size=len(item.content),
+                    limit=limit,
+                    what=f"the attachment {item.file_name}",
+                    remedy="Send a smaller file",
+                )
+            result.append(item.wire())
+        elif isinstance(item, Mapping):
+            if not (item.get("content") or item.get("source")):
+                # A gateway drops an entry without content silently, and the agent never hears of the file.
+                raise UsageError(message="an attachment has no content; nothing was sent", remedy="Leave it out")
+            result.append({key: value for key, value in item.items() if value is not None})
+        else:
+            raise UsageError(
+                message=f"an attachment is a {type(item).__name__}; nothing was sent",
+                remedy="Use Attachment.from_path() or Attachment.from_bytes()",
+            )
+    return result
+
+
+def _limit(item: Attachment, policy: Policy) -> int:
+    told = policy.attachments
+    if told is None:
+        return DEFAULT_ATTACHMENT_BYTES
+    limit = told.max_image_bytes if item.is_image else told.max_bytes
+    return limit if limit is not None and limit > 0 else DEFAULT_ATTACHMENT_BYTES

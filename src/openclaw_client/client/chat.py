@@ -1,0 +1,117 @@
+"""Parameters and results of the chat methods, the same for both faces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from openclaw_client.client.attachments import AttachmentLike, wire_attachments
+from openclaw_client.errors import UsageError
+from openclaw_client.wire.handshake import Policy
+from openclaw_client.wire.limits import MAX_HISTORY_LIMIT, MAX_LABEL
+from openclaw_client.wire.sessions import check_session_key
+
+
+@dataclass(frozen=True, slots=True)
+class AbortResult:
+    """aborted is False where nothing was running; run_ids are the runs that were stopped."""
+
+    aborted: bool
+    run_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InjectResult:
+    """message_id is the id of the new message, as chat.history gives it."""
+
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """One message to be sent, checked; run_id is the idempotency key and exists before anything is sent."""
+
+    session_key: str
+    message: str
+    run_id: str
+    attachments: tuple[AttachmentLike, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def params(self, policy: Policy) -> dict[str, Any]:
+        """The parameters of chat.send for a connection with this policy."""
+        params: dict[str, Any] = {
+            "sessionKey": self.session_key,
+            "message": self.message,
+            "idempotencyKey": self.run_id,
+            **self.extra,
+        }
+        if self.attachments:
+            params["attachments"] = wire_attachments(self.attachments, policy)
+        return params
+
+
+def chat_request(
+    session_key: str,
+    message: str,
+    attachments: Iterable[AttachmentLike] | None,
+    idempotency_key: str | None,
+    extra: Mapping[str, Any],
+) -> ChatRequest:
+    """Check the arguments of chat_send; UsageError for what every gateway refuses, before anything is sent."""
+    files = tuple(attachments or ())
+    if not isinstance(message, str):
+        raise UsageError(message=f"the message is a {type(message).__name__}, not text", remedy="Pass a string")
+    if not message.strip() and not files:
+        raise UsageError(message="the message is empty; nothing was sent", remedy="Send a text or an attachment")
+    if "\0" in message:
+        raise UsageError(message="the message holds a NUL character; nothing was sent", remedy="Remove it")
+    if idempotency_key is not None and (not isinstance(idempotency_key, str) or not idempotency_key.strip()):
+        raise UsageError(message="the idempotency key is empty; nothing was sent", remedy="Leave it out, or give one")
+    return ChatRequest(
+        session_key=check_session_key(session_key),
+        message=message,
+        run_id=idempotency_key or str(uuid4()),
+        attachments=files,
+        extra=without_none(extra),
+    )
+
+
+def history_params(session_key: str, limit: int | None, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of chat.history. limit is cut to 1000, above which every gateway answers with an error."""
+    params: dict[str, Any] = {"sessionKey": check_session_key(session_key), **without_none(extra)}
+    if limit is not None:
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+            raise UsageError(message=f"limit={limit!r} is no number of messages", remedy="Use 1 to 1000")
+        params["limit"] = min(limit, MAX_HISTORY_LIMIT)
+    return params
+
+
+def inject_params(session_key: str, message: str, label: str | None) -> dict[str, Any]:
+    """Parameters of chat.inject."""
+    if not isinstance(message, str) or not message.strip():
+        raise UsageError(message="the message to inject is empty; nothing was sent", remedy="Give a text")
+    if label is not None and len(label) > MAX_LABEL:
+        raise UsageError(
+            message=f"the label has {len(label)} characters, the gateway takes {MAX_LABEL}; nothing was sent",
+            remedy="Use a shorter label",
+        )
+    return without_none({"sessionKey": check_session_key(session_key), "message": message, "label": label})
+
+
+def abort_result(payload: Any) -> AbortResult:
+    fields = payload if isinstance(payload, dict) else {}
+    ids = fields.get("runIds")
+    run_ids = tuple(item for item in ids if isinstance(item, str)) if isinstance(ids, list) else ()
+    return AbortResult(fields.get("aborted") is True, run_ids)
+
+
+def inject_result(payload: Any) -> InjectResult:
+    ident = payload.get("messageId") if isinstance(payload, dict) else None
+    return InjectResult(ident if isinstance(ident, str) else "")
+
+
+def without_none(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that have a value: a gateway takes `null` for a value of the wrong type."""
+    return {name: value for name, value in params.items() if value is not None}

@@ -1,0 +1,297 @@
+"""The client for coroutines."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Self, TypeVar
+
+from openclaw_client.client.attachments import AttachmentLike
+from openclaw_client.client.callbacks import CallbackQueue
+from openclaw_client.client.chat import (
+    AbortResult,
+    InjectResult,
+    chat_request,
+    inject_params,
+    inject_result,
+)
+from openclaw_client.client.engine import Engine
+from openclaw_client.client.events import EventStream
+from openclaw_client.client.options import Identity, build_settings
+from openclaw_client.client.router import EventHandler, Sessions
+from openclaw_client.client.run import AsyncChatRun
+from openclaw_client.connection.settings import ClientInfo
+from openclaw_client.connection.supervisor import ConnectionState, StateChange
+from openclaw_client.errors import GatewayError, UsageError
+from openclaw_client.policy.backoff import ReconnectPolicy
+from openclaw_client.policy.timeouts import Timeouts
+from openclaw_client.runs.events import ChatReply, RunEvent
+from openclaw_client.runs.proactive import ProactiveMessage
+from openclaw_client.wire.handshake import Hello
+from openclaw_client.wire.history import HistoryPage
+
+_H = TypeVar("_H", bound=Callable[..., object])
+
+
+class AsyncGatewayClient:
+    """One user's connection to one gateway, for coroutines of one event loop.
+
+    Nothing is opened before `connect()` or `async with`; the first of them binds the client to the running loop. Every
+    method but the constructor must be called on that loop's thread. All times are in seconds. The parameters:
+
+    url: `ws://`, `wss://`, `http://` or `https://`; None takes OPENCLAW_GATEWAY_URL or this machine's default port.
+    token, password, device_token: credentials; None takes OPENCLAW_GATEWAY_TOKEN and OPENCLAW_GATEWAY_PASSWORD, and
+    only for the URL that the environment names. user: any object, handed back to handlers. identity: an
+    `IdentityStore`, a `DeviceIdentity`, None for the default file (created when absent), False for no device.
+    sessions: whose messages and events are handed out: None for all of the gateway, else keys or a predicate on the
+    canonical key. scopes: None for read, write and approvals ("operator." may be left out). caps: None for what this
+    package implements.
+
+    Raises UsageError for arguments that cannot work.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        token: str | None = None,
+        password: str | None = None,
+        device_token: str | None = None,
+        user: Any = None,
+        identity: Identity = None,
+        sessions: Sessions = None,
+        role: str = "operator",
+        scopes: Iterable[str] | None = None,
+        caps: Iterable[str] | None = None,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+        reconnect: ReconnectPolicy = ReconnectPolicy(),  # noqa: B008 - frozen
+        tls_fingerprint: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        client_info: ClientInfo = ClientInfo(),  # noqa: B008 - frozen
+    ) -> None:
+        settings = build_settings(
+            url,
+            token=token,
+            password=password,
+            device_token=device_token,
+            identity=identity,
+            role=role,
+            scopes=scopes,
+            caps=caps,
+            timeouts=timeouts,
+            reconnect=reconnect,
+            tls_fingerprint=tls_fingerprint,
+            ssl_context=ssl_context,
+            proxy=proxy,
+            headers=headers,
+            client_info=client_info,
+        )
+        self._callbacks = CallbackQueue()
+        self._engine = Engine(settings, sessions, owner=self, user=user, dispatch=self._callbacks.put)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    # Life.
+
+    async def connect(self) -> None:
+        """Connect and return when hello-ok with usable scopes has come. Callers at once share one handshake.
+
+        Raises ConnectError (Unreachable, HandshakeTimeout, ProtocolMismatch, AuthRejected, RateLimited,
+        PairingRequired, MissingScope) or IdentityError. Cancelling leaves the attempt to the other callers and ends it
+        when there are none. May be called again after any failure and after disconnect().
+        """
+        self._bind()
+        await self._engine.connect()
+
+    async def disconnect(self) -> None:
+        """Close the connection. Requests, runs and event streams that wait end with ClientClosed, runs with RunLost.
+
+        Never raises; may be called twice, and before connect().
+        """
+        self._bind()
+        await self._engine.disconnect()
+
+    close = disconnect
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.disconnect()
+
+    @property
+    def state(self) -> ConnectionState:
+        """Where the connection stands; see `ConnectionState`."""
+        return self._engine.state
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection is ready to be used now."""
+        return self._engine.state is ConnectionState.CONNECTED
+
+    @property
+    def user(self) -> Any:
+        """What was given as `user`."""
+        return self._engine.user
+
+    @property
+    def idle_seconds(self) -> float:
+        """Seconds since the caller last used the client or something came for the caller; ticks don't count.
+
+        inf before the first use.
+        """
+        return self._engine.idle_seconds
+
+    @property
+    def hello(self) -> Hello | None:
+        """hello-ok of the latest connection; None before the first."""
+        return self._engine.hello
+
+    @property
+    def negotiated_protocol(self) -> int | None:
+        """The wire version of the latest connection, 3 or 4."""
+        return self._engine.hello.protocol if self._engine.hello is not None else None
+
+    # Chat.
+
+    async def chat_send(
+        self,
+        *,
+        session_key: str,
+        message: str,
+        attachments: Iterable[AttachmentLike] | None = None,
+        idempotency_key: str | None = None,
+        on_event: Callable[[RunEvent], object] | None = None,
+        timeout: float | None = None,
+        **params: Any,
+    ) -> ChatReply:
+        """Send a message and wait for the whole reply.
+
+        on_event gets every typed event, in this task; it may be `async def`, and what it raises ends the call.
+        timeout: seconds for the whole run. params: further parameters of chat.send in the gateway's spelling.
+        Raises UsageError, PayloadTooLarge and RequestFailed (nothing runs), OutcomeUnknown and RequestTimeout (nobody
+        knows; the key is in them), RunFailed, RunLost, RunTimeout. Cancelling leaves the run going at the gateway.
+        """
+        run = self.chat_stream(
+            session_key=session_key,
+            message=message,
+            attachments=attachments,
+            idempotency_key=idempotency_key,
+            timeout=timeout,
+            **params,
+        )
+        async with run:
+            if on_event is not None:
+                async for event in run:
+                    result = on_event(event)
+                    if inspect.isawaitable(result):
+                        await result
+            return await run.result()
+
+    def chat_stream(
+        self,
+        *,
+        session_key: str,
+        message: str,
+        attachments: Iterable[AttachmentLike] | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        **params: Any,
+    ) -> AsyncChatRun:
+        """The run of a message: an async context manager and an iterator of events. Sends nothing by itself.
+
+        The arguments are those of `chat_send`. Raises UsageError.
+        """
+        request = chat_request(session_key, message, attachments, idempotency_key, params)
+        return AsyncChatRun(self._engine, request, self._engine.run_timeouts(timeout))
+
+    async def chat_history(self, *, session_key: str, limit: int | None = None, **params: Any) -> HistoryPage:
+        """The latest messages of a session, oldest first; limit is cut to 1000. A session never used is empty.
+
+        Raises RequestError, ConnectionLost, UsageError. Cancelling is safe.
+        """
+        self._bind()
+        return await self._engine.history(session_key, limit, **params)
+
+    async def chat_abort(self, *, session_key: str, run_id: str | None = None) -> AbortResult:
+        """Stop a run, or all runs of the session. `aborted` is False where nothing was running; that is no error."""
+        self._bind()
+        return await self._engine.abort(session_key, run_id)
+
+    async def chat_inject(self, *, session_key: str, message: str, label: str | None = None) -> InjectResult:
+        """Put a message into a session that exists, without a run. Needs the scope operator.admin.
+
+        label: at most 100 characters; the gateway writes it before the text. Raises MissingScope, RequestFailed.
+        """
+        self._bind()
+        params = inject_params(session_key, message, label)
+        return inject_result(await self._engine.request("chat.inject", params, self._engine.settings.timeouts.request))
+
+    # Everything else.
+
+    async def request(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = -1,
+        idempotency_key: str | None = None,
+        expect_final: bool = False,
+    ) -> Any:
+        """Call any method of the gateway; the payload as plain Python values.
+
+        timeout: seconds, None for no limit, by default Timeouts.request. idempotency_key is put into the parameters
+        (`idempotencyKey`). expect_final: a response with status "accepted" is not the answer yet (method `agent`).
+        None within params is sent as null, which most methods refuse. Raises RequestFailed, MissingScope,
+        RequestTimeout, OutcomeUnknown, PayloadTooLarge, UsageError, ConnectionLost. Cancelling drops the answer; the
+        gateway acts on the request all the same.
+        """
+        self._bind()
+        return await self._engine.call(
+            method, params, timeout=timeout, idempotency_key=idempotency_key, expect_final=expect_final
+        )
+
+    def events(self, *names: str) -> EventStream:
+        """An async iterator of gateway events of these names, or of all; from this call on, over reconnects."""
+        return self._engine.open_stream(names)
+
+    def on(self, name: str, handler: EventHandler) -> Callable[[], None]:
+        """Call handler(event) for every event of a name; returns a function that ends that."""
+        return self._engine.add_handler(name, handler)
+
+    def on_proactive_message(self, handler: Callable[[Any, ProactiveMessage], object]) -> Any:
+        """Call handler(user, message) for every whole message that no call of this client asked for. Also a decorator.
+
+        Handlers run in the loop, one after the other, in order; they may be `async def`; what they raise is logged.
+        """
+        return _added(self._engine.message_handlers, handler)
+
+    def on_fatal_close(self, handler: Callable[[Any, GatewayError], object]) -> Any:
+        """Call handler(client, error) when the connection is parked for good. Also a decorator."""
+        return _added(self._engine.fatal_handlers, handler)
+
+    def on_state_change(self, handler: Callable[[StateChange], object]) -> Any:
+        """Call handler(change) on every change of `state`. Also a decorator."""
+        return _added(self._engine.state_handlers, handler)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._engine.settings.url.redacted!r}, {self.state.value})"
+
+    def _bind(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is None or (self._loop.is_closed() and self.state is ConnectionState.DISCONNECTED):
+            self._loop = loop
+        elif self._loop is not loop:
+            raise UsageError(
+                message="this client belongs to another event loop",
+                remedy="Make one client per loop, or use GatewayClient, which has a loop of its own",
+            )
+
+
+def _added(handlers: list[_H], handler: _H) -> _H:
+    handlers.append(handler)
+    return handler

@@ -1,0 +1,295 @@
+"""One chat run from before its first byte to its one outcome. On the loop's thread, shared by both faces."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from openclaw_client.client.chat import ChatRequest
+from openclaw_client.errors import (
+    ConnectionLost,
+    GatewayError,
+    OutcomeUnknown,
+    RequestFailed,
+    RequestTimeout,
+    RunFailed,
+    RunLost,
+    RunTimeout,
+)
+from openclaw_client.policy.timeouts import Timeouts
+from openclaw_client.runs.ack import EndedBefore, Running, Stopped, read_ack
+from openclaw_client.runs.events import (
+    ChatReply,
+    RunAborted,
+    RunCompleted,
+    RunErrored,
+    RunEvent,
+    RunStarted,
+    Terminal,
+)
+from openclaw_client.runs.fold import RunFold
+from openclaw_client.runs.recovery import Answered, StillRunning, look_up
+from openclaw_client.wire.agent import AgentPayload
+from openclaw_client.wire.chat import ChatPayload
+
+if TYPE_CHECKING:
+    from openclaw_client.client.engine import Engine
+
+RECOVERY_PAGE = 50
+"""Messages of history that are looked through for a reply; a run with its tools is rarely above twenty rows."""
+
+
+class RunSink(Protocol):
+    """Who reads the run. On the loop's thread; must not block and must not raise."""
+
+    def put(self, event: RunEvent) -> None: ...
+
+    def end(self, reply: ChatReply | None, error: GatewayError | None) -> None:
+        """The last call; exactly one of the two is set."""
+
+
+class RunDriver:
+    """Sends one message and follows its run; `sink.end` is called exactly once."""
+
+    def __init__(self, engine: Engine, request: ChatRequest, sink: RunSink, timeouts: Timeouts) -> None:
+        self.request = request
+        self.fold = RunFold(request.run_id)
+        self.run_ids = [request.run_id]
+        self.acknowledged = False
+        self.ended = False
+        self._engine = engine
+        self._sink = sink
+        self._timeouts = timeouts
+        self._recovered = False
+        self._merged_into: str | None = None
+        self._stopped: tuple[str, ...] = ()
+        self._last_sign = 0.0
+        self._timers: list[asyncio.TimerHandle] = []
+        self._lookup: asyncio.Task[None] | None = None
+
+    async def begin(self) -> None:
+        """Send the message. Raises what keeps it from being sent; everything later goes to the sink."""
+        engine, request = self._engine, self.request
+        connection = await engine.ready(self._timeouts.request)
+        hello = connection.hello
+        assert hello is not None
+        params = request.params(hello.policy)
+        # Events can come before the response, so the run is known before its first byte is written.
+        engine.router.add(self)
+        try:
+            connection.request("chat.send", params, self._timeouts.request, self._engine.outcome(self._on_ack))
+        except BaseException:
+            engine.router.remove(self)
+            raise
+        self._start_clocks()
+
+    def leave(self) -> None:
+        """The reader is gone; the run goes on at the gateway, unheard."""
+        if not self.ended:
+            self._close()
+
+    # What comes from the gateway.
+
+    def on_chat(self, payload: ChatPayload) -> None:
+        self._sign_of_life()
+        self._emit(self.fold.chat(payload))
+
+    def on_agent(self, payload: AgentPayload) -> None:
+        self._sign_of_life()
+        self._emit(self.fold.agent(payload))
+
+    def on_side_result(self, payload: dict[str, object]) -> None:
+        self._sign_of_life()
+        self._emit(self.fold.side_result(payload))
+
+    def on_lost(self, error: ConnectionLost) -> None:
+        """The connection is gone in mid-run."""
+        if self.ended:
+            return
+        if not self.acknowledged:
+            # The response to chat.send fails in the same turn, and says what is known about it.
+            return
+        lost = RunLost(
+            message=f"{error.message or 'the connection was lost'}; the run may go on at the gateway",
+            remedy="Look into chat_history(); chat_send() with the same idempotency_key doesn't run it twice",
+            run_id=self.fold.run_id,
+            session_key=self.request.session_key,
+            partial_text=self.fold.text,
+        )
+        lost.__cause__ = error
+        self._end(None, lost)
+
+    # Inside.
+
+    def _on_ack(self, payload: object, error: GatewayError | None) -> None:
+        if self.ended:
+            return
+        if error is not None:
+            self._on_refusal(error)
+            return
+        self.acknowledged = True
+        ack = read_ack(payload, self.request.run_id)
+        if isinstance(ack, Stopped):
+            self._stopped = ack.run_ids
+            self._emit(self.fold.finish(RunCompleted(self.fold.run_id, "")))
+            return
+        if ack.run_id not in self.run_ids:
+            # 2026.6.1 answers a repeated text with the run that is under way with it.
+            self.run_ids.append(ack.run_id)
+            self._merged_into = ack.run_id
+            self._engine.router.add(self)
+        if isinstance(ack, EndedBefore):
+            self._look_up(ack)
+            return
+        self._sink.put(RunStarted(self.fold.run_id, ack.status))
+        if ack.status == "in_flight":
+            self._look_up(ack)
+
+    def _on_refusal(self, error: GatewayError) -> None:
+        payload = error.payload if isinstance(error, RequestFailed) else None
+        if isinstance(payload, dict) and payload.get("status") == "error":
+            # A run with this key failed before; the gateway answers with the failure itself.
+            self._emit(self.fold.finish(RunErrored(self.fold.run_id, error.message, self.fold.text)))
+            return
+        if isinstance(error, RequestTimeout) and self._last_sign:
+            # Only the response is late; the run has been heard of.
+            self.acknowledged = True
+            return
+        if isinstance(error, RequestTimeout | OutcomeUnknown):
+            error.idempotency_key = self.request.run_id
+            error.remedy = "chat_send() again with this idempotency_key doesn't run it twice"
+        self._end(None, error)
+
+    def _look_up(self, ack: Running | EndedBefore) -> None:
+        self._lookup = asyncio.get_running_loop().create_task(self._consult_history(ack))
+
+    async def _consult_history(self, ack: Running | EndedBefore) -> None:
+        """Find the text that was missed: of a run that is over, or of one that began before this call."""
+        try:
+            page = await self._engine.history(self.request.session_key, RECOVERY_PAGE)
+        except GatewayError as error:
+            if isinstance(ack, EndedBefore):
+                self._end(None, self._unfound(error))
+            return
+        if self.ended:
+            return
+        finding = look_up(page, ack.run_id, message=self.request.message)
+        if isinstance(ack, Running):
+            if isinstance(finding, StillRunning) and finding.text and len(finding.text) > len(self.fold.text):
+                self._emit(self.fold.resume(finding.text))
+            elif isinstance(finding, Answered):
+                self._settle(finding)
+            return
+        if isinstance(finding, Answered):
+            self._settle(finding, ack)
+        elif ack.status == "timeout":
+            self._emit(self.fold.finish(RunAborted(self.fold.run_id, self.fold.text)))
+        else:
+            self._end(None, self._unfound(None))
+
+    def _settle(self, finding: Answered, ack: EndedBefore | None = None) -> None:
+        self._recovered = True
+        run_id = self.fold.run_id
+        outcome: Terminal
+        if finding.error is not None:
+            outcome = RunErrored(run_id, finding.error, finding.text)
+        elif ack is not None and ack.status == "timeout":
+            outcome = RunAborted(run_id, finding.text, finding.stop_reason)
+        else:
+            outcome = RunCompleted(run_id, finding.text, finding.stop_reason)
+        self._emit(self.fold.finish(outcome))
+
+    def _unfound(self, cause: GatewayError | None) -> RunLost:
+        lost = RunLost(
+            message="the gateway says that this run is over, and its reply was not found in the history",
+            remedy="Read chat_history() with a larger limit",
+            run_id=self.fold.run_id,
+            session_key=self.request.session_key,
+            partial_text=self.fold.text,
+        )
+        lost.__cause__ = cause
+        return lost
+
+    def _emit(self, events: tuple[RunEvent, ...]) -> None:
+        for event in events:
+            self._sink.put(event)
+        if self.fold.outcome is not None and not self.ended:
+            self._conclude(self.fold.outcome)
+
+    def _conclude(self, outcome: Terminal) -> None:
+        if isinstance(outcome, RunErrored):
+            failure = RunFailed(
+                message=outcome.message,
+                run_id=self.fold.run_id,
+                session_key=self.request.session_key,
+                partial_text=outcome.text,
+                kind=outcome.kind,
+                detail=outcome.detail,
+            )
+            self._end(None, failure)
+            return
+        completed = isinstance(outcome, RunCompleted)
+        reply = ChatReply(
+            text=outcome.text,
+            run_id=self.run_ids[-1],
+            state="final" if completed else "aborted",
+            session_key=self.request.session_key,
+            stop_reason=outcome.stop_reason,
+            usage=outcome.usage if isinstance(outcome, RunCompleted) else None,
+            recovered=self._recovered,
+            merged_into=self._merged_into,
+            aborted_run_ids=self._stopped,
+            side_results=tuple(self.fold.side_results),
+        )
+        self._end(reply, None)
+
+    def _end(self, reply: ChatReply | None, error: GatewayError | None) -> None:
+        if self.ended:
+            return
+        self._close()
+        self._sink.end(reply, error)
+
+    def _close(self) -> None:
+        self.ended = True
+        for timer in self._timers:
+            timer.cancel()
+        self._timers = []
+        if self._lookup is not None and self._lookup is not asyncio.current_task():
+            self._lookup.cancel()
+        self._engine.router.remove(self)
+
+    # The caller's own time limits.
+
+    def _start_clocks(self) -> None:
+        loop, limits = asyncio.get_running_loop(), self._timeouts
+        if limits.total is not None:
+            self._timers.append(loop.call_later(limits.total, self._time_out, "total", limits.total))
+        if limits.idle is not None:
+            self._watch_idle(limits.idle, loop.time())
+
+    def _watch_idle(self, limit: float, since: float) -> None:
+        """Look again when the last sign of life would be too old; one timer, however many events come."""
+        loop = asyncio.get_running_loop()
+        latest = max(since, self._last_sign)
+        if loop.time() - latest >= limit:
+            self._time_out("idle", limit)
+            return
+        self._timers = [timer for timer in self._timers if not timer.cancelled() and timer.when() > loop.time()]
+        self._timers.append(loop.call_at(latest + limit, self._watch_idle, limit, latest))
+
+    def _time_out(self, limit: str, seconds: float) -> None:
+        self._end(
+            None,
+            RunTimeout(
+                limit=limit,
+                timeout=seconds,
+                remedy="chat_abort() ends it there; chat_history() shows its reply later",
+                run_id=self.fold.run_id,
+                session_key=self.request.session_key,
+                partial_text=self.fold.text,
+            ),
+        )
+
+    def _sign_of_life(self) -> None:
+        if self._timeouts.idle is not None or not self._last_sign:
+            self._last_sign = self._engine.now()

@@ -1,0 +1,313 @@
+"""What both faces drive: one supervisor, one router, and requests with their errors. On one event loop's thread."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from math import inf
+from time import monotonic
+from typing import Any
+
+from openclaw_client.client.chat import AbortResult, ChatRequest, abort_result, history_params
+from openclaw_client.client.driver import RunDriver, RunSink
+from openclaw_client.client.events import EventStream
+from openclaw_client.client.router import EventHandler, Router, SessionFilter, Sessions
+from openclaw_client.connection.connection import Connection, Outcome
+from openclaw_client.connection.settings import Settings
+from openclaw_client.connection.supervisor import ConnectionState, StateChange, Supervisor, lost_error
+from openclaw_client.errors import (
+    ClientClosed,
+    ConnectionLost,
+    GatewayError,
+    OutcomeUnknown,
+    RequestFailed,
+    RequestTimeout,
+)
+from openclaw_client.policy import diagnose
+from openclaw_client.policy.timeouts import Timeouts
+from openclaw_client.protocol.events import Cause, Expired, Gap, Responded
+from openclaw_client.runs.proactive import ProactiveMessage
+from openclaw_client.wire.frames import ChatFrame, Event, decode_payload
+from openclaw_client.wire.handshake import Hello
+from openclaw_client.wire.history import HistoryPage, history_page
+from openclaw_client.wire.sessions import check_session_key
+
+logger = logging.getLogger("openclaw_client.client")
+
+Answer = Callable[[Any, GatewayError | None], None]
+Dispatch = Callable[..., None]
+
+
+class Engine:
+    """One client's machinery. dispatch(handler, *args) runs a user's handler away from the reader."""
+
+    def __init__(self, settings: Settings, sessions: Sessions, *, owner: Any, user: Any, dispatch: Dispatch) -> None:
+        self.settings = settings
+        self.owner = owner
+        self.user = user
+        self.router = Router(
+            SessionFilter(sessions),
+            on_message=self._on_message,
+            on_event=dispatch,
+            on_use=self.touch,
+        )
+        self.supervisor = Supervisor(settings, self)
+        self.message_handlers: list[Callable[[Any, ProactiveMessage], object]] = []
+        self.fatal_handlers: list[Callable[[Any, GatewayError], object]] = []
+        self.state_handlers: list[Callable[[StateChange], object]] = []
+        self.hello: Hello | None = None
+        self._dispatch = dispatch
+        self._last_use = -inf
+        self._later: set[asyncio.Task[None]] = set()
+
+    # Life.
+
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def touch(self) -> None:
+        """The caller used the client, or something came for the caller."""
+        self._last_use = monotonic()
+
+    @property
+    def idle_seconds(self) -> float:
+        """Seconds since the last `touch`; inf before the first. From any thread."""
+        return monotonic() - self._last_use
+
+    async def connect(self) -> None:
+        await self.supervisor.connect()
+        self.touch()
+
+    async def disconnect(self) -> None:
+        """Close; runs and event streams end with ClientClosed."""
+        await self.supervisor.disconnect()
+        closed = ClientClosed(message="disconnect() was called")
+        self._end_runs(closed)
+        for stream in self.router.streams():
+            stream.end(closed)
+
+    async def ready(self, timeout: float | None) -> Connection:
+        """A ready connection, waited for while it is being made again."""
+        return await self.supervisor.ready(timeout)
+
+    def adopt_handlers(self, other: Engine) -> None:
+        """Take over what users registered with another engine."""
+        self.message_handlers.extend(other.message_handlers)
+        self.fatal_handlers.extend(other.fatal_handlers)
+        self.state_handlers.extend(other.state_handlers)
+        self.router.adopt_handlers(other.router)
+
+    # Requests.
+
+    async def request(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None,
+        timeout: float | None,
+        *,
+        expect_final: bool = False,
+    ) -> Any:
+        """Send and wait for the payload. When cancelled, the answer is dropped; the gateway acts on it all the same."""
+        connection = await self.ready(timeout)
+        self.touch()
+        waiter: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def answer(payload: Any, error: GatewayError | None) -> None:
+            if waiter.done():
+                return
+            if error is None:
+                waiter.set_result(payload)
+            else:
+                waiter.set_exception(error)
+
+        ident = connection.request(method, params, timeout, self.outcome(answer), final=expect_final)
+        try:
+            return await waiter
+        finally:
+            connection.forget(ident)
+
+    def start_request(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None,
+        timeout: float | None,
+        answer: Answer,
+        *,
+        expect_final: bool = False,
+    ) -> Callable[[], object]:
+        """`request` without a coroutine, for callers in other threads: answer is called once. Returns what drops it."""
+        connection = self.supervisor.connection
+        if connection is None or self.state is not ConnectionState.CONNECTED:
+            return self._request_later(method, params, timeout, answer, expect_final)
+        self.touch()
+        try:
+            ident = connection.request(method, params, timeout, self.outcome(answer), final=expect_final)
+        except GatewayError as error:
+            answer(None, error)
+            return _nothing
+        return lambda: connection.forget(ident)
+
+    def _request_later(
+        self, method: str, params: Mapping[str, Any] | None, timeout: float | None, answer: Answer, expect_final: bool
+    ) -> Callable[[], object]:
+        async def wait() -> None:
+            try:
+                payload = await self.request(method, params, timeout, expect_final=expect_final)
+            except GatewayError as error:
+                answer(None, error)
+            else:
+                answer(payload, None)
+
+        task = asyncio.get_running_loop().create_task(wait())
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+        return task.cancel
+
+    async def call(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None,
+        *,
+        timeout: float | None,
+        idempotency_key: str | None,
+        expect_final: bool = False,
+    ) -> Any:
+        """`request` for users: the default time limit, the idempotency key, and the key in the errors."""
+        limit, params = self.request_arguments(params, timeout, idempotency_key)
+        try:
+            return await self.request(method, params, limit, expect_final=expect_final)
+        except (RequestTimeout, OutcomeUnknown) as error:
+            error.idempotency_key = idempotency_key
+            raise
+
+    def request_arguments(
+        self, params: Mapping[str, Any] | None, timeout: float | None, idempotency_key: str | None
+    ) -> tuple[float | None, Mapping[str, Any] | None]:
+        """The time limit that counts, and the parameters with the idempotency key."""
+        limit = self.settings.timeouts.request if timeout is not None and timeout < 0 else timeout
+        if idempotency_key is not None:
+            params = {**(params or {}), "idempotencyKey": idempotency_key}
+        return limit, params
+
+    def outcome(self, answer: Answer) -> Callable[[Outcome], None]:
+        """Turn what the connection tells about a request into a payload or an error for `answer`."""
+
+        def done(outcome: Outcome) -> None:
+            if isinstance(outcome, Responded) and outcome.error is None:
+                answer(decode_payload(outcome.payload), None)
+            else:
+                answer(None, self._request_error(outcome))
+
+        return done
+
+    async def history(self, session_key: str, limit: int | None, **extra: Any) -> HistoryPage:
+        params = history_params(session_key, limit, extra)
+        return history_page(await self.request("chat.history", params, self.settings.timeouts.request))
+
+    async def abort(self, session_key: str, run_id: str | None) -> AbortResult:
+        """Stop a run, or all of a session; tries the canonical key where the gateway wants another spelling.
+
+        2026.2.17 and 2026.4.15 want the key as it was in chat.send, 2026.6.1 the canonical one when there is no run id.
+        """
+        canonical = self.router.sessions.canonical(check_session_key(session_key))
+        timeout = self.settings.timeouts.request
+        params = {"sessionKey": session_key} if run_id is None else {"sessionKey": session_key, "runId": run_id}
+        try:
+            result = abort_result(await self.request("chat.abort", params, timeout))
+        except RequestFailed as error:
+            if canonical == session_key or "does not match" not in error.message:
+                raise
+            result = AbortResult(False)
+        if result.aborted or canonical == session_key:
+            return result
+        return abort_result(await self.request("chat.abort", {**params, "sessionKey": canonical}, timeout))
+
+    # Runs and streams.
+
+    def run_timeouts(self, total: float | None) -> Timeouts:
+        """The time limits of one run: the client's, with the caller's own limit for the whole."""
+        return self.settings.timeouts if total is None else replace(self.settings.timeouts, total=total)
+
+    def driver(self, request: ChatRequest, sink: RunSink, timeouts: Timeouts) -> RunDriver:
+        return RunDriver(self, request, sink, timeouts)
+
+    def open_stream(self, names: tuple[str, ...]) -> EventStream:
+        stream = EventStream(names, self.router.remove_stream)
+        self.router.add_stream(stream)
+        return stream
+
+    def add_handler(self, name: str, handler: EventHandler) -> Callable[[], None]:
+        return self.router.add_handler(name, handler)
+
+    # The supervisor and the connection call these.
+
+    def on_frame(self, frame: ChatFrame | Event) -> None:
+        self.router.on_frame(frame)
+
+    def on_gap(self, gap: Gap) -> None:
+        logger.debug("events %d to %d were not received", gap.expected, gap.received - 1)
+
+    def on_state(self, change: StateChange) -> None:
+        logger.debug("%s -> %s", change.old.value, change.new.value)
+        for handler in tuple(self.state_handlers):
+            self._dispatch(handler, change)
+
+    def on_ready(self, connection: Connection) -> None:
+        self.hello = connection.hello
+        if self.hello is not None:
+            self.router.sessions.learn(self.hello)
+
+    def on_lost(self, error: ConnectionLost) -> None:
+        self._end_runs(error)
+
+    def on_parked(self, error: GatewayError) -> None:
+        for stream in self.router.streams():
+            stream.end(error)
+        for handler in tuple(self.fatal_handlers):
+            self._dispatch(handler, self.owner, error)
+
+    # Inside.
+
+    @property
+    def state(self) -> ConnectionState:
+        return self.supervisor.state
+
+    def _on_message(self, message: ProactiveMessage) -> None:
+        for handler in tuple(self.message_handlers):
+            self._dispatch(handler, self.user, message)
+
+    def _end_runs(self, error: ConnectionLost) -> None:
+        for run in self.router.runs():
+            run.on_lost(error)
+
+    def _request_error(self, outcome: Outcome) -> GatewayError:
+        method = outcome.method
+        if isinstance(outcome, Responded):
+            assert outcome.error is not None
+            granted = self.hello.granted_scopes if self.hello is not None else None
+            return diagnose.request_failure(
+                method,
+                outcome.error,
+                decode_payload(outcome.payload),
+                requested=self.settings.requested_scopes,
+                granted=granted or (),
+            )
+        if isinstance(outcome, Expired):
+            return RequestTimeout(method=method, timeout=outcome.timeout, remedy="Ask the gateway before trying again")
+        end = outcome.end
+        if end.cause is Cause.ASKED:
+            return lost_error(end, None, sent=True)
+        return OutcomeUnknown(
+            message=f"the connection was lost before the answer came: {end.cause.value}",
+            remedy="Ask the gateway before trying again",
+            method=method,
+            close_code=end.code,
+            close_reason=end.reason or None,
+            sent=True,
+        )
+
+
+def _nothing() -> None:
+    """What drops a request that was never sent."""

@@ -1,0 +1,133 @@
+"""Gateway events as users see them, and the streams that carry them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol, Self
+
+from openclaw_client.errors import GatewayError, UsageError
+from openclaw_client.wire.frames import ChatFrame, Event, frame_payload
+
+MAX_WAITING = 10_000
+"""Events that wait for a reader of `events()`; the oldest are dropped beyond that, and `dropped` counts them. What
+belongs to a run does not pass here and is never dropped."""
+
+_UNREAD = object()
+
+
+class GatewayEvent:
+    """One event of the gateway. payload is decoded when first looked at; seq is the gateway's counter, None where the
+    event carries none."""
+
+    __slots__ = ("_frame", "_payload", "name", "seq")
+
+    def __init__(self, frame: ChatFrame | Event) -> None:
+        self.name = frame.event
+        self.seq = frame.seq
+        self._frame = frame
+        self._payload: Any = _UNREAD
+
+    @property
+    def payload(self) -> Any:
+        """The payload as plain Python values, unknown keys included; {} where the gateway sent none."""
+        if self._payload is _UNREAD:
+            value = frame_payload(self._frame)
+            self._payload = {} if value is None else value
+        return self._payload
+
+    def __repr__(self) -> str:
+        return f"GatewayEvent(name={self.name!r}, seq={self.seq})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild_event, (self.name, self.payload, self.seq)
+
+
+def _rebuild_event(name: str, payload: Any, seq: int | None) -> GatewayEvent:
+    event = GatewayEvent(Event(name, seq=seq))
+    event._payload = payload
+    return event
+
+
+class EventSink(Protocol):
+    """Who gets events, on the loop's thread; must not block and must not raise."""
+
+    def wants(self, name: str) -> bool:
+        """Whether events of this name are asked for."""
+
+    def put(self, event: GatewayEvent) -> None: ...
+
+    def end(self, error: GatewayError) -> None:
+        """The connection ended for good; nothing follows."""
+
+
+class EventStream:
+    """An async iterator of gateway events, from the call of `events()` on.
+
+    Ends with the error that ended the connection for good (ClientClosed after disconnect()); goes on over a reconnect.
+    Cancelling a wait loses nothing. Usable as a context manager, which closes it.
+    """
+
+    def __init__(self, names: tuple[str, ...], leave: Callable[[EventStream], None]) -> None:
+        self.dropped = 0
+        self._names = frozenset(names)
+        self._leave = leave
+        self._events: deque[GatewayEvent] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._error: GatewayError | None = None
+        self._closed = False
+
+    def wants(self, name: str) -> bool:
+        """Whether events of this name are asked for; all are when no name was given."""
+        return not self._names or name in self._names
+
+    def put(self, event: GatewayEvent) -> None:
+        """Add an event; on the loop's thread."""
+        if len(self._events) >= MAX_WAITING:
+            self._events.popleft()
+            self.dropped += 1
+        self._events.append(event)
+        self._wake()
+
+    def end(self, error: GatewayError) -> None:
+        """What follows the events that wait is this error."""
+        if self._error is None:
+            self._error = error
+        self._wake()
+
+    def close(self) -> None:
+        """Stop listening; a pending `anext` ends the iteration."""
+        self._closed = True
+        self._leave(self)
+        self._wake()
+
+    def __aiter__(self) -> EventStream:
+        return self
+
+    async def __anext__(self) -> GatewayEvent:
+        while not self._events:
+            if self._closed:
+                raise StopAsyncIteration
+            if self._error is not None:
+                self._closed = True
+                self._leave(self)
+                raise self._error.again()
+            if self._waiter is not None:
+                raise UsageError(message="two tasks iterate over one event stream", remedy="Give each its own")
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        return self._events.popleft()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.close()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

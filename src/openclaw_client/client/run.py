@@ -1,0 +1,156 @@
+"""A chat run for coroutines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Self
+
+from openclaw_client.client.chat import AbortResult, ChatRequest
+from openclaw_client.errors import GatewayError, RunError, UsageError
+from openclaw_client.policy.timeouts import Timeouts
+from openclaw_client.runs.events import ChatReply, RunEvent, Terminal
+from openclaw_client.runs.stream import EventBuffer, TextPieces
+
+if TYPE_CHECKING:
+    from openclaw_client.client.engine import Engine
+
+
+class AsyncChatRun:
+    """One message and its reply as it comes. Iterate over it for events, over `text_stream` for text alone.
+
+    The message is sent when the run is entered (`async with`), or when it is first iterated or asked for its result.
+    `run_id` exists before that; it is the idempotency key. Leaving the block, or cancelling a wait, ends the listening
+    and not the run: `abort()` ends the run. One task iterates at a time; any may call `abort()` and `result()`.
+    """
+
+    def __init__(self, engine: Engine, request: ChatRequest, timeouts: Timeouts) -> None:
+        self.run_id = request.run_id
+        self.session_key = request.session_key
+        self._engine = engine
+        self._driver = engine.driver(request, self, timeouts)
+        self._buffer = EventBuffer()
+        self._waiter: asyncio.Future[None] | None = None
+        self._begun: asyncio.Task[None] | None = None
+        self._over: asyncio.Event = asyncio.Event()
+        self._reply: ChatReply | None = None
+        self._error: GatewayError | None = None
+        self._told = False
+
+    @property
+    def text(self) -> str:
+        """The text so far."""
+        return self._driver.fold.text
+
+    @property
+    def text_stream(self) -> AsyncIterator[str]:
+        """Pieces of text as they come, each extending what was given before.
+
+        Ends when the run is final or aborted; raises what `result()` raises when it failed or was lost.
+        """
+        return self._pieces()
+
+    async def result(self) -> ChatReply:
+        """The whole reply, waited for.
+
+        Raises RunFailed, RunLost, RunTimeout, or what kept the message from being sent (RequestFailed, OutcomeUnknown,
+        PayloadTooLarge, …). Cancelling leaves the run going.
+        """
+        await self._begin()
+        await self._over.wait()
+        if self._error is not None:
+            raise self._error.again()
+        assert self._reply is not None
+        return self._reply
+
+    async def abort(self) -> AbortResult:
+        """Stop the run at the gateway; its reply then has state "aborted" and the text so far."""
+        return await self._engine.abort(self.session_key, self.run_id)
+
+    def __aiter__(self) -> AsyncChatRun:
+        return self
+
+    async def __anext__(self) -> RunEvent:
+        if self._begun is None or not self._begun.done():
+            await self._begin()
+        while not len(self._buffer):
+            if self._over.is_set():
+                self._finish_iteration()
+            if self._waiter is not None:
+                raise UsageError(message="two tasks iterate over one run", remedy="Let one task read and share")
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        event = self._buffer.popleft()
+        if isinstance(event, Terminal):
+            self._told = True
+        return event
+
+    async def __aenter__(self) -> Self:
+        await self._begin()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._driver.leave()
+        self._over.set()
+        if self._reply is None and self._error is None:
+            self._error = RunError(
+                message="the run was left before its end; it goes on at the gateway",
+                remedy="Ask for result() inside the block, or abort() before leaving it",
+                run_id=self.run_id,
+                session_key=self.session_key,
+                partial_text=self.text,
+            )
+        self._wake()
+
+    def __repr__(self) -> str:
+        state = "over" if self._over.is_set() else "running" if self._begun is not None else "not sent"
+        return f"AsyncChatRun(run_id={self.run_id!r}, session_key={self.session_key!r}, {state})"
+
+    # The driver calls these.
+
+    def put(self, event: RunEvent) -> None:
+        self._buffer.append(event)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def end(self, reply: ChatReply | None, error: GatewayError | None) -> None:
+        self._reply, self._error = reply, error
+        self._over.set()
+        self._wake()
+
+    # Inside.
+
+    async def _begin(self) -> None:
+        if self._begun is None:
+            self._engine.touch()
+            self._begun = asyncio.get_running_loop().create_task(self._driver.begin())
+        try:
+            await asyncio.shield(self._begun)
+        except asyncio.CancelledError:
+            # Nobody else knows of a message that is still waiting for the connection: it must not go out later.
+            if not self._begun.done():
+                self._begun.cancel()
+            raise
+
+    def _finish_iteration(self) -> None:
+        """End the iteration: quietly after a terminal event, with the error where there was none."""
+        if self._error is not None and not self._told:
+            self._told = True
+            raise self._error.again()
+        raise StopAsyncIteration
+
+    async def _pieces(self) -> AsyncIterator[str]:
+        pieces = TextPieces()
+        async for event in self:
+            piece = pieces.feed(event)
+            if piece:
+                yield piece
+        if self._error is not None:
+            raise self._error.again()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

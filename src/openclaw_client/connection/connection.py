@@ -1,0 +1,285 @@
+"""One socket from its opening to its end: the client core, fed by a transport and driven by the loop's clock."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import inf
+from typing import Any, Protocol
+
+import msgspec
+
+from openclaw_client.protocol.client import ClientProtocol
+from openclaw_client.protocol.events import (
+    Abandoned,
+    Challenged,
+    Close,
+    End,
+    Ended,
+    Expired,
+    Gap,
+    Responded,
+    Welcomed,
+)
+from openclaw_client.protocol.states import State
+from openclaw_client.transport.base import Opener, Transport
+from openclaw_client.wire.frames import ChatFrame, Event
+from openclaw_client.wire.handshake import Challenge, ConnectParams, Hello
+
+CLOSE_GRACE = 1.0
+"""Seconds for the peer to answer a close frame before the socket is dropped; the gateway allows itself the same."""
+
+logger = logging.getLogger("openclaw_client.connection")
+
+Outcome = Responded | Expired | Abandoned
+Done = Callable[[Outcome], None]
+
+
+class FrameSink(Protocol):
+    """Who gets what a ready connection receives. On the loop's thread; must not block and must not raise."""
+
+    def on_frame(self, frame: ChatFrame | Event) -> None: ...
+
+    def on_gap(self, gap: Gap) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """The gateway announced its end. restart_expected is in seconds; None where it will not come back by itself."""
+
+    reason: str
+    restart_expected: float | None
+
+
+class Refused(Exception):
+    """The handshake ended without hello."""
+
+    def __init__(self, end: End, *, answered: bool) -> None:
+        super().__init__(end.cause.value)
+        self.end = end
+        self.answered = answered
+
+
+class Connection:
+    """Open it once with `open`; it is over when `ended` is done."""
+
+    def __init__(self, sink: FrameSink, *, prefix: str) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._prefix = prefix
+        self._core = ClientProtocol(self._loop.time(), prefix=prefix)
+        self._sink = sink
+        self._transport: Transport | None = None
+        self._sign: Callable[[Challenge], ConnectParams] | None = None
+        self._hello: asyncio.Future[Hello] = self._loop.create_future()
+        self._timer: asyncio.TimerHandle | None = None
+        self._armed = inf
+        self._closer: asyncio.TimerHandle | None = None
+        self.ended: asyncio.Future[End] = self._loop.create_future()
+        self.shutdown: Shutdown | None = None
+
+    @property
+    def ready(self) -> bool:
+        return self._core.state is State.READY
+
+    @property
+    def hello(self) -> Hello | None:
+        return self._core.hello
+
+    @property
+    def phase(self) -> str:
+        """How far the handshake came, in words for an error."""
+        if self._transport is None:
+            return "opening the socket"
+        return self._core.state.value
+
+    @property
+    def last_frame_age(self) -> float:
+        """Seconds since the last frame from the gateway."""
+        return self._loop.time() - self._core.last_activity
+
+    async def open(self, opener: Opener, sign: Callable[[Challenge], ConnectParams]) -> Hello:
+        """Open the socket and complete the handshake.
+
+        sign makes the connect parameters for a challenge. Raises what the opener raises, what sign raises, or
+        `Refused`. When cancelled or failed the socket is gone.
+        """
+        self._sign = sign
+        try:
+            await opener(self)
+            return await asyncio.shield(self._hello)
+        except BaseException:
+            self.abort()
+            raise
+        finally:
+            self._sign = None
+
+    def request(
+        self, method: str, params: Mapping[str, Any] | None, timeout: float | None, done: Done, *, final: bool = False
+    ) -> str:
+        """Send a request; done gets its outcome exactly once. Returns the id for `forget`.
+
+        Raises NotConnected, PayloadTooLarge or UsageError, and then nothing was sent and done is never called.
+        """
+        core = self._core
+        ident = core.request(method, params, self._loop.time(), timeout, tag=done, expect_final=final)
+        self._flush()
+        if core.deadline() < self._armed:
+            self._arm()
+        return ident
+
+    def forget(self, ident: str) -> None:
+        """The caller of a request left; its outcome is dropped."""
+        self._core.forget(ident)
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Begin to close; `ended` follows within `CLOSE_GRACE` seconds. Every pending request fails now."""
+        self._core.close(code, reason)
+        self._pump()
+
+    def abort(self) -> None:
+        """Drop the socket; `ended` is done when this returns."""
+        self._core.close()
+        if self._transport is not None:
+            self._transport.abort()
+        self._finish(None, "")
+
+    def forsake(self) -> None:
+        """Forget the socket without touching it: it belongs to the parent of this forked process."""
+        if self._transport is not None:
+            self._transport.forget()
+
+    # The transport calls these.
+
+    def on_opened(self, transport: Transport) -> None:
+        if self._core.state is State.CLOSED:
+            transport.abort()
+            return
+        self._transport = transport
+        # The handshake's clock starts with the open socket, not with the name lookup before it.
+        self._core = ClientProtocol(self._loop.time(), prefix=self._prefix)
+        self._arm()
+
+    def on_message(self, data: bytes) -> None:
+        core = self._core
+        core.receive(data, self._loop.time())
+        # The most frequent case by far is one event and nothing to write; `_pump` is the general one.
+        event = core.next_event()
+        if event is None:
+            return
+        if type(event) is ChatFrame:
+            self._sink.on_frame(event)
+            return
+        while event is not None:
+            self._handle(event)
+            event = core.next_event()
+        self._flush()
+
+    def on_ignored(self, reason: str) -> None:
+        logger.debug("frame ignored: %s", reason)
+
+    def on_closed(self, code: int | None, reason: str) -> None:
+        self._finish(code, reason)
+
+    # Inside.
+
+    def _finish(self, code: int | None, reason: str) -> None:
+        self._core.receive_close(code, reason)
+        self._transport = None
+        self._pump()
+
+    def _pump(self) -> None:
+        core = self._core
+        while (event := core.next_event()) is not None:
+            self._handle(event)
+        self._flush()
+
+    def _flush(self) -> None:
+        for item in self._core.outbox():
+            if isinstance(item, bytes):
+                if self._transport is not None:
+                    self._transport.send(item)
+            else:
+                self._write_close(item)
+
+    def _write_close(self, close: Close) -> None:
+        if self._transport is not None:
+            self._transport.close(close.code, close.reason)
+            if self._closer is None:
+                self._closer = self._loop.call_later(CLOSE_GRACE, self.abort)
+
+    def _handle(self, event: Any) -> None:
+        if isinstance(event, ChatFrame):
+            self._sink.on_frame(event)
+        elif isinstance(event, Event):
+            if event.event == "shutdown":
+                self.shutdown = _read_shutdown(event)
+            self._sink.on_frame(event)
+        elif isinstance(event, Responded | Expired | Abandoned):
+            event.tag(event)
+        elif isinstance(event, Challenged):
+            self._answer(event.challenge)
+        elif isinstance(event, Welcomed):
+            if not self._hello.done():
+                self._hello.set_result(event.hello)
+            self._arm()
+        elif isinstance(event, Gap):
+            self._sink.on_gap(event)
+        elif isinstance(event, Ended):
+            self._over(event.end)
+
+    def _answer(self, challenge: Challenge) -> None:
+        assert self._sign is not None
+        try:
+            self._core.send_connect(self._sign(challenge), self._loop.time())
+        except Exception as error:  # noqa: BLE001 - handed to the caller of open(), whatever it is
+            if not self._hello.done():
+                self._hello.set_exception(error)
+            return
+        self._arm()
+
+    def _over(self, end: End) -> None:
+        for handle in (self._timer, self._closer):
+            if handle is not None:
+                handle.cancel()
+        self._timer = self._closer = None
+        if not self._hello.done():
+            self._hello.set_exception(Refused(end, answered=end.error is not None))
+            # Nobody waits any more when open() was cancelled; that is no unhandled error.
+            self._hello.exception()
+        if not self.ended.done():
+            self.ended.set_result(end)
+
+    def _arm(self) -> None:
+        due = self._core.deadline()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._armed = due
+        if due != inf:
+            self._timer = self._loop.call_at(due, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._core.handle_deadline(self._loop.time())
+        self._pump()
+        if self._core.state is not State.CLOSED:
+            self._arm()
+
+
+class _ShutdownFields(msgspec.Struct, rename="camel"):
+    reason: str = ""
+    restart_expected_ms: float | None = None
+
+
+_shutdown = msgspec.json.Decoder(_ShutdownFields)
+
+
+def _read_shutdown(event: Event) -> Shutdown:
+    try:
+        fields = _shutdown.decode(event.payload)
+    except msgspec.MsgspecError:
+        return Shutdown("", None)
+    expected = fields.restart_expected_ms
+    return Shutdown(fields.reason, expected / 1000 if expected is not None and expected >= 0 else None)

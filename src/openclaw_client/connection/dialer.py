@@ -1,0 +1,279 @@
+"""One attempt to connect: credentials, signature, hello, and the retries that belong to the attempt itself.
+
+Those retries are bounded by construction: each changes one thing about what is sent, and none is made twice in a row
+of connects without a hello between. What a gateway advises beyond that is not followed, because observed gateways
+advise the same again after it failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
+
+import msgspec
+
+from openclaw_client.connection.connection import Connection, FrameSink, Refused
+from openclaw_client.connection.settings import Settings
+from openclaw_client.errors import ConnectError, HandshakeTimeout, MissingScope, TlsPinMismatch
+from openclaw_client.identity.device import DeviceIdentity
+from openclaw_client.identity.payload import PayloadVersion, prove
+from openclaw_client.identity.store import DeviceToken, MemoryIdentityStore, token_to_store
+from openclaw_client.policy import diagnose
+from openclaw_client.policy.credentials import Selection, may_retry_with_stored, select, trusted_endpoint
+from openclaw_client.policy.scopes import missing_scopes
+from openclaw_client.policy.verdict import PARK, RETRY, Verdict, judge_close, judge_refusal
+from openclaw_client.protocol.events import Cause, End
+from openclaw_client.transport.base import Listener, Opener
+from openclaw_client.transport.pin import pinned_context
+from openclaw_client.transport.websocket import Target, open_websocket
+from openclaw_client.wire import codes
+from openclaw_client.wire.frames import ErrorShape
+from openclaw_client.wire.handshake import Challenge, ConnectParams, Hello, connect_params
+
+logger = logging.getLogger("openclaw_client.handshake")
+
+_T = TypeVar("_T")
+_serial = itertools.count(1)
+
+
+class DialFailed(Exception):
+    """The attempt failed. error is what the caller gets, verdict what the supervisor does."""
+
+    def __init__(self, error: ConnectError, verdict: Verdict) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.verdict = verdict
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What earlier connects taught about this gateway."""
+
+    signature: PayloadVersion = 3
+    compat: bool = False
+    retry_stored: bool = False
+    retried_stored: bool = False
+
+
+class Dialer:
+    """Makes connections for one client. Not to be used by two tasks at once."""
+
+    def __init__(self, settings: Settings, *, opener: Opener | None = None) -> None:
+        self._settings = settings
+        self._opener = opener or self._open
+        self._memory = _Memory()
+        self._device: DeviceIdentity | None = None
+        self._in_memory = isinstance(settings.store, MemoryIdentityStore)
+        self._current: Connection | None = None
+        self._pinned: ssl.SSLContext | None = None
+
+    @property
+    def phase(self) -> str:
+        """How far the attempt under way has come, in words for an error."""
+        return self._current.phase if self._current is not None else "preparing"
+
+    async def dial(self, sink: FrameSink, number: int) -> Connection:
+        """A ready connection. number counts attempts since the client was last connected, from 1.
+
+        Raises DialFailed, IdentityError or ProtocolViolation. When cancelled no socket is left behind.
+        """
+        store = self._settings.store
+        if store is not None and self._device is None:
+            self._device = await self._blocking(store.load)
+        while True:
+            stored = await self._stored()
+            selection = self._select(stored)
+            connection = Connection(sink, prefix=f"{os.getpid():x}.{next(_serial):x}")
+            self._current = connection
+            try:
+                hello = await connection.open(self._opener, partial(self._params, selection))
+            except Refused as refused:
+                end = refused.end
+                if end.error is not None and await self._try_otherwise(end.error, stored, selection):
+                    continue
+                raise self._failure(end, number, selection) from None
+            except ConnectError as error:
+                # A certificate that changed in good faith is an upgrade that a person must confirm.
+                raise DialFailed(error, PARK if isinstance(error, TlsPinMismatch) else RETRY) from error
+            try:
+                await self._accept(hello, stored, selection, number)
+            except BaseException:
+                connection.abort()
+                raise
+            return connection
+
+    # Inside.
+
+    async def _open(self, listener: Listener) -> None:
+        settings = self._settings
+        context = settings.ssl_context
+        if settings.tls_fingerprint is not None:
+            if self._pinned is None:
+                url = settings.url
+                self._pinned = await pinned_context(url.host, url.port, settings.tls_fingerprint, url.redacted)
+            context = self._pinned
+        target = Target(
+            url=settings.url.text,
+            shown=settings.url.redacted,
+            ssl_context=context,
+            headers=settings.headers,
+            proxy=settings.proxy,
+        )
+        await open_websocket(target, listener)
+
+    def _select(self, stored: DeviceToken | None) -> Selection:
+        settings, memory = self._settings, self._memory
+        return select(
+            settings.credentials,
+            stored,
+            scopes=settings.scopes,
+            default_scopes=settings.requested_scopes,
+            retry_with_stored=memory.retry_stored,
+            trusted_endpoint=self._trusted,
+            compat=memory.compat,
+        )
+
+    @property
+    def _trusted(self) -> bool:
+        url = self._settings.url
+        return trusted_endpoint(
+            loopback=url.loopback, tls=url.secure, pinned=self._settings.tls_fingerprint is not None
+        )
+
+    def _params(self, selection: Selection, challenge: Challenge) -> ConnectParams:
+        settings, device = self._settings, self._device
+        params = connect_params(
+            client=settings.client.fields(device),
+            role=settings.role,
+            scopes=selection.scopes,
+            caps=settings.caps,
+            auth=selection.auth,
+        )
+        if device is None:
+            return params
+        proof = prove(
+            device,
+            version=self._memory.signature,
+            params=params,
+            challenge=challenge,
+            token=selection.signed_token,
+        )
+        return msgspec.structs.replace(params, device=proof)
+
+    async def _try_otherwise(self, error: ErrorShape, stored: DeviceToken | None, selection: Selection) -> bool:
+        """Whether the refusal is one that this attempt answers by sending something else; remembers what."""
+        memory, code = self._memory, codes.detail_code_of(error)
+        if code == codes.SIGNATURE_INVALID and memory.signature == 3 and self._device is not None:
+            # 2026.2.17 verifies the older payload only, and has no way to say so.
+            memory.signature = 2
+            return True
+        if code == codes.INVALID_CONNECT and "deviceToken" in error.message and not memory.compat:
+            memory.compat = True
+            return True
+        if code == codes.DEVICE_TOKEN_MISMATCH and selection.uses_stored and stored is not None:
+            # A stored token is only sent where there is no shared secret, or beside one that was refused: nothing is
+            # left to try.
+            await self._forget(stored)
+            memory.retry_stored = False
+            return False
+        if may_retry_with_stored(
+            error,
+            credentials=self._settings.credentials,
+            stored=stored,
+            refused=selection,
+            trusted_endpoint=self._trusted,
+            retried=memory.retried_stored,
+        ):
+            memory.retry_stored = memory.retried_stored = True
+            return True
+        return False
+
+    async def _accept(self, hello: Hello, stored: DeviceToken | None, selection: Selection, number: int) -> None:
+        """Keep the device token before anybody is told that the connection is ready, and check the scopes."""
+        settings, store, device = self._settings, self._settings.store, self._device
+        if store is not None and device is not None:
+            token = token_to_store(stored, hello.auth, settings.role)
+            if token is not None:
+                await self._blocking(lambda: store.save_token(settings.url.origin, device.id, token))
+        self._memory = replace(self._memory, retried_stored=False)
+        granted = hello.granted_scopes
+        if granted is None and device is None:
+            granted = ()
+        if granted is None:
+            return
+        missing = missing_scopes(settings.needed_scopes, granted)
+        if missing:
+            raise DialFailed(self._missing(hello, granted, missing, selection, number), PARK)
+
+    def _missing(
+        self,
+        hello: Hello,
+        granted: tuple[str, ...],
+        missing: tuple[str, ...],
+        selection: Selection,
+        number: int,
+    ) -> MissingScope:
+        remedy = (
+            "This gateway grants a client without a device identity nothing: leave identity at its default"
+            if self._device is None and not granted
+            else "Have the scopes approved for this device, or ask for fewer with scopes="
+        )
+        return MissingScope(
+            message="the gateway did not grant what was asked for",
+            remedy=remedy,
+            url=self._settings.url.redacted,
+            detail_code=codes.MISSING_SCOPE,
+            requested=selection.scopes,
+            granted=granted,
+            missing=missing,
+            attempt=number,
+            gateway_version=hello.server.version or None,
+        )
+
+    def _failure(self, end: End, number: int, selection: Selection) -> DialFailed:
+        attempt = diagnose.Attempt(
+            url=self._settings.url.redacted,
+            number=number,
+            close_code=end.code,
+            close_reason=end.reason,
+            requested_scopes=selection.scopes,
+            device_id=self._device.id if self._device else None,
+        )
+        if end.error is not None:
+            return DialFailed(diagnose.refusal(end.error, attempt), judge_refusal(end.error))
+        if end.cause in (Cause.CHALLENGE_TIMEOUT, Cause.HELLO_TIMEOUT):
+            return DialFailed(self.too_slow(end.cause.value, number), RETRY)
+        return DialFailed(diagnose.closed_early(attempt), judge_close(end.code, end.reason))
+
+    def too_slow(self, what: str, number: int) -> HandshakeTimeout:
+        """The error for a handshake that did not complete in time."""
+        return HandshakeTimeout(
+            message=f"the gateway did not complete the handshake: {what}",
+            remedy="Check that the URL is a gateway's and that it is not overloaded; Timeouts(connect=…) allows more",
+            url=self._settings.url.redacted,
+            attempt=number,
+        )
+
+    async def _stored(self) -> DeviceToken | None:
+        store, device, settings = self._settings.store, self._device, self._settings
+        if store is None or device is None:
+            return None
+        return await self._blocking(lambda: store.load_token(settings.url.origin, device.id, settings.role))
+
+    async def _forget(self, token: DeviceToken) -> None:
+        store, device, settings = self._settings.store, self._device, self._settings
+        if store is not None and device is not None:
+            await self._blocking(lambda: store.clear_token(settings.url.origin, device.id, settings.role, token.token))
+
+    async def _blocking(self, call: Callable[[], _T]) -> _T:
+        """Stores read and write files; only one in memory may be asked on the loop's thread."""
+        if self._in_memory:
+            return call()
+        return await asyncio.get_running_loop().run_in_executor(None, call)

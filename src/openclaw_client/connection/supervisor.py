@@ -1,0 +1,308 @@
+"""Keeps one client connected: one task, one connection at a time, and the only place where the state changes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from openclaw_client.connection.connection import Connection, FrameSink
+from openclaw_client.connection.dialer import Dialer, DialFailed
+from openclaw_client.connection.settings import Settings
+from openclaw_client.errors import ClientClosed, ConnectionLost, GatewayError, NotConnected
+from openclaw_client.policy import diagnose
+from openclaw_client.policy.verdict import PARK, RETRY, Action, Verdict, judge_close
+from openclaw_client.protocol.events import Cause, End
+
+logger = logging.getLogger("openclaw_client.supervisor")
+
+CLOSE_WAIT = 2.0
+"""Seconds that disconnect() waits for the socket to end; the connection itself gives up after one."""
+
+
+class ConnectionState(Enum):
+    """What a client's `state` is. CONNECTED means hello-ok with usable scopes, nothing less."""
+
+    DISCONNECTED = "disconnected"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    RECONNECTING = "reconnecting"
+    PAUSED = "paused"
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """cause: why, None for a change that the caller asked for."""
+
+    old: ConnectionState
+    new: ConnectionState
+    cause: GatewayError | None = None
+
+
+class Watcher(FrameSink, Protocol):
+    """Who hears about the connection. On the loop's thread; must not block and must not raise."""
+
+    def on_state(self, change: StateChange) -> None: ...
+
+    def on_ready(self, connection: Connection) -> None: ...
+
+    def on_lost(self, error: ConnectionLost) -> None:
+        """The connection is gone; it is tried again unless a state change to PAUSED or DISCONNECTED follows."""
+
+    def on_parked(self, error: GatewayError) -> None: ...
+
+
+class Supervisor:
+    """`connect` and `disconnect` may be called again and again; all calls on the loop's thread."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        watcher: Watcher,
+        *,
+        dialer: Dialer | None = None,
+        rand: Callable[[], float] = random.random,
+    ) -> None:
+        self.state = ConnectionState.DISCONNECTED
+        self.connection: Connection | None = None
+        self.attempts = 0
+        self._settings = settings
+        self._watcher = watcher
+        self._dialer = dialer or Dialer(settings)
+        self._rand = rand
+        self._task: asyncio.Task[None] | None = None
+        self._waiters: set[asyncio.Future[Connection]] = set()
+        self._parked: GatewayError | None = None
+        self._last_error: GatewayError | None = None
+
+    async def connect(self) -> Connection:
+        """A ready connection; callers at the same time share one handshake.
+
+        Raises what the attempt failed with. When cancelled the attempt goes on for the others, and ends when the last
+        caller has left.
+        """
+        if self.state is ConnectionState.CONNECTED and self.connection is not None:
+            return self.connection
+        if self._task is None:
+            self._parked = None
+            self._set_state(ConnectionState.CONNECTING)
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="openclaw-supervisor")
+        try:
+            return await self._wait(self._settings.timeouts.connect)
+        except asyncio.CancelledError:
+            if not self._waiters and self.state is ConnectionState.CONNECTING:
+                await self._stop()
+                self._set_state(ConnectionState.DISCONNECTED)
+            raise
+
+    async def ready(self, timeout: float | None) -> Connection:
+        """The connection, waited for while it is being made or made again; timeout in seconds.
+
+        Raises NotConnected before connect() and after disconnect(), the parking error while paused, and
+        ConnectionLost with sent=False where the connection is not back in time.
+        """
+        if self.state is ConnectionState.CONNECTED and self.connection is not None:
+            return self.connection
+        if self._parked is not None:
+            raise self._parked.again()
+        if self._task is None:
+            raise NotConnected(
+                message="the client is not connected; nothing was sent",
+                remedy="Call connect() first, or use the client as a context manager",
+            )
+        return await self._wait(timeout)
+
+    async def disconnect(self) -> None:
+        """Close for good; every waiter ends with ClientClosed. Safe to call at any time, also twice."""
+        closed = ClientClosed(message="disconnect() was called")
+        connection, self.connection = self.connection, None
+        await self._stop()
+        if connection is not None:
+            connection.close(1000, "")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_WAIT):
+                    await asyncio.shield(connection.ended)
+        self._parked = None
+        self._fail_waiters(closed)
+        if self.state is not ConnectionState.DISCONNECTED:
+            self._set_state(ConnectionState.DISCONNECTED)
+
+    def forsake(self) -> None:
+        """Forget sockets and tasks without touching them: they belong to the parent of this forked process."""
+        if self.connection is not None:
+            self.connection.forsake()
+        self.connection, self._task, self._waiters = None, None, set()
+        self.state = ConnectionState.DISCONNECTED
+
+    # Inside.
+
+    async def _wait(self, timeout: float | None) -> Connection:
+        waiter: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        try:
+            async with asyncio.timeout(timeout):
+                return await waiter
+        except TimeoutError:
+            raise self._not_back(timeout) from self._last_error
+        finally:
+            self._waiters.discard(waiter)
+
+    def _not_back(self, timeout: float | None) -> GatewayError:
+        if self.state is ConnectionState.CONNECTING and self._last_error is not None:
+            return self._last_error.again()
+        return ConnectionLost(
+            message=f"the connection to the gateway was not back within {timeout:g} s",
+            remedy="It is still being tried; call again, or look at the cause",
+            sent=False,
+        )
+
+    async def _run(self) -> None:
+        """Connect, wait for the end, and again, until parked or told to stop."""
+        try:
+            while True:
+                connection = await self._establish()
+                if connection is None:
+                    return
+                began = asyncio.get_running_loop().time()
+                self._become_ready(connection)
+                end = await asyncio.shield(connection.ended)
+                self.connection = None
+                lasted = asyncio.get_running_loop().time() - began
+                if lasted >= self._settings.reconnect.stable_after:
+                    self.attempts = 0
+                if not await self._after_loss(connection, end):
+                    return
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            logger.exception("the supervisor failed")
+            self._task = None
+            self._give_up(GatewayError(message=f"the client failed: {error!r}", remedy="Report this as a bug"))
+
+    async def _establish(self) -> Connection | None:
+        """The next connection; None when parked or when the first attempt failed."""
+        first = self.state is ConnectionState.CONNECTING
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._settings.timeouts.connect
+        while True:
+            self.attempts += 1
+            error: GatewayError
+            try:
+                async with asyncio.timeout_at(deadline if first else loop.time() + self._settings.timeouts.connect):
+                    return await self._dialer.dial(self._watcher, self.attempts)
+            except DialFailed as failed:
+                error, verdict = failed.error, failed.verdict
+            except TimeoutError:
+                error, verdict = self._too_slow(), RETRY
+            except GatewayError as failure:
+                error, verdict = failure, PARK
+            self._last_error = error
+            logger.log(
+                logging.WARNING if self.attempts == 1 else logging.DEBUG, "connect %d failed: %s", self.attempts, error
+            )
+            delay = self._delay_after(verdict, first, deadline)
+            if delay is None:
+                self._task = None
+                self._give_up(error, park=verdict.action is Action.PARK)
+                return None
+            await asyncio.sleep(delay)
+
+    def _delay_after(self, verdict: Verdict, first: bool, deadline: float) -> float | None:
+        """Seconds until the next attempt, None for none."""
+        if verdict.action is Action.PARK:
+            return None
+        if verdict.action is Action.WAIT and verdict.delay is not None:
+            # A gateway that is starting says so; within the caller's time limit that is no failure.
+            fits = asyncio.get_running_loop().time() + verdict.delay < deadline
+            return verdict.delay if fits or not first else None
+        if first or not self._settings.reconnect.enabled:
+            return None
+        return self._settings.reconnect.delay(self.attempts, self._rand)
+
+    def _too_slow(self) -> GatewayError:
+        limit, phase = self._settings.timeouts.connect, self._dialer.phase
+        what = f"it was {phase} when the time limit of {limit:g} s passed"
+        if phase in ("opening the socket", "preparing"):
+            return diagnose.unreachable(
+                f"no answer within {limit:g} s", diagnose.Attempt(self._settings.url.redacted, self.attempts)
+            )
+        return self._dialer.too_slow(what, self.attempts)
+
+    def _become_ready(self, connection: Connection) -> None:
+        self.connection = connection
+        self._last_error = None
+        self._watcher.on_ready(connection)
+        self._set_state(ConnectionState.CONNECTED)
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(connection)
+
+    async def _after_loss(self, connection: Connection, end: End) -> bool:
+        """Whether to go on after a connection ended."""
+        error = lost_error(end, connection.last_frame_age)
+        self._last_error = error
+        logger.info("%s", error)
+        verdict = judge_close(end.code, end.reason)
+        if verdict.action is Action.PARK or not self._settings.reconnect.enabled:
+            self._task = None
+            self._watcher.on_lost(error)
+            self._give_up(error, park=verdict.action is Action.PARK)
+            return False
+        self._set_state(ConnectionState.RECONNECTING, error)
+        self._watcher.on_lost(error)
+        await asyncio.sleep(self._first_delay(connection))
+        return True
+
+    def _first_delay(self, connection: Connection) -> float:
+        policy, notice = self._settings.reconnect, connection.shutdown
+        jittered = policy.delay(self.attempts + 1, self._rand)
+        if notice is not None and notice.restart_expected is not None:
+            return notice.restart_expected + jittered
+        return jittered
+
+    def _give_up(self, error: GatewayError, *, park: bool = False) -> None:
+        self.attempts = 0
+        self._fail_waiters(error)
+        if park:
+            self._parked = error
+            self._set_state(ConnectionState.PAUSED, error)
+            self._watcher.on_parked(error)
+        else:
+            self._set_state(ConnectionState.DISCONNECTED, error)
+
+    def _fail_waiters(self, error: GatewayError) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_exception(error.again())
+                # A waiter that was cancelled in this very turn must not be reported as never retrieved.
+                waiter.exception()
+
+    async def _stop(self) -> None:
+        task, self._task = self._task, None
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    def _set_state(self, new: ConnectionState, cause: GatewayError | None = None) -> None:
+        old, self.state = self.state, new
+        if old is not new:
+            self._watcher.on_state(StateChange(old, new, cause))
+
+
+def lost_error(end: End, age: float | None, *, sent: bool | None = None) -> ConnectionLost:
+    """The error for a connection that had been ready."""
+    if end.cause is Cause.ASKED:
+        return ClientClosed(message="disconnect() was called", sent=sent)
+    return ConnectionLost(
+        message=f"the connection was lost: {end.cause.value}",
+        close_code=end.code,
+        close_reason=end.reason or None,
+        last_frame_age=age,
+        sent=sent,
+    )

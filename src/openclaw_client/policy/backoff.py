@@ -1,0 +1,31 @@
+"""How long to wait before the next connect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+FLOOR = 0.05
+"""Seconds. Full jitter may draw zero; a loop of connects without any pause must not come of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReconnectPolicy:
+    """When the client tries again after it lost the gateway; all times in seconds.
+
+    Delays double from `initial` to `maximum` and are drawn evenly between zero and that (full jitter), because all
+    clients of a gateway lose it in the same moment. The count starts again only after a connection held for
+    `stable_after`: a gateway that accepts and drops at once is not a recovered one. enabled=False never reconnects.
+    """
+
+    initial: float = 1.0
+    maximum: float = 30.0
+    factor: float = 2.0
+    stable_after: float = 30.0
+    enabled: bool = True
+
+    def delay(self, attempt: int, random: Callable[[], float]) -> float:
+        """Seconds before reconnect number `attempt` (from 1); random gives numbers from 0 to 1."""
+        # The exponent is bounded, since a float power overflows after a day of attempts.
+        ceiling = min(self.maximum, self.initial * self.factor ** min(attempt - 1, 64))
+        return max(FLOOR, ceiling * random())

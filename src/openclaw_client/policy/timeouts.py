@@ -1,0 +1,28 @@
+"""How long the client waits for what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from openclaw_client.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """All in seconds.
+
+    connect: for connect() as a whole, and for each reconnect. request: for the response to a request, and for waiting
+    until a lost connection is back. idle, total: for a run, None = no limit, because a healthy run can be silent for
+    minutes; when one passes, the run goes on at the gateway.
+    """
+
+    connect: float = 10.0
+    request: float | None = 30.0
+    idle: float | None = None
+    total: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("connect", "request", "idle", "total"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UsageError(message=f"Timeouts({name}={value!r}): a time limit must be above zero, in seconds")

@@ -1,0 +1,165 @@
+"""Which URLs the client connects to, and how it writes them down.
+
+Plain `ws://` is for this machine and private networks, because the token crosses the network in clear. The same hosts
+as in the gateway's own client count as private.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from openclaw_client.errors import UsageError
+
+DEFAULT_URL = "ws://127.0.0.1:18789"
+"""Where a gateway listens when nobody says otherwise."""
+
+_SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
+_SECRET_NAME = re.compile(r"token|password|secret|key|auth|credential", re.IGNORECASE)
+_PRIVATE_NETWORKS = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "127.0.0.0/8",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "169.254.0.0/16",
+        "100.64.0.0/10",
+        "::1/128",
+        "fe80::/10",
+        "fc00::/7",
+        "fec0::/10",
+    )
+)
+_PRIVATE_SUFFIXES = (".local", ".ts.net")
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayUrl:
+    """A checked URL. `text` is what is connected to; it is shown as `redacted`, which str() gives."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    query: str
+
+    @property
+    def secure(self) -> bool:
+        return self.scheme == "wss"
+
+    @property
+    def loopback(self) -> bool:
+        """Whether the host is this machine."""
+        return is_loopback(self.host)
+
+    @property
+    def private(self) -> bool:
+        """Whether the host is this machine or within a private network, as far as its name tells."""
+        return is_private(self.host)
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host, port and path: what a stored device token belongs to."""
+        return f"{self.scheme}://{self._netloc()}{self.path.rstrip('/')}"
+
+    @property
+    def text(self) -> str:
+        return self.origin + (f"?{self.query}" if self.query else "")
+
+    @property
+    def redacted(self) -> str:
+        """The URL with the values of telling query parameters left out."""
+        if not self.query:
+            return self.origin
+        pairs = [
+            (name, "…" if _SECRET_NAME.search(name) else value)
+            for name, value in parse_qsl(self.query, keep_blank_values=True)
+        ]
+        return f"{self.origin}?{urlencode(pairs, safe='…')}"
+
+    def __str__(self) -> str:
+        return self.redacted
+
+    def __repr__(self) -> str:
+        return f"GatewayUrl({self.redacted!r})"
+
+    def _netloc(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _default_port(self.scheme) else f"{host}:{self.port}"
+
+
+def parse_url(text: object, *, allow_insecure: bool = False) -> GatewayUrl:
+    """The checked URL, or UsageError without I/O; http and https are taken as ws and wss.
+
+    allow_insecure: also takes ws:// to a host *name* that does not look private (OPENCLAW_ALLOW_INSECURE_PRIVATE_WS).
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise UsageError(message="the gateway URL is empty", remedy=f"Use one like {DEFAULT_URL}")
+    parts, port = _split(text.strip())
+    scheme = _SCHEMES.get(parts.scheme.lower())
+    if scheme is None:
+        raise UsageError(
+            message="the gateway URL must begin with ws://, wss://, http:// or https://",
+            remedy=f"Use one like {DEFAULT_URL}",
+        )
+    if parts.username is not None or parts.password is not None:
+        raise UsageError(
+            message="the gateway URL holds a user name or password; it was not used",
+            remedy="Take it out of the URL and pass token= or password= instead",
+        )
+    host = (parts.hostname or "").rstrip(".")
+    if not host or any(char.isspace() for char in host):
+        raise UsageError(message="the gateway URL has no usable host", remedy=f"Use one like {DEFAULT_URL}")
+    path = quote(parts.path.rstrip("/"), safe="/%:@!$&'()*+,;=-._~")
+    url = GatewayUrl(scheme, host, port if port is not None else _default_port(scheme), path, parts.query)
+    if not url.secure and not url.private and not (allow_insecure and not _is_address(host)):
+        raise UsageError(
+            message=f"{url.origin} would send the credentials in clear over a public network; nothing was sent",
+            remedy="Use wss://, or a tunnel (ssh, Tailscale) to a private address",
+        )
+    return url
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this machine."""
+    address = _address(host)
+    return address.is_loopback if address is not None else host.lower().rstrip(".") == "localhost"
+
+
+def is_private(host: str) -> bool:
+    """Whether a host name or address is one that plain ws:// may go to."""
+    address = _address(host)
+    if address is None:
+        name = host.lower().rstrip(".")
+        return name == "localhost" or name.endswith(_PRIVATE_SUFFIXES)
+    return any(address.version == network.version and address in network for network in _PRIVATE_NETWORKS)
+
+
+def _split(text: str):  # type: ignore[no-untyped-def]  # the standard library's result type is private
+    try:
+        parts = urlsplit(text)
+        return parts, parts.port
+    except ValueError as error:
+        raise UsageError(message="the gateway URL cannot be read", remedy=f"Use one like {DEFAULT_URL}") from error
+
+
+def _default_port(scheme: str) -> int:
+    return 443 if scheme == "wss" else 80
+
+
+def _is_address(host: str) -> bool:
+    return _address(host) is not None
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        # A scope id (fe80::1%eth0) says which link, not which network.
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address

@@ -1,0 +1,302 @@
+"""The client side of one connection, without I/O.
+
+One object serves one socket from its opening to its end. Times are seconds of any monotonic clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+import msgspec
+
+from openclaw_client.errors import NotConnected, PayloadTooLarge, UsageError
+from openclaw_client.protocol.events import (
+    Abandoned,
+    Cause,
+    Challenged,
+    Close,
+    CoreEvent,
+    End,
+    Ended,
+    Expired,
+    Gap,
+    Responded,
+    Welcomed,
+)
+from openclaw_client.protocol.states import TRANSITIONS, State, Trigger
+from openclaw_client.wire import codes, limits
+from openclaw_client.wire.frames import ChatFrame, ErrorShape, Event, Response, decode_frame, encode_request
+from openclaw_client.wire.handshake import ConnectParams, Hello, decode_challenge, decode_hello
+
+STALL_TOLERANCE = 1.0
+"""Seconds by which a deadline may be handled late before the delay counts as this process's own (a blocked loop, a
+suspended machine) and not as the gateway's silence."""
+
+REFUSAL_GRACE = 2.0
+"""Seconds that a gateway has to close the socket after a refused connect; its close code completes the error. Observed
+gateways close within milliseconds."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    method: str
+    tag: Any
+    expires: float
+    timeout: float | None
+    expect_final: bool
+
+
+class ClientProtocol:
+    """State machine of the client side.
+
+    now: when the socket opened. prefix: tells the request ids of this connection from another's in logs.
+    """
+
+    def __init__(self, now: float, *, prefix: str = "c") -> None:
+        self.state = State.AWAITING_CHALLENGE
+        self.hello: Hello | None = None
+        self.end: End | None = None
+        self.last_activity = now
+        self.ignored = 0
+        self._suffix = f":{prefix}"
+        self._counter = 0
+        self._pending: dict[str, _Pending] = {}
+        self._expiry = inf
+        self._handshake_due = now + limits.CHALLENGE_TIMEOUT
+        self._silence_limit = inf
+        self._watch_due = inf
+        self._last_seq: int | None = None
+        self._max_payload = limits.MAX_CONNECT_BYTES
+        self._connect_id = ""
+        self._outbox: list[bytes | Close] = []
+        self._events: deque[CoreEvent] = deque()
+
+    # What goes out.
+
+    def send_connect(self, params: ConnectParams, now: float) -> None:
+        """Answer the challenge; only once, only after `Challenged`."""
+        if self.state is not State.AWAITING_HELLO or self._connect_id:
+            raise UsageError(message=f"connect cannot be sent while {self.state.value}")
+        self._connect_id = self._next_id()
+        frame = encode_request(self._connect_id, "connect", params)
+        if len(frame) > limits.MAX_CONNECT_BYTES:
+            # A gateway answers an oversized first frame with a bare close 1009; the cause is known here and not there.
+            raise PayloadTooLarge(method="connect", size=len(frame), limit=limits.MAX_CONNECT_BYTES)
+        self._handshake_due = now + limits.HELLO_TIMEOUT
+        self._outbox.append(frame)
+
+    def request(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None,
+        now: float,
+        timeout: float | None,
+        *,
+        tag: Any = None,
+        expect_final: bool = False,
+    ) -> str:
+        """Queue a request and return its id; `Responded`, `Expired` or `Abandoned` with `tag` follows exactly once.
+
+        expect_final: a first response whose status is "accepted" is not the answer. Raises NotConnected before hello
+        and after the end, PayloadTooLarge over the gateway's limit, UsageError where params are no JSON. After an
+        exception nothing is queued.
+        """
+        if self.state is not State.READY:
+            raise NotConnected(message=f"{method}: the connection is {self.state.value}; nothing was sent")
+        ident = self._next_id()
+        try:
+            frame = encode_request(ident, method, params)
+        except (TypeError, ValueError, msgspec.MsgspecError) as error:
+            raise UsageError(message=f"{method}: the parameters cannot be written as JSON: {error}") from error
+        if len(frame) > self._max_payload:
+            raise PayloadTooLarge(method=method, size=len(frame), limit=self._max_payload)
+        expires = inf if timeout is None else now + timeout
+        self._pending[ident] = _Pending(method, tag, expires, timeout, expect_final)
+        self._expiry = min(self._expiry, expires)
+        self._outbox.append(frame)
+        return ident
+
+    def forget(self, ident: str) -> None:
+        """Drop a pending request: its caller left. A late response is ignored."""
+        self._pending.pop(ident, None)
+
+    def close(self, code: int = codes.CLOSE_NORMAL, reason: str = "") -> None:
+        """End the connection from this side. Does nothing when it is ending already."""
+        self._finish(End(Cause.ASKED, code, reason), close=Close(code, reason))
+
+    def outbox(self) -> list[bytes | Close]:
+        """What to write now, in order; the caller must write all of it."""
+        items, self._outbox = self._outbox, []
+        return items
+
+    # What comes in.
+
+    def receive(self, message: bytes, now: float) -> None:
+        """A whole message from the gateway. Never raises for what the gateway sends."""
+        if self.state is State.CLOSING or self.state is State.CLOSED:
+            return
+        self.last_activity = now
+        frame = decode_frame(message)
+        if isinstance(frame, ChatFrame) or isinstance(frame, Event):  # noqa: SIM101 - twice as fast as the tuple
+            self._receive_event(frame, now)
+        elif isinstance(frame, Response):
+            self._receive_response(frame, now)
+        else:
+            self.ignored += 1
+
+    def receive_close(self, code: int | None, reason: str) -> None:
+        """The socket is closed; code is None where it ended without a close frame."""
+        cause = Cause.LOST if code is None or code == codes.CLOSE_ABNORMAL else Cause.PEER_CLOSED
+        self._finish(End(cause, code if code is not None else codes.CLOSE_ABNORMAL, reason))
+        if self.state is not State.CLOSED:
+            self._move(Trigger.GONE)
+            assert self.end is not None
+            self._events.append(Ended(self.end))
+
+    def next_event(self) -> CoreEvent | None:
+        """The next event, None when there is none."""
+        return self._events.popleft() if self._events else None
+
+    # Time.
+
+    def deadline(self) -> float:
+        """When `handle_deadline` must be called at the latest; `inf` for never. Calling earlier does no harm."""
+        if self.state is State.READY:
+            return min(self._expiry, self._watch_due)
+        return self._handshake_due if self.state is not State.CLOSED else inf
+
+    def handle_deadline(self, now: float) -> None:
+        """Act on every timer that is due at `now`."""
+        if self.state is State.READY:
+            self._expire_requests(now)
+            self._watch(now)
+        elif now >= self._handshake_due:
+            self._handshake_due = inf
+            if self.state is State.AWAITING_CHALLENGE:
+                self._give_up(Cause.CHALLENGE_TIMEOUT, codes.CLOSE_POLICY, "connect challenge timeout")
+            elif self.state is State.AWAITING_HELLO:
+                self._give_up(Cause.HELLO_TIMEOUT, codes.CLOSE_CLIENT_TIMEOUT, "connect timeout")
+            elif self.state is State.CLOSING:
+                self._outbox.append(Close(codes.CLOSE_NORMAL, ""))
+
+    # Inside.
+
+    def _next_id(self) -> str:
+        self._counter += 1
+        return f"{self._counter}{self._suffix}"
+
+    def _move(self, trigger: Trigger) -> None:
+        self.state = TRANSITIONS[self.state, trigger]
+
+    def _receive_event(self, frame: ChatFrame | Event, now: float) -> None:
+        if self.state is State.READY:
+            if frame.seq is not None:
+                self._check_seq(frame.seq)
+            self._events.append(frame)
+        elif self.state is State.AWAITING_CHALLENGE and frame.event == "connect.challenge":
+            challenge = decode_challenge(frame.payload) if isinstance(frame, Event) else None
+            if challenge is None:
+                self._give_up(Cause.BAD_CHALLENGE, codes.CLOSE_POLICY, "connect challenge missing nonce")
+                return
+            self._move(Trigger.CHALLENGE)
+            self._handshake_due = now + limits.HELLO_TIMEOUT
+            self._events.append(Challenged(challenge))
+
+    def _check_seq(self, seq: int) -> None:
+        last, self._last_seq = self._last_seq, seq
+        if last is not None and seq > last + 1:
+            certain = self.hello is not None and self.hello.protocol >= 4
+            self._events.append(Gap(last + 1, seq, certain))
+
+    def _receive_response(self, frame: Response, now: float) -> None:
+        if self.state is State.READY:
+            pending = self._pending.get(frame.id)
+            if pending is None:
+                return
+            if pending.expect_final and frame.ok and _is_accepted(frame):
+                # The work has begun: from here on only its end, or the connection's, answers.
+                pending.expect_final, pending.expires = False, inf
+                return
+            del self._pending[frame.id]
+            error = None if frame.ok else frame.error
+            if not frame.ok and error is None:
+                error = _UNEXPLAINED
+            self._events.append(Responded(pending.tag, pending.method, frame.payload, error))
+        elif self.state is State.AWAITING_HELLO and frame.id == self._connect_id:
+            self._receive_hello(frame, now)
+
+    def _receive_hello(self, frame: Response, now: float) -> None:
+        if not frame.ok:
+            self._finish(End(Cause.REFUSED, None, "", frame.error or _UNEXPLAINED))
+            self._move(Trigger.CLOSE)
+            self._handshake_due = now + REFUSAL_GRACE
+            return
+        hello = decode_hello(frame.payload)
+        if hello is None or not limits.PROTOCOL_MIN <= hello.protocol <= limits.PROTOCOL_MAX:
+            self._give_up(Cause.BAD_HELLO, codes.CLOSE_PROTOCOL, "hello not understood")
+            return
+        self._move(Trigger.HELLO)
+        self.hello = hello
+        self._max_payload = min(hello.policy.max_payload, limits.MAX_FRAME_BYTES)
+        self._silence_limit = limits.TICKS_UNTIL_DEAD * hello.policy.tick_interval
+        self._watch_due = now + self._silence_limit
+        self._events.append(Welcomed(hello))
+
+    def _expire_requests(self, now: float) -> None:
+        if now < self._expiry:
+            return
+        # `_expiry` is a lower bound: answered requests leave it as it was. Once per scan it becomes exact again.
+        late = [ident for ident, pending in self._pending.items() if pending.expires <= now]
+        for ident in late:
+            pending = self._pending.pop(ident)
+            self._events.append(Expired(pending.tag, pending.method, pending.timeout or 0.0))
+        self._expiry = min((pending.expires for pending in self._pending.values()), default=inf)
+
+    def _watch(self, now: float) -> None:
+        due = self.last_activity + self._silence_limit
+        if now < due:
+            self._watch_due = due
+        elif now - due > STALL_TOLERANCE:
+            # This process slept; what the gateway sent meanwhile is still in the socket. A live one ticks once more.
+            self.last_activity = now - self._silence_limit / limits.TICKS_UNTIL_DEAD
+            self._watch_due = self.last_activity + self._silence_limit
+        else:
+            self._give_up(Cause.SILENT, codes.CLOSE_CLIENT_TIMEOUT, "tick timeout")
+
+    def _give_up(self, cause: Cause, code: int, reason: str) -> None:
+        self._finish(End(cause, code, reason), close=Close(code, reason))
+
+    def _finish(self, end: End, *, close: Close | None = None) -> None:
+        if self.end is None:
+            self.end = end
+        elif self.end.cause is Cause.REFUSED and self.end.code is None and end.code is not None:
+            # The close frame that follows a refusal completes it.
+            self.end = End(Cause.REFUSED, end.code, end.reason, self.end.error)
+        if self.state is State.CLOSING or self.state is State.CLOSED:
+            return
+        if close is not None:
+            self._move(Trigger.CLOSE)
+            self._outbox.append(close)
+        pending, self._pending = self._pending, {}
+        self._expiry = self._watch_due = self._handshake_due = inf
+        for entry in pending.values():
+            self._events.append(Abandoned(entry.tag, entry.method, self.end))
+
+
+class _Status(msgspec.Struct):
+    status: str = ""
+
+
+_status = msgspec.json.Decoder(_Status)
+_UNEXPLAINED = ErrorShape(message="the gateway refused the request without saying why")
+
+
+def _is_accepted(frame: Response) -> bool:
+    try:
+        return _status.decode(frame.payload).status == "accepted"
+    except msgspec.MsgspecError:
+        return False

@@ -1,0 +1,133 @@
+"""One run as a fold: chat and agent events in, typed events out, and one outcome.
+
+The first terminal event wins: gateways send a second one for failed and aborted runs (observed on 2026.4.15, 2026.6.1
+and 2026.9.6), and it says less than the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from openclaw_client.runs.events import (
+    RawEvent,
+    RunAborted,
+    RunCompleted,
+    RunErrored,
+    RunEvent,
+    RunStatus,
+    SideResult,
+    Terminal,
+)
+from openclaw_client.runs.text import TextReducer
+from openclaw_client.runs.tools import ToolTracker
+from openclaw_client.wire.agent import AgentPayload
+from openclaw_client.wire.chat import ChatMessage, ChatPayload, message_text
+
+_NOTHING: tuple[RunEvent, ...] = ()
+
+
+class RunFold:
+    """State of one run. Every method returns the events that its argument stands for, in order.
+
+    After the terminal event nothing is returned any more. `text` is the text so far, `outcome` the terminal event.
+    """
+
+    __slots__ = ("_reducer", "_tools", "outcome", "run_id", "side_results")
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self.outcome: Terminal | None = None
+        self.side_results: list[SideResult] = []
+        self._reducer = TextReducer(run_id)
+        self._tools = ToolTracker()
+
+    @property
+    def text(self) -> str:
+        return self._reducer.text
+
+    def chat(self, payload: ChatPayload) -> tuple[RunEvent, ...]:
+        """A chat event of this run."""
+        if self.outcome is not None:
+            return _NOTHING
+        state = payload.state
+        if state == "delta":
+            event = self._reducer.delta(payload)
+            return (event,) if event is not None else _NOTHING
+        if state == "final":
+            return self._final(payload)
+        if state == "aborted":
+            return self._aborted(payload)
+        if state == "error":
+            return self._failed(payload)
+        if state == "status":
+            return (RunStatus(self.run_id, payload.phase or "", payload.retry),)
+        return (RawEvent(self.run_id, f"chat.{state}"),)
+
+    def agent(self, payload: AgentPayload) -> tuple[RunEvent, ...]:
+        """An agent event of this run."""
+        if self.outcome is not None:
+            return _NOTHING
+        event = self._tools.receive(self.run_id, payload)
+        return (event,) if event is not None else _NOTHING
+
+    def side_result(self, payload: Mapping[str, Any]) -> tuple[RunEvent, ...]:
+        """A chat.side_result of this run: the answer to a `/btw` question, before an empty final."""
+        if self.outcome is not None:
+            return _NOTHING
+        text, question = payload.get("text"), payload.get("question")
+        event = SideResult(
+            self.run_id,
+            text if isinstance(text, str) else "",
+            question if isinstance(question, str) else None,
+            payload.get("isError") is True,
+        )
+        self.side_results.append(event)
+        return (event,)
+
+    def finish(self, outcome: Terminal) -> tuple[RunEvent, ...]:
+        """End the run with an outcome known from elsewhere (an acknowledgement, the history)."""
+        if self.outcome is not None:
+            return _NOTHING
+        tail = self._reducer.become(outcome.text)
+        self.outcome = outcome
+        return (tail, outcome) if tail is not None else (outcome,)
+
+    def resume(self, text: str) -> tuple[RunEvent, ...]:
+        """Adopt the text of a run that went on while this side was away."""
+        if self.outcome is not None:
+            return _NOTHING
+        event = self._reducer.become(text)
+        self._reducer = TextReducer(self.run_id, self._reducer.text, resumed=True)
+        return (event,) if event is not None else _NOTHING
+
+    def _final(self, payload: ChatPayload) -> tuple[RunEvent, ...]:
+        text = message_text(payload.message)
+        # Without a message the run says nothing of its own (a silent answer, a message that another run absorbed);
+        # what was streamed before stands.
+        outcome = RunCompleted(self.run_id, self.text if text is None else text, _stop_reason(payload), payload.usage)
+        return self.finish(outcome)
+
+    def _aborted(self, payload: ChatPayload) -> tuple[RunEvent, ...]:
+        text = message_text(payload.message)
+        # A partial message may lag behind what was streamed; the longer of the two was really written.
+        partial = self.text if text is None or self.text.startswith(text) else text
+        return self.finish(RunAborted(self.run_id, partial, _stop_reason(payload)))
+
+    def _failed(self, payload: ChatPayload) -> tuple[RunEvent, ...]:
+        text = message_text(payload.message)
+        return self.finish(
+            RunErrored(
+                self.run_id,
+                payload.error_message or "the gateway gave no reason",
+                self.text if not text or self.text.startswith(text) else text,
+                payload.error_kind,
+                payload.error_detail,
+            )
+        )
+
+
+def _stop_reason(payload: ChatPayload) -> str | None:
+    if payload.stop_reason is not None:
+        return payload.stop_reason
+    return payload.message.stop_reason if isinstance(payload.message, ChatMessage) else None

@@ -1,0 +1,377 @@
+"""The client for threads: the names of `AsyncGatewayClient` without await."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Self
+
+from openclaw_client.client.attachments import AttachmentLike
+from openclaw_client.client.chat import (
+    AbortResult,
+    ChatRequest,
+    InjectResult,
+    chat_request,
+    inject_params,
+    inject_result,
+)
+from openclaw_client.client.driver import RunDriver
+from openclaw_client.client.engine import Engine
+from openclaw_client.client.options import (
+    ClientInfo,
+    ConnectionState,
+    Identity,
+    ReconnectPolicy,
+    StateChange,
+    Timeouts,
+    build_settings,
+)
+from openclaw_client.client.router import EventHandler, Sessions
+from openclaw_client.errors import GatewayError, OutcomeUnknown, RequestTimeout
+from openclaw_client.runs.events import ChatReply, RunEvent
+from openclaw_client.runs.proactive import ProactiveMessage
+from openclaw_client.sync.callbacks import ThreadCallbacks
+from openclaw_client.sync.channel import RunChannel
+from openclaw_client.sync.events import BlockingEventStream
+from openclaw_client.sync.loop_thread import LoopThread, loop_thread
+from openclaw_client.sync.run import ChatRun
+from openclaw_client.wire.handshake import Hello
+from openclaw_client.wire.history import HistoryPage
+
+
+class GatewayClient:
+    """One user's connection to one gateway, for any number of threads.
+
+    Nothing is opened and no thread is started before `connect()` or `with`. All clients of a process share one
+    event-loop thread. The parameters are those of `AsyncGatewayClient`. Handlers run on worker threads, in order per
+    client, and may call this client. Raises UsageError for arguments that cannot work.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        token: str | None = None,
+        password: str | None = None,
+        device_token: str | None = None,
+        user: Any = None,
+        identity: Identity = None,
+        sessions: Sessions = None,
+        role: str = "operator",
+        scopes: Iterable[str] | None = None,
+        caps: Iterable[str] | None = None,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+        reconnect: ReconnectPolicy = ReconnectPolicy(),  # noqa: B008 - frozen
+        tls_fingerprint: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        client_info: ClientInfo = ClientInfo(),  # noqa: B008 - frozen
+    ) -> None:
+        self._settings = build_settings(
+            url,
+            token=token,
+            password=password,
+            device_token=device_token,
+            identity=identity,
+            role=role,
+            scopes=scopes,
+            caps=caps,
+            timeouts=timeouts,
+            reconnect=reconnect,
+            tls_fingerprint=tls_fingerprint,
+            ssl_context=ssl_context,
+            proxy=proxy,
+            headers=headers,
+            client_info=client_info,
+        )
+        self._sessions = sessions
+        self._user = user
+        self._engine = self._new_engine()
+        self._thread: LoopThread | None = None
+        self._reconnect_after_fork = False
+
+    # Life.
+
+    def connect(self) -> None:
+        """Connect and return when hello-ok with usable scopes has come. Threads at once share one handshake.
+
+        Raises ConnectError (Unreachable, HandshakeTimeout, ProtocolMismatch, AuthRejected, RateLimited,
+        PairingRequired, MissingScope) or IdentityError. Ctrl-C leaves the attempt to the other callers and ends it when
+        there are none. May be called again after any failure and after disconnect().
+        """
+        self._loop_thread().call(self._engine.connect, "connect")
+
+    def disconnect(self) -> None:
+        """Close the connection. Requests, runs and event streams that wait end with ClientClosed, runs with RunLost.
+
+        Never raises; may be called twice, before connect(), and from any thread but the loop's.
+        """
+        self._reconnect_after_fork = False
+        if self._thread is not None:
+            self._thread.call(self._engine.disconnect, "disconnect")
+
+    close = disconnect
+
+    def __enter__(self) -> Self:
+        self.connect()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.disconnect()
+
+    @property
+    def state(self) -> ConnectionState:
+        """Where the connection stands; see `ConnectionState`."""
+        return self._engine.state
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection is ready to be used now."""
+        return self._engine.state is ConnectionState.CONNECTED
+
+    @property
+    def user(self) -> Any:
+        """What was given as `user`."""
+        return self._user
+
+    @property
+    def idle_seconds(self) -> float:
+        """Seconds since the caller last used the client or something came for the caller; ticks don't count.
+
+        inf before the first use.
+        """
+        return self._engine.idle_seconds
+
+    @property
+    def hello(self) -> Hello | None:
+        """hello-ok of the latest connection; None before the first."""
+        return self._engine.hello
+
+    @property
+    def negotiated_protocol(self) -> int | None:
+        """The wire version of the latest connection, 3 or 4."""
+        return self._engine.hello.protocol if self._engine.hello is not None else None
+
+    # Chat.
+
+    def chat_send(
+        self,
+        *,
+        session_key: str,
+        message: str,
+        attachments: Iterable[AttachmentLike] | None = None,
+        idempotency_key: str | None = None,
+        on_event: Callable[[RunEvent], object] | None = None,
+        timeout: float | None = None,
+        **params: Any,
+    ) -> ChatReply:
+        """Send a message and wait for the whole reply.
+
+        on_event gets every typed event, in this thread; what it raises ends the call. timeout: seconds for the whole
+        run. params: further parameters of chat.send in the gateway's spelling. Raises UsageError, PayloadTooLarge and
+        RequestFailed (nothing runs), OutcomeUnknown and RequestTimeout (nobody knows; the key is in them), RunFailed,
+        RunLost, RunTimeout. Ctrl-C leaves the run going at the gateway.
+        """
+        run = self.chat_stream(
+            session_key=session_key,
+            message=message,
+            attachments=attachments,
+            idempotency_key=idempotency_key,
+            timeout=timeout,
+            **params,
+        )
+        with run:
+            if on_event is not None:
+                for event in run:
+                    on_event(event)
+            return run.result()
+
+    def chat_stream(
+        self,
+        *,
+        session_key: str,
+        message: str,
+        attachments: Iterable[AttachmentLike] | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        **params: Any,
+    ) -> ChatRun:
+        """The run of a message: a context manager and an iterator of events. Sends nothing by itself.
+
+        The arguments are those of `chat_send`. Raises UsageError.
+        """
+        request = chat_request(session_key, message, attachments, idempotency_key, params)
+        return ChatRun(self, request, self._engine.run_timeouts(timeout))
+
+    def chat_history(self, *, session_key: str, limit: int | None = None, **params: Any) -> HistoryPage:
+        """The latest messages of a session, oldest first; limit is cut to 1000. A session never used is empty.
+
+        Raises RequestError, ConnectionLost, UsageError. Ctrl-C is safe.
+        """
+        return self._ready_thread().call(lambda: self._engine.history(session_key, limit, **params), "chat_history")
+
+    def chat_abort(self, *, session_key: str, run_id: str | None = None) -> AbortResult:
+        """Stop a run, or all runs of the session. `aborted` is False where nothing was running; that is no error."""
+        return self._ready_thread().call(lambda: self._engine.abort(session_key, run_id), "chat_abort")
+
+    def chat_inject(self, *, session_key: str, message: str, label: str | None = None) -> InjectResult:
+        """Put a message into a session that exists, without a run. Needs the scope operator.admin.
+
+        label: at most 100 characters; the gateway writes it before the text. Raises MissingScope, RequestFailed.
+        """
+        return inject_result(self.request("chat.inject", inject_params(session_key, message, label)))
+
+    # Everything else.
+
+    def request(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = -1,
+        idempotency_key: str | None = None,
+        expect_final: bool = False,
+    ) -> Any:
+        """Call any method of the gateway; the payload as plain Python values.
+
+        timeout: seconds, None for no limit, by default Timeouts.request. idempotency_key is put into the parameters
+        (`idempotencyKey`). expect_final: a response with status "accepted" is not the answer yet (method `agent`).
+        None within params is sent as null, which most methods refuse. Raises RequestFailed, MissingScope,
+        RequestTimeout, OutcomeUnknown, PayloadTooLarge, UsageError, ConnectionLost. Ctrl-C drops the answer; the
+        gateway acts on the request all the same.
+        """
+        thread = self._ready_thread()
+        thread.check_caller("request")
+        limit, params = self._engine.request_arguments(params, timeout, idempotency_key)
+        waiter = _Waiter()
+        # A coroutine per call would cost three times as much as this lock.
+        thread.loop.call_soon_threadsafe(waiter.start, self._engine, method, params, limit, expect_final)
+        try:
+            return waiter.wait()
+        except (RequestTimeout, OutcomeUnknown) as error:
+            error.idempotency_key = idempotency_key
+            raise
+        except BaseException:
+            thread.loop.call_soon_threadsafe(waiter.drop)
+            raise
+
+    def events(self, *names: str) -> BlockingEventStream:
+        """An iterator of gateway events of these names, or of all; from this call on, over reconnects."""
+        router = self._engine.router
+        stream = BlockingEventStream(names, lambda leaving: self.soon(router.remove_stream, leaving))
+        router.add_stream(stream)
+        return stream
+
+    def on(self, name: str, handler: EventHandler) -> Callable[[], None]:
+        """Call handler(event) for every event of a name; returns a function that ends that."""
+        return self._engine.add_handler(name, handler)
+
+    def on_proactive_message(self, handler: Callable[[Any, ProactiveMessage], object]) -> Any:
+        """Call handler(user, message) for every whole message that no call of this client asked for. Also a decorator.
+
+        Handlers run on worker threads, one after the other, in order; what they raise is logged.
+        """
+        self._engine.message_handlers.append(handler)
+        return handler
+
+    def on_fatal_close(self, handler: Callable[[Any, GatewayError], object]) -> Any:
+        """Call handler(client, error) when the connection is parked for good. Also a decorator."""
+        self._engine.fatal_handlers.append(handler)
+        return handler
+
+    def on_state_change(self, handler: Callable[[StateChange], object]) -> Any:
+        """Call handler(change) on every change of `state`. Also a decorator."""
+        self._engine.state_handlers.append(handler)
+        return handler
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._settings.url.redacted!r}, {self.state.value})"
+
+    # For the run and the loop thread.
+
+    def begin_run(
+        self, request: ChatRequest, timeouts: Timeouts, on_end: Callable[[ChatReply | None, GatewayError | None], None]
+    ) -> tuple[RunDriver, RunChannel]:
+        """Send a message; the driver and the channel of its run. Not for users."""
+        thread = self._ready_thread()
+        engine = self._engine
+        channel = RunChannel(thread.loop, on_end)
+        driver = engine.driver(request, channel, timeouts)
+        engine.touch()
+        thread.call(driver.begin, "chat_send")
+        return driver, channel
+
+    def soon(self, call: Callable[..., object], *args: Any) -> None:
+        """Run call(*args) on the loop's thread, soon; at once where there is none. Not for users."""
+        if self._thread is None or self._thread.loop.is_closed():
+            call(*args)
+        else:
+            self._thread.loop.call_soon_threadsafe(call, *args)
+
+    async def leave(self) -> None:
+        """The process ends. Not for users."""
+        await self._engine.disconnect()
+
+    def forked(self) -> None:
+        """This is a forked child: start anew, without touching the parent's socket. Not for users."""
+        old, was_connected = self._engine, self._engine.state is not ConnectionState.DISCONNECTED
+        old.supervisor.forsake()
+        self._engine = self._new_engine()
+        self._engine.adopt_handlers(old)
+        self._thread = None
+        self._reconnect_after_fork = was_connected
+
+    # Inside.
+
+    def _new_engine(self) -> Engine:
+        callbacks = ThreadCallbacks()
+        return Engine(self._settings, self._sessions, owner=self, user=self._user, dispatch=callbacks.put)
+
+    def _loop_thread(self) -> LoopThread:
+        if self._thread is None:
+            self._thread = loop_thread()
+            self._thread.tenants.add(self)
+        return self._thread
+
+    def _ready_thread(self) -> LoopThread:
+        """The loop thread; in a forked child of a connected client, with a connection of its own."""
+        thread = self._loop_thread()
+        if self._reconnect_after_fork:
+            thread.call(self._engine.connect, "connect")
+            self._reconnect_after_fork = False
+        return thread
+
+
+class _Waiter:
+    """One request of one thread: started, answered and dropped on the loop's thread, waited for on the caller's."""
+
+    __slots__ = ("_drop", "_error", "_lock", "_payload")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+        self._payload: Any = None
+        self._error: GatewayError | None = None
+        self._drop: Callable[[], object] | None = None
+
+    def start(
+        self, engine: Engine, method: str, params: Mapping[str, Any] | None, timeout: float | None, final: bool
+    ) -> None:
+        self._drop = engine.start_request(method, params, timeout, self._answer, expect_final=final)
+
+    def wait(self) -> Any:
+        self._lock.acquire()
+        if self._error is not None:
+            raise self._error
+        return self._payload
+
+    def drop(self) -> None:
+        if self._drop is not None:
+            self._drop()
+
+    def _answer(self, payload: Any, error: GatewayError | None) -> None:
+        self._payload, self._error = payload, error
+        if self._lock.locked():
+            self._lock.release()

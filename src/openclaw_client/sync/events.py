@@ -1,0 +1,68 @@
+"""Gateway events for a blocking reader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Self
+
+from openclaw_client.client.events import MAX_WAITING, GatewayEvent
+from openclaw_client.errors import GatewayError
+
+
+class BlockingEventStream:
+    """An iterator of gateway events, from the call of `events()` on; over reconnects.
+
+    Ends with the error that ended the connection for good (ClientClosed after disconnect()). `close()` may be called
+    from any thread and ends a waiting `next()` quietly. Usable as a context manager.
+    """
+
+    def __init__(self, names: tuple[str, ...], leave: Callable[[BlockingEventStream], None]) -> None:
+        self.dropped = 0
+        self._names = frozenset(names)
+        self._leave = leave
+        self._events: SimpleQueue[GatewayEvent | GatewayError | None] = SimpleQueue()
+        self._closed = False
+
+    def wants(self, name: str) -> bool:
+        return not self._names or name in self._names
+
+    def put(self, event: GatewayEvent) -> None:
+        if self._events.qsize() >= MAX_WAITING:
+            try:
+                self._events.get_nowait()
+                self.dropped += 1
+            except Empty:
+                self.dropped += 0  # the reader was quicker
+        self._events.put(event)
+
+    def end(self, error: GatewayError) -> None:
+        self._events.put(error)
+
+    def close(self) -> None:
+        """Stop listening."""
+        if not self._closed:
+            self._closed = True
+            self._leave(self)
+            self._events.put(None)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> GatewayEvent:
+        if self._closed and self._events.empty():
+            raise StopIteration
+        event = self._events.get()
+        if event is None:
+            raise StopIteration
+        if isinstance(event, GatewayError):
+            self._closed = True
+            self._leave(self)
+            raise event.again()
+        return event
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

@@ -1,0 +1,329 @@
+"""Runs of all sessions: which starts when, what a repeated key gets, who may abort what.
+
+Knows the queues and the acknowledgements. Refuses to know connections: an owner is a name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from dataclasses import dataclass
+from typing import Any, Final
+
+from openclaw_client.testing.profiles import Profile
+from openclaw_client.testing.run import Audience, Owner, Run
+from openclaw_client.testing.transcripts import Transcript, Transcripts, assistant_extra, new_row, shown
+from openclaw_client.testing.turn import Agent, Turn, TurnFailed
+from openclaw_client.wire.frames import ErrorShape
+
+_log = logging.getLogger(__name__)
+
+REMEMBERED: Final = 1000
+"""Finished runs whose keys are still answered from memory: the gateways' own number."""
+
+ABORT_WORDS: Final = frozenset({"stop", "abort", "esc", "exit", "halt", "wait", "interrupt", "please stop", "stop please"})
+"""Messages that stop a session instead of being answered, as far as they were tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The answer to chat.send: a payload, an error, or both."""
+
+    payload: dict[str, Any] | None
+    error: ErrorShape | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """The checked parameters of chat.send."""
+
+    key: str
+    written_key: str
+    text: str
+    attachments: list[dict[str, Any]]
+    run_id: str
+    timeout: float | None = None
+
+
+class Runs:
+    """The runs of one gateway; lives as long as its process would."""
+
+    def __init__(
+        self, profile: Profile, audience: Audience, transcripts: Transcripts, agent: Agent, throttle: float
+    ) -> None:
+        self._profile = profile
+        self._audience = audience
+        self._transcripts = transcripts
+        self._agent = agent
+        self._throttle = throttle
+        self.live: dict[str, Run] = {}
+        self._finished: dict[str, Run] = {}
+        self._by_session: dict[str, list[Run]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    # chat.send
+
+    def send(self, message: Message, owner: Owner) -> Sent:
+        """Take a message: a run starts, waits, or is folded into one; or a known key is answered."""
+        known = self._known(message)
+        if known is not None:
+            return known
+        session = self._transcripts.open(message.key)
+        ahead = self._by_session.get(message.key, [])
+        if ahead and self._profile.same_text_joins:
+            same = next((run for run in ahead if run.message == message.text), None)
+            if same is not None:
+                return Sent({"runId": same.id, "status": "in_flight"})
+        run = self._new_run(message, session, owner)
+        if not ahead:
+            self._start(run, message.timeout)
+        elif self._profile.busy != "queue":
+            asyncio.get_running_loop().call_soon(self._fold, run, ahead[0])
+        return Sent({"runId": run.id, "status": "started"})
+
+    def _known(self, message: Message) -> Sent | None:
+        run = self.live.get(message.run_id) or self._finished.get(message.run_id)
+        if run is None:
+            return None
+        if self._profile.conflicts and (run.key, run.message) != (message.key, message.text):
+            text = "this idempotency key was used for different input; use a new one"
+            details = {"reason": "chat-request-conflict"}
+            return Sent(None, ErrorShape(code="INVALID_REQUEST", message=text, details=details))
+        if not run.over:
+            return Sent({"runId": run.id, "status": "in_flight"})
+        if run.state == "aborted":
+            if self._profile.rerun_aborted:
+                del self._finished[run.id]
+                return None
+            return Sent(self._aborted_ack(run))
+        if run.state == "error":
+            payload = {"runId": run.id, "status": "error", "summary": run.error}
+            return Sent(payload, ErrorShape(code="UNAVAILABLE", message=run.error))
+        return Sent({"runId": run.id, "status": "ok"})
+
+    def _aborted_ack(self, run: Run) -> dict[str, Any]:
+        if self._profile.abort_status == "ok":
+            return {"runId": run.id, "status": "ok"}
+        ended = {"stopReason": run.stop_reason, "endedAt": run.ended_at}
+        return {"runId": run.id, "status": "timeout", "summary": "aborted", **ended}
+
+    def _new_run(self, message: Message, session: Transcript, owner: Owner) -> Run:
+        run = Run(
+            message.run_id,
+            session,
+            message.written_key,
+            message.text,
+            message.attachments,
+            owner,
+            self._profile,
+            self._audience,
+            self._throttle,
+        )
+        self.live[run.id] = run
+        self._by_session.setdefault(run.key, []).append(run)
+        return run
+
+    def _start(self, run: Run, timeout: float | None = None) -> None:
+        loop = asyncio.get_running_loop()
+        if timeout and self._profile.run_timeout:
+            run.timer = loop.call_later(timeout, self._expire, run)
+        run.task = loop.create_task(self._perform(run), name=f"run {run.id}")
+        self._tasks.add(run.task)
+        run.task.add_done_callback(lambda task: self._settled(run, task))
+
+    def _fold(self, run: Run, first: Run) -> None:
+        """A message that met a running run: it ends without an answer of its own."""
+        self._record_user(run)
+        run.hand_over()
+        self._retire(run)
+        if self._profile.busy == "steer" and not first.over:
+            first.extra_turns.append((run.message, run.attachments))
+        else:
+            later = Message(run.key, run.key, run.message, run.attachments, str(uuid.uuid4()))
+            follow_up = self._new_run(later, run.session, run.owner)
+            follow_up.recorded = True
+            self._start_next(run.key)
+
+    # The performance.
+
+    async def _perform(self, run: Run) -> None:
+        try:
+            # The acknowledgement was sent in the step before: no event of a run overtakes it there.
+            run.begin()
+            self._record_user(run)
+            self._changed(run, "start")
+            await self._turns(run)
+        except TurnFailed as failure:
+            self._fail(run, failure.message, failure.kind)
+        except asyncio.CancelledError:
+            if not run.over:
+                raise
+        except Exception as error:  # noqa: BLE001 - an agent is user code: whatever it raises is a failed run
+            _log.warning("the agent of run %s raised", run.id, exc_info=True)
+            self._fail(run, f"{type(error).__name__}: {error}", None)
+        else:
+            if not run.over:
+                self._record_assistant(run)
+                run.finish()
+                self._changed(run, "end")
+
+    def _settled(self, run: Run, task: asyncio.Task[None]) -> None:
+        # Not within the task: one that is cancelled before its first step never gets there.
+        self._tasks.discard(task)
+        self._retire(run)
+        self._start_next(run.key)
+
+    async def _turns(self, run: Run) -> None:
+        waiting = [(run.message, run.attachments)]
+        while waiting:
+            text, attachments = waiting.pop(0)
+            turn = Turn(text, run.key, run.id, attachments, run.gate, run, run.session)
+            async for piece in self._agent(turn):
+                run.say(piece)
+            if not waiting and run.extra_turns:
+                waiting.append(run.extra_turns.pop(0))
+                run.say("\n\n")
+
+    def _fail(self, run: Run, message: str, kind: str | None) -> None:
+        if run.over:
+            return
+        extra = {**assistant_extra(), "stopReason": "error", "errorMessage": message}
+        self._record(run, new_row("assistant", "", self._audience.now_ms(), run_id=run.id, **extra))
+        run.fail(message, kind)
+        self._changed(run, "error")
+
+    def _expire(self, run: Run) -> None:
+        if not run.over:
+            self._fail(run, "the run took longer than its timeoutMs", "timeout")
+            self._cancel(run)
+
+    def _start_next(self, key: str) -> None:
+        queue = self._by_session.get(key, [])
+        if not self._stopping and queue and queue[0].state == "queued" and queue[0].task is None:
+            self._start(queue[0])
+
+    def _retire(self, run: Run) -> None:
+        if self.live.pop(run.id, None) is None:
+            return
+        queue = self._by_session[run.key]
+        queue.remove(run)
+        if not queue:
+            del self._by_session[run.key]
+        if run.over:
+            self._finished[run.id] = run
+            run.task = None
+            if len(self._finished) > REMEMBERED:
+                del self._finished[next(iter(self._finished))]
+
+    # chat.abort
+
+    def abort(
+        self, written_key: str, key: str, run_id: str | None, owner: Owner, *, admin: bool, reason: str
+    ) -> list[str] | str:
+        """Stop a run, or all of a session; the ids of those that were stopped, or why none may be."""
+        if run_id is not None:
+            return self._abort_one(written_key, key, run_id, owner, admin=admin, reason=reason)
+        rule = self._profile.abort_key
+        if (rule == "canonical" and reason == "rpc" and written_key != key) or not self._by_session.get(key):
+            return []
+        found = [run for run in self._by_session[key] if rule != "exact" or run.written_key == written_key]
+        allowed = [run for run in found if self._may_abort(run, owner, admin=admin)]
+        if found and not allowed:
+            return "unauthorized"
+        for run in allowed:
+            self._abort(run, reason)
+        return [run.id for run in allowed]
+
+    def _abort_one(
+        self, written_key: str, key: str, run_id: str, owner: Owner, *, admin: bool, reason: str
+    ) -> list[str] | str:
+        run = self.live.get(run_id)
+        if run is None or run.over:
+            return []
+        rule = self._profile.abort_key
+        same = written_key == run.written_key if rule == "exact" else key == run.key
+        if not same and not (rule == "any" and admin):
+            return "runId does not match sessionKey"
+        if not self._may_abort(run, owner, admin=admin):
+            return "unauthorized"
+        self._abort(run, reason)
+        return [run.id]
+
+    def _may_abort(self, run: Run, owner: Owner, *, admin: bool) -> bool:
+        if admin or not self._profile.abort_needs_owner:
+            return True
+        if run.owner.device is not None or owner.device is not None:
+            return run.owner.device == owner.device
+        return run.owner.connection == owner.connection
+
+    def _abort(self, run: Run, reason: str) -> None:
+        if run.text:
+            mark = {"openclawAbort": {"aborted": True, "origin": reason, "runId": run.id}}
+            extra = {**assistant_extra(injected=True), **mark}
+            self._record(run, new_row("assistant", run.text, self._audience.now_ms(), run_id=run.id, **extra))
+        run.abort(reason)
+        self._changed(run, "end")
+        if run.task is None:
+            self._retire(run)
+        else:
+            self._cancel(run)
+
+    def _cancel(self, run: Run) -> None:
+        if run.task is not None:
+            run.task.cancel()
+
+    # Others.
+
+    def running(self, key: str) -> Run | None:
+        """The run of a session that is being performed."""
+        return next((run for run in self._by_session.get(key, ()) if run.state == "running"), None)
+
+    def active_ids(self, key: str) -> list[str]:
+        """All runs of a session that are not over."""
+        return [run.id for run in self._by_session.get(key, ())]
+
+    def find(self, run_id: str) -> Run | None:
+        """A run that is alive or remembered."""
+        return self.live.get(run_id) or self._finished.get(run_id)
+
+    async def stop(self) -> None:
+        """End every task, without an event: what a process that ends does."""
+        self._stopping = True
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    # The transcript.
+
+    def _record_user(self, run: Run) -> None:
+        if not run.recorded:
+            run.recorded = True
+            row = new_row("user", run.message, self._audience.now_ms(), run_id=run.id, sender=run.owner.name)
+            self._record(run, row)
+
+    def _record_assistant(self, run: Run) -> None:
+        if run.text and not run.silent:
+            row = new_row("assistant", run.text, self._audience.now_ms(), run_id=run.id, **assistant_extra())
+            self._record(run, row)
+
+    def _record(self, run: Run, row: Any) -> None:
+        record(self._audience, self._profile, run.session, row)
+
+    def _changed(self, run: Run, phase: str) -> None:
+        if self._profile.session_methods:
+            payload = {"sessionKey": run.key, "phase": phase, "runId": run.id, "ts": self._audience.now_ms()}
+            self._audience.to_session_lists("sessions.changed", payload)
+
+
+def record(audience: Audience, profile: Profile, session: Transcript, row: Any) -> None:
+    """Add a row to a session and tell those who watch it."""
+    place = session.add(row)
+    if profile.session_methods:
+        payload: dict[str, Any] = {"sessionKey": session.key, "message": shown(row, place, profile)}
+        if profile.delta_text:
+            payload["agentId"] = "main"
+        audience.to_watchers(session.key, "session.message", {**payload, "messageId": row.id, "messageSeq": place})

@@ -1,0 +1,137 @@
+"""What was said in which session, and how each release shows it.
+
+Knows rows and their shapes; refuses to know runs and connections. Everything survives a restart with memory.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from openclaw_client.testing.profiles import Profile
+
+DEFAULT_LIMIT = 200
+"""Messages of a page where the client names no limit: the gateways' own."""
+
+_USAGE = {"input": 1, "output": 1, "totalTokens": 2, "cacheRead": 0, "cacheWrite": 0, "cost": {"total": 0}}
+_NO_USAGE = {"input": 0, "output": 0, "totalTokens": 0, "cacheRead": 0, "cacheWrite": 0, "cost": {"total": 0}}
+
+
+@dataclass(slots=True)
+class Row:
+    """One message. extra: further keys of an assistant message, such as errorMessage."""
+
+    role: str
+    text: str
+    at: int
+    id: str
+    run_id: str | None = None
+    sender: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Transcript:
+    """One session. key: canonical."""
+
+    key: str
+    session_id: str
+    created_at: int
+    updated_at: int
+    rows: list[Row] = field(default_factory=list)
+    generation: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def add(self, row: Row) -> int:
+        """Append; returns the place of the row, from 1."""
+        self.rows.append(row)
+        self.updated_at = row.at
+        return len(self.rows)
+
+    def spoken(self) -> list[dict[str, str]]:
+        """The conversation as an agent gets it."""
+        return [{"role": row.role, "text": row.text} for row in self.rows]
+
+
+class Transcripts:
+    """All sessions of a gateway by canonical key."""
+
+    def __init__(self, now: Callable[[], int]) -> None:
+        self._now = now
+        self.sessions: dict[str, Transcript] = {}
+
+    def get(self, key: str) -> Transcript | None:
+        return self.sessions.get(key)
+
+    def open(self, key: str) -> Transcript:
+        """The session of this key, made when there is none."""
+        found = self.sessions.get(key)
+        if found is None:
+            now = self._now()
+            found = self.sessions[key] = Transcript(key, str(uuid.uuid4()), now, now)
+        return found
+
+
+def new_row(
+    role: str, text: str, at: int, *, run_id: str | None = None, sender: str = "", **extra: Any
+) -> Row:
+    """A row with an id of its own."""
+    return Row(role, text, at, str(uuid.uuid4()), run_id, sender, extra)
+
+
+def assistant_extra(*, injected: bool = False) -> dict[str, Any]:
+    """The keys of an assistant message beside its text."""
+    if injected:
+        origin = {"api": "openai-responses", "provider": "openclaw", "model": "gateway-injected"}
+        return {"stopReason": "stop", "usage": dict(_NO_USAGE), **origin}
+    return {
+        "api": "openai-completions",
+        "provider": "embedded",
+        "model": "embedded-1",
+        "usage": dict(_USAGE),
+        "stopReason": "stop",
+    }
+
+
+def shown(row: Row, place: int, profile: Profile) -> dict[str, Any]:
+    """The row as chat.history and session.message show it."""
+    if row.role == "user":
+        return _user(row, place, profile)
+    message: dict[str, Any] = {"role": row.role, "content": _blocks(row.text), **row.extra, "timestamp": row.at}
+    if profile.message_ids:
+        meta: dict[str, Any] = {"id": row.id, "seq": place}
+        if profile.active_run_ids and row.run_id is not None:
+            meta = {"runId": row.run_id, **meta}
+        message["__openclaw"] = meta
+    return message
+
+
+def _user(row: Row, place: int, profile: Profile) -> dict[str, Any]:
+    text = _wrapped(row) if profile.wraps_user_text else row.text
+    message: dict[str, Any] = {"role": "user", "content": _blocks(text) if profile.user_blocks else text}
+    message["timestamp"] = row.at
+    if not profile.message_ids:
+        return message
+    message["__openclaw"] = {"id": row.id, "seq": place}
+    if profile.user_blocks:
+        message["senderLabel"] = row.sender
+    elif row.run_id is not None:
+        message["idempotencyKey"] = f"{row.run_id}:user"
+        if profile.active_run_ids:
+            message["__openclaw"]["idempotencyKey"] = f"{row.run_id}:user"
+    return message
+
+
+def _wrapped(row: Row) -> str:
+    """2026.2.17 shows a user's text as the model got it: with metadata before and a time stamp."""
+    info = json.dumps({"message_id": row.run_id, "sender": row.sender}, indent=2)
+    at = datetime.datetime.fromtimestamp(row.at / 1000, datetime.UTC)
+    stamp = at.strftime("%a %Y-%m-%d %H:%M UTC")
+    return f"Conversation info (untrusted metadata):\n```json\n{info}\n```\n\n[{stamp}] {row.text}"
+
+
+def _blocks(text: str) -> list[dict[str, str]]:
+    return [{"type": "text", "text": text}] if text else []

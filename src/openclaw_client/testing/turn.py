@@ -1,0 +1,145 @@
+"""What an agent gets: one message to answer, and the means to show what it does.
+
+Knows no wire: a run turns what is said here into events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, Protocol
+
+Agent = Callable[["Turn"], AsyncIterator[str]]
+"""An async generator function: what it yields is the text of the answer, piece by piece."""
+
+
+class Gate:
+    """A door that opens once. `open` may be called from any thread; waiting is cancelled without a trace."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open = False
+        self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+
+    @property
+    def is_open(self) -> bool:
+        return self._open
+
+    def open(self) -> None:
+        """Let everybody through who waits, and everybody who comes later."""
+        with self._lock:
+            self._open = True
+            waiting, self._waiting = self._waiting, []
+        for loop, future in waiting:
+            loop.call_soon_threadsafe(_finish, future)
+
+    async def wait(self) -> None:
+        """Return when the gate is open."""
+        with self._lock:
+            if self._open:
+                return
+            loop = asyncio.get_running_loop()
+            future: asyncio.Future[None] = loop.create_future()
+            self._waiting.append((loop, future))
+        await future
+
+
+def _finish(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class TurnFailed(Exception):
+    """Raised by `Turn.fail`. kind: "timeout", "rate_limit", … as in errorKind of 2026.9.6, or None."""
+
+    def __init__(self, message: str, kind: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.kind = kind
+
+
+class Stage(Protocol):
+    """Where a turn is performed: implemented by the run."""
+
+    def show_status(self, phase: str, retry: Mapping[str, Any] | None) -> None: ...
+    def show_thinking(self, text: str) -> None: ...
+    def show_tool(self, data: dict[str, Any]) -> None: ...
+    def replace_text(self, text: str) -> None: ...
+    def silence(self) -> None: ...
+    def show_agent(self, stream: str, data: Mapping[str, Any]) -> None: ...
+
+
+class Past(Protocol):
+    """The messages of a session."""
+
+    def spoken(self) -> list[dict[str, str]]: ...
+
+
+@dataclass(slots=True)
+class Turn:
+    """One message that an agent answers.
+
+    gate: opened by `EmbeddedGateway.release`, for agents that wait for the test. All methods are for the agent's own
+    task.
+    """
+
+    message: str
+    session_key: str
+    run_id: str
+    attachments: list[dict[str, Any]]
+    gate: Gate
+    _stage: Stage = field(repr=False)
+    _past: Past = field(repr=False)
+    _tools: int = 0
+
+    @property
+    def history(self) -> list[dict[str, str]]:
+        """The session so far, oldest first, as `{"role": …, "text": …}`; this message is the last."""
+        return self._past.spoken()
+
+    def status(self, phase: str, *, retry: Mapping[str, Any] | None = None) -> None:
+        """Say what the run is about. Releases without status events tell nobody."""
+        self._stage.show_status(phase, retry)
+
+    def thinking(self, text: str) -> None:
+        """Show reasoning: an agent event, never part of the answer."""
+        self._stage.show_thinking(text)
+
+    def tool_start(self, name: str, args: Mapping[str, Any] | None = None, *, call_id: str | None = None) -> str:
+        """Begin a tool call; returns its id. Shown to clients with the cap tool-events only."""
+        self._tools += 1
+        call = call_id or f"call-{self._tools}"
+        self._stage.show_tool({"phase": "start", "name": name, "toolCallId": call, "args": dict(args or {})})
+        return call
+
+    def tool_update(self, call: str, name: str, partial: Any) -> None:
+        """Show what a tool has found so far."""
+        self._stage.show_tool({"phase": "update", "name": name, "toolCallId": call, "partialResult": partial})
+
+    def tool_finish(self, call: str, name: str, result: str = "", *, error: bool = False) -> None:
+        """End a tool call with its text."""
+        content = {"content": [{"type": "text", "text": result}]}
+        data = {"phase": "result", "name": name, "toolCallId": call, "isError": error, "result": content}
+        self._stage.show_tool(data)
+
+    def tool(self, name: str, args: Mapping[str, Any] | None = None, result: str = "", *, error: bool = False) -> None:
+        """A whole tool call."""
+        self.tool_finish(self.tool_start(name, args), name, result, error=error)
+
+    def replace(self, text: str) -> None:
+        """Void the text so far: the answer is now this."""
+        self._stage.replace_text(text)
+
+    def final_without_message(self) -> None:
+        """End without an answer of its own, whatever was said: what a silent reply looks like."""
+        self._stage.silence()
+
+    def agent_event(self, stream: str, data: Mapping[str, Any]) -> None:
+        """Any other event of the run, as it is."""
+        self._stage.show_agent(stream, data)
+
+    def fail(self, message: str, kind: str | None = None) -> NoReturn:
+        """End the run with an error."""
+        raise TurnFailed(message, kind)

@@ -1,0 +1,77 @@
+"""Certificate pins: trust in one certificate, whoever signed it.
+
+The certificate is fetched with a TLS handshake that carries no data, compared with the pin, and then made the only one
+that the real connection's TLS accepts. So no byte of a request ever reaches a peer with another certificate, and
+OpenSSL itself does the checking on the connection that counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import re
+import ssl
+
+from openclaw_client.errors import TlsPinMismatch, Unreachable, UsageError
+
+_HEX = re.compile(r"[0-9a-f]{64}")
+# X509_V_FLAG_PARTIAL_CHAIN and X509_V_FLAG_NO_CHECK_TIME: the pinned certificate is trusted by itself, also after its
+# date, because a pin names one certificate and not an authority's promise about it.
+_VERIFY_FLAGS = 0x80000 | 0x200000
+
+
+def parse_fingerprint(text: str) -> str:
+    """A SHA-256 fingerprint as 64 lower-case hex digits; takes colons and the prefix `sha256:`. Raises UsageError."""
+    plain = text.strip().lower().removeprefix("sha256:").replace(":", "")
+    if not _HEX.fullmatch(plain):
+        raise UsageError(
+            message="tls_fingerprint is no SHA-256 fingerprint (64 hex digits)",
+            remedy="Use the output of: openssl x509 -noout -fingerprint -sha256",
+        )
+    return plain
+
+
+async def fetch_certificate(host: str, port: int, shown: str) -> bytes:
+    """The leaf certificate (DER) of a TLS server, without sending it anything. Raises Unreachable."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        _, writer = await asyncio.open_connection(host, port, ssl=context)
+    except (OSError, ssl.SSLError) as error:
+        raise Unreachable(
+            message=f"the gateway cannot be reached: {error.strerror or error}",
+            remedy="Check the URL, and that a TLS server is running there",
+            url=shown,
+        ) from error
+    try:
+        certificate = writer.get_extra_info("ssl_object").getpeercert(True)
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError, ssl.SSLError):
+            await writer.wait_closed()
+    if not certificate:
+        raise Unreachable(message="the TLS server presented no certificate", url=shown)
+    return bytes(certificate)
+
+
+async def pinned_context(host: str, port: int, fingerprint: str, shown: str) -> ssl.SSLContext:
+    """A context that accepts the pinned certificate and no other. Raises TlsPinMismatch or Unreachable."""
+    certificate = await fetch_certificate(host, port, shown)
+    actual = hashlib.sha256(certificate).hexdigest()
+    if not hmac.compare_digest(actual, fingerprint):
+        raise TlsPinMismatch(
+            message="the gateway's certificate is not the pinned one; nothing was sent",
+            remedy="If the gateway got a new certificate, pin that one; if not, somebody is in between",
+            url=shown,
+            expected=fingerprint,
+            actual=actual,
+        )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_flags |= _VERIFY_FLAGS
+    context.load_verify_locations(cadata=ssl.DER_cert_to_PEM_cert(certificate))
+    return context

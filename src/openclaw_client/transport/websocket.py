@@ -1,0 +1,216 @@
+"""A WebSocket over picows.
+
+What picows leaves to its user and this module does: joining fragments under a total cap, answering the close frame, and
+copying each payload out of the read buffer, which is reused (a view into it would change under the reader).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import picows
+from picows import WSFrame, WSListener, WSMsgType, WSTransport
+
+from openclaw_client.errors import Unreachable
+from openclaw_client.transport.base import Listener
+
+MAX_MESSAGE_BYTES = 26_214_400
+"""25 MiB, the gateway's own `policy.maxPayload` and the inbound limit of the reference client."""
+READ_BUFFER_BYTES = 4096
+"""Halves the memory of an idle connection against picows' 16 KiB (15 against 28 KiB measured); it grows when needed."""
+UPGRADE_TIMEOUT = 15.0
+"""Seconds for the HTTP upgrade, as in the reference client."""
+MAX_REASON_BYTES = 123
+"""What a close frame has room for (RFC 6455, 5.5)."""
+
+# picows logs the upgrade request, headers and all, below DEBUG; nothing of that may be switched on by a root logger.
+_logger = logging.getLogger("openclaw_client.transport.picows")
+_logger.setLevel(logging.CRITICAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to connect. url is the whole URL, shown is what may be told about it."""
+
+    url: str
+    shown: str
+    ssl_context: ssl.SSLContext | None = None
+    headers: Mapping[str, str] | None = None
+    proxy: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Target({self.shown!r})"
+
+
+class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a C class
+    """The picows listener of one socket, and the `Transport` handed to its owner."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener: Listener | None = listener
+        self._socket: WSTransport | None = None
+        self._fragments: list[bytes] | None = None
+        self._fragment_bytes = 0
+        self._fragment_kind = WSMsgType.TEXT
+        self._local_end: tuple[int, str] | None = None
+
+    # Transport.
+
+    def send(self, data: bytes) -> None:
+        if self._socket is not None and not self._socket.is_disconnected:
+            self._socket.send(WSMsgType.TEXT, data)
+
+    def close(self, code: int, reason: str) -> None:
+        if self._socket is not None and not self._socket.is_disconnected:
+            # picows takes any code that RFC 6455 leaves to applications; its stub knows the named ones only.
+            self._socket.send_close(cast(picows.WSCloseCode, code), _cut(reason))
+
+    def abort(self) -> None:
+        if self._socket is not None:
+            self._socket.disconnect(False)
+
+    def forget(self) -> None:
+        self._listener = None
+
+    def pause(self) -> None:
+        if self._socket is not None and not self._socket.is_disconnected:
+            self._socket.underlying_transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._socket is not None and not self._socket.is_disconnected:
+            self._socket.underlying_transport.resume_reading()
+
+    # picows.
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._socket = transport
+        if self._listener is not None:
+            self._listener.on_opened(self)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        kind = frame.msg_type
+        if self._local_end is not None or self._listener is None:
+            return
+        if kind == WSMsgType.TEXT and frame.fin and self._fragments is None:
+            self._listener.on_message(frame.get_payload_as_bytes())
+        elif kind == WSMsgType.CLOSE:
+            self._answer_close(transport, frame)
+        elif kind == WSMsgType.BINARY and frame.fin:
+            self._listener.on_ignored("binary message")
+        elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
+            self._join(kind, frame)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        listener, self._listener = self._listener, None
+        self._socket, self._fragments = None, None
+        if listener is not None:
+            listener.on_closed(*self._how_it_ended(transport))
+
+    def _answer_close(self, transport: WSTransport, frame: WSFrame) -> None:
+        if not transport.is_close_frame_sent:
+            code = frame.get_close_code()
+            transport.send_close(code if code is not None else picows.WSCloseCode.OK)
+        transport.disconnect()
+
+    def _join(self, kind: WSMsgType, frame: WSFrame) -> None:
+        if kind != WSMsgType.CONTINUATION:
+            self._fragments, self._fragment_bytes, self._fragment_kind = [], 0, kind
+        if self._fragments is None or self._listener is None:
+            return
+        self._fragment_bytes += frame.payload_size
+        if self._fragment_bytes > MAX_MESSAGE_BYTES:
+            self._fragments = None
+            self._local_end = (1009, "message too big")
+            self.close(1009, "message too big")
+            asyncio.get_running_loop().call_soon(self.abort)
+            return
+        if self._fragment_kind == WSMsgType.TEXT:
+            self._fragments.append(frame.get_payload_as_bytes())
+        if frame.fin:
+            parts, self._fragments = self._fragments, None
+            if self._fragment_kind == WSMsgType.TEXT:
+                self._listener.on_message(b"".join(parts))
+            else:
+                self._listener.on_ignored("binary message")
+
+    def _how_it_ended(self, transport: WSTransport) -> tuple[int | None, str]:
+        if self._local_end is not None:
+            return self._local_end
+        handshake = transport.close_handshake
+        if handshake is not None and handshake.recv is not None:
+            return _number(handshake.recv.code), handshake.recv.reason or ""
+        if handshake is not None and handshake.sent is not None:
+            code = _number(handshake.sent.code)
+            if code in _LOCAL_FAILURES:
+                # picows itself refused what came (over the limit, not RFC 6455) and said so.
+                return code, handshake.sent.reason or ""
+        return None, ""
+
+
+_LOCAL_FAILURES = frozenset({1002, 1007, 1009, 1011})
+
+
+async def open_websocket(target: Target, listener: Listener) -> None:
+    """Open the socket and complete the HTTP upgrade.
+
+    Raises Unreachable with what failed (name lookup, TCP, TLS, the upgrade and its HTTP status). When cancelled, the
+    socket is closed.
+    """
+    try:
+        await picows.ws_connect(
+            lambda: WebSocketTransport(listener),
+            target.url,
+            ssl_context=target.ssl_context,
+            websocket_handshake_timeout=UPGRADE_TIMEOUT,
+            logger_name=_logger,
+            enable_auto_pong=True,
+            max_frame_size=MAX_MESSAGE_BYTES,
+            extra_headers=dict(target.headers) if target.headers else None,
+            # A redirect would carry headers and token to a host that nobody named.
+            max_redirects=0,
+            proxy=target.proxy,
+            read_buffer_init_size=READ_BUFFER_BYTES,
+        )
+    except picows.WSHandshakeError as error:
+        raise _unreachable(target, _upgrade_failure(error)) from error
+    except ssl.SSLError as error:
+        raise _unreachable(target, f"TLS failed: {error.reason or error}") from error
+    except TimeoutError as error:
+        raise _unreachable(target, "the WebSocket upgrade was not answered in time") from error
+    except OSError as error:
+        raise _unreachable(target, error.strerror or str(error) or type(error).__name__) from error
+    except picows.WSError as error:
+        raise _unreachable(target, "the peer does not speak WebSocket") from error
+
+
+def _number(code: object) -> int | None:
+    return code if isinstance(code, int) else None
+
+
+def _unreachable(target: Target, what: str) -> Unreachable:
+    return Unreachable(
+        message=f"the gateway cannot be reached: {what}",
+        remedy="Check the URL, and that the gateway is running there",
+        url=target.shown,
+    )
+
+
+def _upgrade_failure(error: picows.WSHandshakeError) -> str:
+    if error.response is None:
+        return "the peer ended the HTTP upgrade without a WebSocket answer"
+    status = int(error.response.status)
+    hint = {
+        401: "something in front of the gateway wants a login",
+        403: "something in front of the gateway, or its proxy policy, refused",
+        404: "the path is wrong, or no gateway is there",
+        503: "the gateway is starting or restarting",
+    }.get(status, "is there a gateway at this URL?")
+    return f"HTTP {status} instead of a WebSocket ({hint})"
+
+
+def _cut(reason: str) -> str:
+    return reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")

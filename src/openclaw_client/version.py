@@ -1,0 +1,3 @@
+"""The version of this package: told to the gateway, and shown by the command line."""
+
+__version__ = "0.1.0"

@@ -375,15 +375,17 @@ class RunFailed(RunError):
 class RunTimeout(RunError):
     """The caller's time limit passed; the run goes on at the gateway. chat_abort() ends it there.
 
-    limit: "idle" or "total". timeout is in seconds.
+    limit: "idle" or "total". timeout is in seconds. sent is False where the message was still waiting for its turn.
     """
 
     limit: str = "total"
     timeout: float | None = None
+    sent: bool = True
 
     def sentence(self) -> str:
         within = f" of {self.timeout:g} s" if self.timeout is not None else ""
-        return f"run {self.run_id}: the {self.limit} time limit{within} passed; the run goes on at the gateway"
+        state = "the run goes on at the gateway" if self.sent else "the message was not sent"
+        return f"run {self.run_id}: the {self.limit} time limit{within} passed; {state}"
 
 
 class RunLost(RunError):

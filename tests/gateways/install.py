@@ -38,7 +38,7 @@ PARALLEL = 2
 """npm is busy with one core while it unpacks; CI machines have two."""
 
 COMMAND_TIMEOUT = 900.0
-"""Seconds for one run of a package manager. A release takes up to one minute, the slowest networks ten; beyond this it hangs."""
+"""Seconds for one run of a package manager: a release takes one minute here; a slow network gets fifteen."""
 
 _UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ETIMEDOUT", "NewConnectionError", "ConnectTimeoutError")
 """How npm and pip name a registry that does not answer."""

@@ -4,7 +4,7 @@ Knows chat completions, streamed and not. Does not know gateways, sessions or th
 
 The last user message decides the answer by a directive anywhere in it (gateways put a time stamp or metadata around
 the text they were given). A directive reaches to the end of its line; README.md lists them all. Text without a
-directive is echoed.
+directive, or with one that lacks its number, is echoed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import re
 import threading
 import time
 from dataclasses import dataclass, field
+from itertools import takewhile
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -26,7 +27,7 @@ MODEL_ID = "stub-1"
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of a request: a gateway sends the whole history of a session, images as base64 included."""
 
-_DIRECTIVE = re.compile(r"stub:(echo|say|slow|long|empty|fail|cut|tool|hang)\b[ \t]*([^\r\n]*)")
+_DIRECTIVE = re.compile(r"stub:(?:(?:echo|say|empty|cut|tool|hang)\b|(?:slow|long) \d+\b|fail [45]\d\d\b)[^\r\n]*")
 _ENVELOPE = re.compile(r"\A.*?\[[A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:\d\d [^\]\n]*\] ", re.DOTALL)
 _TRAILER = re.compile(r"\n\nRuntime: agent=[^\n]*\Z")
 _NOT_FROM_A_USER = ("<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>", "The previous attempt ")
@@ -220,13 +221,13 @@ class StubModel:
 
     async def _answer(self, request: Request, answer: _Answer) -> Outcome:
         directive, _, argument = request.directive.removeprefix("stub:").partition(" ")
-        words = argument.split()
-        if directive == "fail" and not self._enough(request, words[1:]):
-            status = int(words[0])
+        numbers = _leading_numbers(argument)
+        if directive == "fail" and not self._enough(request, numbers[1:]):
+            status = numbers[0]
             await answer.json(status, {"error": {"message": f"stub failure {status}", "type": "stub_error"}})
             return "failed"
         await answer.begin(request.streamed)
-        if directive == "cut" and not self._enough(request, words):
+        if directive == "cut" and not self._enough(request, numbers):
             await self._pieces(answer, 2)
             answer.cut()
             return "cut"
@@ -238,18 +239,18 @@ class StubModel:
         return "answered"
 
     async def _say(self, directive: str, argument: str, request: Request, answer: _Answer) -> None:
-        words = argument.split()
+        numbers = _leading_numbers(argument)
         match directive:
             case "slow":
-                interval = float(words[1]) / 1000 if len(words) > 1 else self._interval
-                await self._pieces(answer, int(words[0]), interval)
+                await self._pieces(answer, numbers[0], numbers[1] / 1000 if len(numbers) > 1 else None)
             case "hang":
                 await self._pieces(answer, 3)
                 await self._gate(argument.strip()).wait()
                 await answer.text(" released")
             case "long":
-                for start in range(0, int(words[0]) * 1024, 1024):
-                    await answer.text(long_text(int(words[0]))[start : start + 1024])
+                text = long_text(numbers[0])
+                for start in range(0, len(text), 1024):
+                    await answer.text(text[start : start + 1024])
             case "empty":
                 pass
             case "say":
@@ -267,9 +268,9 @@ class StubModel:
             if number < count:
                 await asyncio.sleep(self._interval if interval is None else interval)
 
-    def _enough(self, request: Request, times: list[str]) -> bool:
+    def _enough(self, request: Request, times: list[int]) -> bool:
         """Whether a directive that misbehaves the first TIMES times has done so; without a number it always does."""
-        return bool(times) and len(self.requests(request.directive)) > int(times[0])
+        return bool(times) and len(self.requests(request.directive)) > times[0]
 
 
 class _Answer:
@@ -355,8 +356,11 @@ def _understand(body: dict[str, Any]) -> Request:
             text, after_tool = content, False
     found = _DIRECTIVE.findall(text)
     # The last one counts: a gateway that hands over several queued messages at once puts the newest at the end.
-    directive = f"stub:{found[-1][0]} {found[-1][1]}".rstrip() if found else ""
-    return Request(text, directive, after_tool, bool(body.get("stream")), body)
+    return Request(text, found[-1].rstrip() if found else "", after_tool, bool(body.get("stream")), body)
+
+
+def _leading_numbers(argument: str) -> list[int]:
+    return [int(word) for word in takewhile(str.isdigit, argument.split())]
 
 
 def _unescaped(argument: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 POLL = 0.02
 """Seconds between two looks at a process that is to end; only Linux could wait with a limit and not reap it."""
 
-_GUARD = 'read -r _; kill -KILL -- "-$1"'
+_GUARD = 'read -r _; kill -s KILL -- "-$1"'
 """Kills the group when its standard input ends: that is when this process does, by SIGKILL included."""
 
 

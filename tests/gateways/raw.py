@@ -135,10 +135,12 @@ class RawClient:
         `InvalidHandshake`.
         """
         # compression off: recordings and byte counts are those of the protocol itself
-        self._socket = connect(
+        opening = connect(
             self.url, open_timeout=timeout, close_timeout=2, max_size=MAX_FRAME, compression=None, proxy=None,
             ping_interval=None, additional_headers=self.headers,
         )  # fmt: skip
+        # Entered here and left in close(): websockets wants a context manager, this class is one itself.
+        self._socket = opening.__enter__()
         try:
             return self._handshake(time.monotonic() + timeout)
         except BaseException:

@@ -13,7 +13,14 @@ import msgspec
 import pytest
 
 from openclaw_client.errors import UsageError
-from openclaw_client.policy.credentials import Credentials, Selection, may_retry_with_stored, select, trusted_endpoint
+from openclaw_client.policy.credentials import (
+    Credentials,
+    Selection,
+    clarify,
+    may_retry_with_stored,
+    select,
+    trusted_endpoint,
+)
 from openclaw_client.wire.frames import ErrorShape
 from openclaw_client.wire.handshake import AuthFields
 
@@ -236,3 +243,13 @@ def test_the_retry_ends_where_it_was_refused() -> None:
     assert not may_retry_with_stored(
         advice, credentials=credentials, stored=stored, refused=again, trusted_endpoint=True, retried=False
     )
+
+
+def test_a_device_token_mismatch_without_a_device_token_is_one_of_the_shared_token() -> None:
+    text = ErrorShape(message="unauthorized: device token mismatch (rotate/reissue device token)")
+    shared = select(Credentials(token="shared"), None, scopes=None, default_scopes=())
+    stored = select(Credentials(), Stored("kept"), scopes=None, default_scopes=())
+    assert clarify(text, shared).detail("code") == "AUTH_TOKEN_MISMATCH"
+    assert clarify(text, stored) is text
+    other = ErrorShape(message="unauthorized: gateway token mismatch")
+    assert clarify(other, shared) is other

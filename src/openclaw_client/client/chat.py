@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 from openclaw_client.client.attachments import AttachmentLike, wire_attachments
@@ -12,6 +12,8 @@ from openclaw_client.errors import UsageError
 from openclaw_client.wire.handshake import Policy
 from openclaw_client.wire.limits import MAX_HISTORY_LIMIT, MAX_LABEL
 from openclaw_client.wire.sessions import check_session_key
+
+WhenBusy = Literal["wait", "send"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class ChatRequest:
     run_id: str
     attachments: tuple[AttachmentLike, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    when_busy: WhenBusy = "wait"
 
     def params(self, policy: Policy) -> dict[str, Any]:
         """The parameters of chat.send for a connection with this policy."""
@@ -57,9 +60,12 @@ def chat_request(
     message: str,
     attachments: Iterable[AttachmentLike] | None,
     idempotency_key: str | None,
+    when_busy: WhenBusy,
     extra: Mapping[str, Any],
 ) -> ChatRequest:
     """Check the arguments of chat_send; UsageError for what every gateway refuses, before anything is sent."""
+    if when_busy not in ("wait", "send"):
+        raise UsageError(message=f"when_busy={when_busy!r}", remedy='Use "wait" or "send"')
     files = tuple(attachments or ())
     if not isinstance(message, str):
         raise UsageError(message=f"the message is a {type(message).__name__}, not text", remedy="Pass a string")
@@ -75,6 +81,8 @@ def chat_request(
         run_id=idempotency_key or str(uuid4()),
         attachments=files,
         extra=without_none(extra),
+        # Who names a queue mode wants the gateway to decide.
+        when_busy="send" if extra.get("queueMode") is not None else when_busy,
     )
 
 

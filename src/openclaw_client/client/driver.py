@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from openclaw_client.client.chat import ChatRequest
+from openclaw_client.client.turns import jumps_the_queue
 from openclaw_client.errors import (
     ConnectionLost,
     GatewayError,
@@ -64,11 +65,22 @@ class RunDriver:
         self._merged_into: str | None = None
         self._stopped: tuple[str, ...] = ()
         self._last_sign = 0.0
+        self._turn: str | None = None
         self._timers: list[asyncio.TimerHandle] = []
         self._lookup: asyncio.Task[None] | None = None
 
     async def begin(self) -> None:
         """Send the message. Raises what keeps it from being sent; everything later goes to the sink."""
+        request = self.request
+        if request.when_busy == "wait" and not jumps_the_queue(request.message):
+            await self._take_turn()
+        try:
+            await self._send()
+        except BaseException:
+            self._give_turn_back()
+            raise
+
+    async def _send(self) -> None:
         engine, request = self._engine, self.request
         connection = await engine.ready(self._timeouts.request)
         hello = connection.hello
@@ -82,6 +94,28 @@ class RunDriver:
             engine.router.remove(self)
             raise
         self._start_clocks()
+
+    async def _take_turn(self) -> None:
+        """Wait for the runs of this session that this client began before."""
+        session = self._engine.router.sessions.canonical(self.request.session_key)
+        try:
+            async with asyncio.timeout(self._timeouts.total):
+                await self._engine.turns.take(session)
+        except TimeoutError:
+            raise RunTimeout(
+                limit="total",
+                timeout=self._timeouts.total,
+                sent=False,
+                remedy='The session was busy with an earlier message; allow more time, or pass when_busy="send"',
+                run_id=self.fold.run_id,
+                session_key=self.request.session_key,
+            ) from None
+        self._turn = session
+
+    def _give_turn_back(self) -> None:
+        session, self._turn = self._turn, None
+        if session is not None:
+            self._engine.turns.give_back(session)
 
     def leave(self) -> None:
         """The reader is gone; the run goes on at the gateway, unheard."""
@@ -257,6 +291,7 @@ class RunDriver:
         if self._lookup is not None and self._lookup is not asyncio.current_task():
             self._lookup.cancel()
         self._engine.router.remove(self)
+        self._give_turn_back()
 
     # The caller's own time limits.
 

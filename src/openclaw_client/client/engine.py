@@ -14,6 +14,7 @@ from openclaw_client.client.chat import AbortResult, ChatRequest, abort_result, 
 from openclaw_client.client.driver import RunDriver, RunSink
 from openclaw_client.client.events import EventStream
 from openclaw_client.client.router import EventHandler, Router, SessionFilter, Sessions
+from openclaw_client.client.turns import SessionTurns
 from openclaw_client.connection.connection import Connection, Outcome
 from openclaw_client.connection.settings import Settings
 from openclaw_client.connection.supervisor import ConnectionState, StateChange, Supervisor, lost_error
@@ -54,6 +55,7 @@ class Engine:
             on_use=self.touch,
         )
         self.supervisor = Supervisor(settings, self)
+        self.turns = SessionTurns()
         self.message_handlers: list[Callable[[Any, ProactiveMessage], object]] = []
         self.fatal_handlers: list[Callable[[Any, GatewayError], object]] = []
         self.state_handlers: list[Callable[[StateChange], object]] = []
@@ -82,8 +84,9 @@ class Engine:
 
     async def disconnect(self) -> None:
         """Close; runs and event streams end with ClientClosed."""
-        await self.supervisor.disconnect()
         closed = ClientClosed(message="disconnect() was called")
+        self.turns.fail(closed)
+        await self.supervisor.disconnect()
         self._end_runs(closed)
         for stream in self.router.streams():
             stream.end(closed)

@@ -55,6 +55,7 @@ class EventSink(Protocol):
 
     def wants(self, name: str) -> bool:
         """Whether events of this name are asked for."""
+        ...
 
     def put(self, event: GatewayEvent) -> None: ...
 

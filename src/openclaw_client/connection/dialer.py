@@ -26,7 +26,7 @@ from openclaw_client.identity.device import DeviceIdentity
 from openclaw_client.identity.payload import PayloadVersion, prove
 from openclaw_client.identity.store import DeviceToken, MemoryIdentityStore, token_to_store
 from openclaw_client.policy import diagnose
-from openclaw_client.policy.credentials import Selection, may_retry_with_stored, select, trusted_endpoint
+from openclaw_client.policy.credentials import Selection, clarify, may_retry_with_stored, select, trusted_endpoint
 from openclaw_client.policy.scopes import missing_scopes
 from openclaw_client.policy.verdict import PARK, RETRY, Verdict, judge_close, judge_refusal
 from openclaw_client.protocol.events import Cause, End
@@ -96,8 +96,10 @@ class Dialer:
                 hello = await connection.open(self._opener, partial(self._params, selection))
             except Refused as refused:
                 end = refused.end
-                if end.error is not None and await self._try_otherwise(end.error, stored, selection):
-                    continue
+                if end.error is not None:
+                    end = replace(end, error=clarify(end.error, selection))
+                    if end.error is not None and await self._try_otherwise(end.error, stored, selection):
+                        continue
                 raise self._failure(end, number, selection) from None
             except ConnectError as error:
                 # A certificate that changed in good faith is an upgrade that a person must confirm.

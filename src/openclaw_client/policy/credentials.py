@@ -10,6 +10,8 @@ import unicodedata
 from dataclasses import dataclass, fields
 from typing import Final, Protocol
 
+import msgspec
+
 from openclaw_client.errors import UsageError
 from openclaw_client.wire import codes
 from openclaw_client.wire.frames import ErrorShape
@@ -142,6 +144,18 @@ def may_retry_with_stored(
         or error.detail("canRetryWithDeviceToken") is True
         or error.detail("recommendedNextStep") == _RETRY_STEP
     )
+
+
+def clarify(error: ErrorShape, refused: Selection) -> ErrorShape:
+    """The refusal with the code that fits what was presented.
+
+    2026.2.17 tries a refused shared token as a device token as well, and reports the second failure: a device token
+    mismatch for a connect that presented none (observed).
+    """
+    if codes.detail_code_of(error) != codes.DEVICE_TOKEN_MISMATCH or refused.uses_device_token:
+        return error
+    details = error.details if isinstance(error.details, dict) else {}
+    return msgspec.structs.replace(error, details={**details, "code": codes.TOKEN_MISMATCH})
 
 
 def trusted_endpoint(*, loopback: bool, tls: bool, pinned: bool) -> bool:

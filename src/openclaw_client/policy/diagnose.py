@@ -46,6 +46,8 @@ _REMEDIES: dict[str, str] = {
     codes.INVALID_ROLE: 'Use role="operator"',
     codes.MISSING_SCOPE: "Ask for the scope with scopes=, and connect with a device identity",
 }
+_AUTH_REMEDY = "Check the credentials and the identity file, and the auth settings of the gateway"
+_OTHER_REMEDY = "Look into the gateway's log for the reason"
 _UNREACHABLE_REMEDY = "Check the URL, and that the gateway is running"
 
 
@@ -78,7 +80,7 @@ def refusal(error: ErrorShape, attempt: Attempt) -> ConnectError:
         "detail_code": code,
         "close_code": attempt.close_code,
         "close_reason": attempt.close_reason or None,
-        "retry_after": error.retry_after_ms / 1000 if error.retry_after_ms is not None else None,
+        "retry_after": error.retry_after,
         "attempt": attempt.number,
         "gateway_version": attempt.gateway_version,
     }
@@ -94,10 +96,12 @@ def refusal(error: ErrorShape, attempt: Attempt) -> ConnectError:
         missing = codes.missing_scope_of(error)
         return MissingScope(**fields, requested=attempt.requested_scopes, missing=(missing,) if missing else ())
     if code is not None and (code.startswith(("AUTH_", "DEVICE_", "CONTROL_UI_")) or code == codes.INVALID_ROLE):
+        fields["remedy"] = fields["remedy"] or _AUTH_REMEDY
         return AuthRejected(**fields)
     if error.code == "UNAVAILABLE":
         fields["remedy"] = fields["remedy"] or "Try again in a moment: the gateway is not ready"
         return Unreachable(**fields)
+    fields["remedy"] = fields["remedy"] or _OTHER_REMEDY
     return ConnectError(**fields)
 
 
@@ -138,7 +142,7 @@ def request_failure(
         "detail_code": error.detail("code") if isinstance(error.detail("code"), str) else None,
         "details": error.details if isinstance(error.details, dict) else None,
         "retryable": error.retryable is True,
-        "retry_after": error.retry_after_ms / 1000 if error.retry_after_ms is not None else None,
+        "retry_after": error.retry_after,
         "payload": payload,
     }
     missing = codes.missing_scope_of(error)

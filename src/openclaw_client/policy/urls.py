@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
 
 from openclaw_client.errors import UsageError
 
@@ -18,6 +18,8 @@ DEFAULT_URL = "ws://127.0.0.1:18789"
 
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 _SECRET_NAME = re.compile(r"token|password|secret|key|auth|credential", re.IGNORECASE)
+_SAFE = "/?%:@!$&'()*+,;=-._~"
+"""What stands in a path or a query as it is; everything else would break the request line."""
 _PRIVATE_NETWORKS = tuple(
     ipaddress.ip_network(text)
     for text in (
@@ -75,10 +77,10 @@ class GatewayUrl:
         if not self.query:
             return self.origin
         pairs = [
-            (name, "…" if _SECRET_NAME.search(name) else value)
+            f"{quote(name)}={'…' if _SECRET_NAME.search(name) else quote(value)}"
             for name, value in parse_qsl(self.query, keep_blank_values=True)
         ]
-        return f"{self.origin}?{urlencode(pairs, safe='…')}"
+        return f"{self.origin}?{'&'.join(pairs)}"
 
     def __str__(self) -> str:
         return self.redacted
@@ -113,8 +115,8 @@ def parse_url(text: object, *, allow_insecure: bool = False) -> GatewayUrl:
     host = (parts.hostname or "").rstrip(".")
     if not host or any(char.isspace() for char in host):
         raise UsageError(message="the gateway URL has no usable host", remedy=f"Use one like {DEFAULT_URL}")
-    path = quote(parts.path.rstrip("/"), safe="/%:@!$&'()*+,;=-._~")
-    url = GatewayUrl(scheme, host, port if port is not None else _default_port(scheme), path, parts.query)
+    path, query = quote(parts.path.rstrip("/"), safe=_SAFE), quote(parts.query, safe=_SAFE)
+    url = GatewayUrl(scheme, host, port if port is not None else _default_port(scheme), path, query)
     if not url.secure and not url.private and not (allow_insecure and not _is_address(host)):
         raise UsageError(
             message=f"{url.origin} would send the credentials in clear over a public network; nothing was sent",
@@ -138,12 +140,14 @@ def is_private(host: str) -> bool:
     return any(address.version == network.version and address in network for network in _PRIVATE_NETWORKS)
 
 
-def _split(text: str):  # type: ignore[no-untyped-def]  # the standard library's result type is private
+def _split(text: str) -> tuple[SplitResult, int | None]:
     try:
+        text.encode()
         parts = urlsplit(text)
         return parts, parts.port
-    except ValueError as error:
-        raise UsageError(message="the gateway URL cannot be read", remedy=f"Use one like {DEFAULT_URL}") from error
+    except ValueError:
+        # The cause quotes what stands before the host, which may be a password.
+        raise UsageError(message="the gateway URL cannot be read", remedy=f"Use one like {DEFAULT_URL}") from None
 
 
 def _default_port(scheme: str) -> int:

@@ -52,14 +52,14 @@ _PARKED = frozenset(
         "DEVICE_AUTH_PUBLIC_KEY_INVALID",
     }
 )
-# A lookup that failed on the gateway's side says nothing about the credentials.
-_TRANSIENT_AUTH = frozenset({"AUTH_TAILSCALE_WHOIS_FAILED", "AUTHENTICATED_PROFILE_UNAVAILABLE"})
+_TRANSIENT_AUTH = "AUTH_TAILSCALE_WHOIS_FAILED"
+"""A lookup that failed on the gateway's side says nothing about the credentials."""
 
 
 def judge_refusal(error: ErrorShape) -> Verdict:
     """What a refused connect asks for, once the retries that belong to one attempt are used up."""
     code = codes.detail_code_of(error)
-    hinted = error.retry_after_ms / 1000 if error.retry_after_ms is not None else None
+    hinted = error.retry_after
     starting = codes.startup_delay(error)
     if starting is not None:
         return Verdict(Action.WAIT, starting)
@@ -68,7 +68,7 @@ def judge_refusal(error: ErrorShape) -> Verdict:
     if code == codes.PAIRING_REQUIRED:
         keep_on = error.detail("pauseReconnect") is False or error.detail("recommendedNextStep") == "wait_then_retry"
         return RETRY if keep_on else PARK
-    if code in _PARKED or (code is not None and code.startswith("AUTH_") and code not in _TRANSIENT_AUTH):
+    if code in _PARKED or (code is not None and code.startswith("AUTH_") and code != _TRANSIENT_AUTH):
         return PARK
     return Verdict(Action.WAIT, hinted) if hinted is not None else RETRY
 

@@ -29,7 +29,15 @@ from openclaw_client.protocol.events import (
 )
 from openclaw_client.protocol.states import TRANSITIONS, State, Trigger
 from openclaw_client.wire import codes, limits
-from openclaw_client.wire.frames import ChatFrame, ErrorShape, Event, Response, decode_frame, encode_request
+from openclaw_client.wire.frames import (
+    UNDECODABLE,
+    ChatFrame,
+    ErrorShape,
+    Event,
+    Response,
+    decode_frame,
+    encode_request,
+)
 from openclaw_client.wire.handshake import ConnectParams, Hello, decode_challenge, decode_hello
 
 STALL_TOLERANCE = 1.0
@@ -78,14 +86,15 @@ class ClientProtocol:
     # What goes out.
 
     def send_connect(self, params: ConnectParams, now: float) -> None:
-        """Answer the challenge; only once, only after `Challenged`."""
+        """Answer the challenge; only once, only after `Challenged`.
+
+        Raises UsageError, and PayloadTooLarge over the 64 KiB that a first frame may have; nothing is queued then.
+        """
         if self.state is not State.AWAITING_HELLO or self._connect_id:
             raise UsageError(message=f"connect cannot be sent while {self.state.value}")
-        self._connect_id = self._next_id()
-        frame = encode_request(self._connect_id, "connect", params)
-        if len(frame) > limits.MAX_CONNECT_BYTES:
-            # A gateway answers an oversized first frame with a bare close 1009; the cause is known here and not there.
-            raise PayloadTooLarge(method="connect", size=len(frame), limit=limits.MAX_CONNECT_BYTES)
+        ident = self._next_id()
+        frame = _encode(ident, "connect", params, limits.MAX_CONNECT_BYTES)
+        self._connect_id = ident
         self._handshake_due = now + limits.HELLO_TIMEOUT
         self._outbox.append(frame)
 
@@ -108,12 +117,7 @@ class ClientProtocol:
         if self.state is not State.READY:
             raise NotConnected(message=f"{method}: the connection is {self.state.value}; nothing was sent")
         ident = self._next_id()
-        try:
-            frame = encode_request(ident, method, params)
-        except (TypeError, ValueError, msgspec.MsgspecError) as error:
-            raise UsageError(message=f"{method}: the parameters cannot be written as JSON: {error}") from error
-        if len(frame) > self._max_payload:
-            raise PayloadTooLarge(method=method, size=len(frame), limit=self._max_payload)
+        frame = _encode(ident, method, params, self._max_payload)
         expires = inf if timeout is None else now + timeout
         self._pending[ident] = _Pending(method, tag, expires, timeout, expect_final)
         self._expiry = min(self._expiry, expires)
@@ -287,6 +291,17 @@ class ClientProtocol:
             self._events.append(Abandoned(entry.tag, entry.method, self.end))
 
 
+def _encode(ident: str, method: str, params: Mapping[str, Any] | msgspec.Struct | None, limit: int) -> bytes:
+    try:
+        frame = encode_request(ident, method, params)
+    except (TypeError, *UNDECODABLE) as error:
+        raise UsageError(message=f"{method}: the parameters cannot be written as JSON: {error}") from error
+    if len(frame) > limit:
+        # A gateway answers an oversized frame with a bare close 1009; the cause is known here and not there.
+        raise PayloadTooLarge(method=method, size=len(frame), limit=limit)
+    return frame
+
+
 class _Status(msgspec.Struct):
     status: str = ""
 
@@ -298,5 +313,5 @@ _UNEXPLAINED = ErrorShape(message="the gateway refused the request without sayin
 def _is_accepted(frame: Response) -> bool:
     try:
         return _status.decode(frame.payload).status == "accepted"
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         return False

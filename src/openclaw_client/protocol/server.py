@@ -35,8 +35,8 @@ CLOSE_GRACE = 1.0
 MAX_WAITING = 15
 """Frames that may come between connect and its verdict; one more is answered with close 1008 by the gateways."""
 
-MAX_REASON = 123
-"""Bytes of a close reason: what a WebSocket control frame holds beside the code."""
+MAX_REASON = 120
+"""Bytes of a close reason, as observed; a control frame would hold 123."""
 
 
 class ServerState(Enum):

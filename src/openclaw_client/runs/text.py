@@ -11,14 +11,13 @@ from openclaw_client.wire.chat import ChatPayload, message_text
 
 
 class TextReducer:
-    """Holds the text so far; `delta` and `final` return the event that leads from the old text to the new one."""
+    """Holds the text so far; `delta` and `become` return the event that leads from the old text to the new one."""
 
-    __slots__ = ("_last_seq", "_resumed", "run_id", "text", "touched")
+    __slots__ = ("_last_seq", "_resumed", "run_id", "text")
 
     def __init__(self, run_id: str, text: str = "", *, resumed: bool = False) -> None:
         self.run_id = run_id
         self.text = text
-        self.touched = bool(text)
         self._last_seq = -1
         self._resumed = resumed
 
@@ -44,7 +43,6 @@ class TextReducer:
     def become(self, text: str) -> TextAppended | TextReplaced | None:
         """Make `text` the text; None where it is already."""
         old = self.text
-        self.touched = True
         if text == old:
             return None
         self.text = text

@@ -12,6 +12,7 @@ from openclaw_client.client.chat import (
     AbortResult,
     ChatRequest,
     InjectResult,
+    WhenBusy,
     chat_request,
     inject_params,
     inject_result,
@@ -165,12 +166,15 @@ class GatewayClient:
         idempotency_key: str | None = None,
         on_event: Callable[[RunEvent], object] | None = None,
         timeout: float | None = None,
+        when_busy: WhenBusy = "wait",
         **params: Any,
     ) -> ChatReply:
         """Send a message and wait for the whole reply.
 
         on_event gets every typed event, in this thread; what it raises ends the call. timeout: seconds for the whole
-        run. params: further parameters of chat.send in the gateway's spelling. Raises UsageError, PayloadTooLarge and
+        run. when_busy: "wait" sends when this client's earlier runs of the session are over, "send" lets the gateway
+        merge or queue the message; stop words and /commands never wait. params: further parameters of chat.send in the
+        gateway's spelling. Raises UsageError, PayloadTooLarge and
         RequestFailed (nothing runs), OutcomeUnknown and RequestTimeout (nobody knows; the key is in them), RunFailed,
         RunLost, RunTimeout. Ctrl-C leaves the run going at the gateway.
         """
@@ -180,6 +184,7 @@ class GatewayClient:
             attachments=attachments,
             idempotency_key=idempotency_key,
             timeout=timeout,
+            when_busy=when_busy,
             **params,
         )
         with run:
@@ -196,13 +201,14 @@ class GatewayClient:
         attachments: Iterable[AttachmentLike] | None = None,
         idempotency_key: str | None = None,
         timeout: float | None = None,
+        when_busy: WhenBusy = "wait",
         **params: Any,
     ) -> ChatRun:
         """The run of a message: a context manager and an iterator of events. Sends nothing by itself.
 
         The arguments are those of `chat_send`. Raises UsageError.
         """
-        request = chat_request(session_key, message, attachments, idempotency_key, params)
+        request = chat_request(session_key, message, attachments, idempotency_key, when_busy, params)
         return ChatRun(self, request, self._engine.run_timeouts(timeout))
 
     def chat_history(self, *, session_key: str, limit: int | None = None, **params: Any) -> HistoryPage:

@@ -168,7 +168,7 @@ class Doorman:
         return self._coded(_ORIGIN_REFUSED, "CONTROL_UI_ORIGIN_NOT_ALLOWED", reason=reason)
 
     def _credentials(self, params: dict[str, Any], visit: Visit) -> str | Refused:
-        """How the client proved itself ("token", "device-token", …), or why it did not; "" is no credential at all."""
+        """How the client proved itself ("token", "device-token", …), or why it did not; "" without any credential."""
         wait = self._limit.wait(visit.now_ms / 1000)
         if wait:
             return self._rate_limited(wait)
@@ -204,8 +204,8 @@ class Doorman:
             text = "device token scope mismatch (re-pair or approve scope upgrade)"
             return self._unauthorized(text, "AUTH_SCOPE_MISMATCH", params)
         if not self._profile.detail_codes or used:
-            return self._unauthorized("device token mismatch (rotate/reissue device token)",
-                                      "AUTH_DEVICE_TOKEN_MISMATCH", params)  # fmt: skip
+            text = "device token mismatch (rotate/reissue device token)"
+            return self._unauthorized(text, "AUTH_DEVICE_TOKEN_MISMATCH", params)
         return self._mismatch(params, "…", None, None)
 
     def _mismatch(
@@ -223,8 +223,9 @@ class Doorman:
         mode = self._secrets.mode
         cli = params["client"]["mode"] == "cli"
         if mode == "token":
-            missing_hint = "set gateway.remote.token to match gateway.auth.token" if cli else "provide gateway auth token"
-            hint = self._profile.cli_token_hint if cli and what == "mismatch" else missing_hint
+            hint = "set gateway.remote.token to match gateway.auth.token" if cli else "provide gateway auth token"
+            if cli and what == "mismatch":
+                hint = self._profile.cli_mismatch_hint
         else:
             hint = "set gateway.remote.password to match gateway.auth.password" if cli else "enter the password"
         code = f"AUTH_{mode.upper()}_{what.upper()}"
@@ -233,7 +234,9 @@ class Doorman:
     def _proof(self, params: dict[str, Any], device: dict[str, Any], visit: Visit) -> Refused | None:
         key = raw_key(device["publicKey"])
         if key is None or hashlib.sha256(key).hexdigest() != device["id"]:
-            return self._coded("device identity mismatch", "DEVICE_AUTH_DEVICE_ID_MISMATCH", reason="device-id-mismatch")
+            return self._coded(
+                "device identity mismatch", "DEVICE_AUTH_DEVICE_ID_MISMATCH", reason="device-id-mismatch"
+            )
         if abs(visit.now_ms - device["signedAt"]) > self._profile.signature_window * 1000:
             return self._coded("device signature expired", codes.SIGNATURE_EXPIRED, reason="device-signature-stale")
         nonce = device.get("nonce", "")
@@ -291,7 +294,10 @@ class Doorman:
         if silent:
             self._pairing.pair(who)
             return None
-        request, new = self._pairing.ask(who)
+        if standing == "role-upgrade" and self._profile.reissues_tokens:
+            self._pairing.reissue(who.device_id, who.scopes)
+            return None
+        request, new = self._pairing.ask(who, widens=self._profile.widens_requests)
         text, hint = _PAIRING_TEXTS[standing]
         profile = self._profile
         details: dict[str, Any] = {"requestId": request.id}
@@ -320,8 +326,11 @@ class Doorman:
             "canRetryWithDeviceToken": False,
             "recommendedNextStep": "wait_then_retry",
         }
-        hint = {"retryable": True, "retry_after_ms": round(wait * 1000)} if self._profile.retry_after else {}
-        return Refused(ErrorShape(code="INVALID_REQUEST", message=text, details=details, **hint))  # type: ignore[arg-type]
+        error = ErrorShape(code="INVALID_REQUEST", message=text, details=details)
+        if self._profile.retry_after:
+            retry_after = round(wait * 1000)
+            error = ErrorShape(error.code, text, details, retryable=True, retry_after_ms=retry_after)
+        return Refused(error)
 
     def _unauthorized(self, text: str, code: str, params: dict[str, Any]) -> Refused:
         message = f"unauthorized: {text}"

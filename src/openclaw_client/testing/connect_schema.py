@@ -112,7 +112,7 @@ def signed_payload(version: str, params: dict[str, Any], device: dict[str, Any])
         token,
     ]
     if version != "v1":
-        parts.append(device.get("nonce", ""))
+        parts.append(device.get("nonce", "").strip())
     if version == "v3":
         parts += [_ascii_lower(client.get("platform")), _ascii_lower(client.get("deviceFamily"))]
     return "|".join(parts)

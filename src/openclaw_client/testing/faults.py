@@ -1,7 +1,7 @@
 """What can go wrong between a gateway and its clients, on purpose.
 
-Rules look at every outgoing frame, after it was numbered: a dropped event leaves the gap that a lost one leaves. Methods
-may be called from any thread; those that touch sockets return when it is done.
+Rules look at every outgoing frame, after it was numbered: a dropped event leaves the gap that a lost one leaves.
+Methods may be called from any thread; those that touch sockets return when it is done.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ class Port(Protocol):
 
 @dataclass(slots=True)
 class OutFrame:
-    """A frame that is about to be sent. name: the event, or the method that is answered. number: from 1 on this connection."""
+    """A frame that is about to be sent.
+
+    name: the event, or the method that is answered. number: its place on this connection, from 1.
+    """
 
     kind: Literal["event", "response"]
     name: str
@@ -144,7 +147,7 @@ class Faults:
 
     def drop(self, where: Where = None, *, times: int | None = 1) -> Rule:
         """Send nothing instead of the frame."""
-        return self._add(where, lambda frame: None, times)
+        return self._add(where, lambda _frame: None, times)
 
     def double(self, where: Where = None, *, times: int | None = 1) -> Rule:
         """Send the frame twice, the same number in both."""

@@ -114,12 +114,20 @@ class Pairing:
             return "scope-upgrade"
         return None
 
-    def ask(self, who: Applicant) -> tuple[PairingRequest, bool]:
-        """The request of this device, made when it has none, and whether it is new."""
+    def ask(self, who: Applicant, *, widens: bool) -> tuple[PairingRequest, bool]:
+        """The request of this device, and whether it is new.
+
+        One that asks for something else takes the place of the one before, and asks for what that asked for, too.
+        widens: whether a request for more stands for one for less.
+        """
         known = self.request_of(who.device_id)
+        wanted = list(who.scopes)
         if known is not None:
-            known.scopes, known.role = list(who.scopes), who.role
-            return known, False
+            same = set(known.scopes) == set(wanted) or (widens and covers(known.scopes, wanted))
+            if same and (known.platform, known.role) == (who.platform, who.role):
+                return known, False
+            wanted = list(dict.fromkeys([*known.scopes, *wanted]))
+            del self.pending[known.id]
         request = PairingRequest(
             id=str(uuid.uuid4()),
             device_id=who.device_id,
@@ -128,7 +136,7 @@ class Pairing:
             client_id=who.client_id,
             client_mode=who.client_mode,
             role=who.role,
-            scopes=list(who.scopes),
+            scopes=wanted,
             at=self._now(),
             is_repair=who.device_id in self.devices,
             device_family=who.device_family,
@@ -195,6 +203,10 @@ class Pairing:
             return None
         device.token = self._mint(device.scopes)
         return device.token
+
+    def reissue(self, device_id: str, scopes: Iterable[str]) -> None:
+        """A token for a paired device that has none."""
+        self.devices[device_id].token = self._mint(scopes)
 
     def revoke(self, device_id: str, role: str) -> bool:
         """Void the token of a device."""

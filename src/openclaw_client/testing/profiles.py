@@ -10,9 +10,9 @@ from typing import Final, Literal
 
 from openclaw_client.errors import UsageError
 
-Busy = Literal["steer", "followup", "queue"]
-"""What becomes of a message that meets a running run: answered within that run, in a later run with a random id, or in a
-run of its own after it."""
+Busy = Literal["steer", "steer-at-tool", "followup", "queue"]
+"""What becomes of a message that meets a running run: it is answered within that run; within it if the run calls a tool
+after the message came, else in a later run; in a later run with a random id; in a run of its own after it."""
 
 _BACKEND: Final = ("gateway-client", "backend")
 _CLI: Final = ("cli", "cli")
@@ -58,11 +58,16 @@ class Profile:
     """Whether a rate-limited connect is told when to come back."""
     pairing_text: str = "pairing required"
     pairing_hints: bool = False
-    cli_token_hint: str = "set gateway.remote.token to match gateway.auth.token"
+    cli_mismatch_hint: str = "set gateway.remote.token to match gateway.auth.token"
     refuses_proxies: bool = False
     """Whether `X-Forwarded-For` costs the upgrade (HTTP 403), or just loopback's privileges."""
 
+    widens_requests: bool = False
+    """Whether a waiting pairing request that covers a new one stands for it, or only one for the same scopes."""
+
     # device tokens
+    reissues_tokens: bool = False
+    """Whether a device whose token was revoked gets a new one for the shared secret, or needs an approval."""
     checks_metadata: bool = True
     rotation_closes: bool = True
     rotation_hides_token: bool = False
@@ -90,12 +95,16 @@ class Profile:
     agent_in_chat: bool = False
     stop_reason_on_final: bool = False
     canonical_everywhere: bool = True
-    """Whether aborted, empty and injected events carry the canonical session key, or the key as the client wrote it."""
+    """Whether aborted runs and injected messages carry the canonical key, or the key as the client wrote it."""
     canonical_finals: bool = True
-    """The same for finals without a message and for injected messages."""
+    """The same for finals of messages that were handed to another run."""
     item_events: bool = False
 
     # runs
+    trailing_delta: bool = False
+    """Whether text that is held back by the throttle is shown when its time is over, or with the next piece."""
+    keeps_user_row: bool = False
+    """Whether a message that is sent again after a restart stands in the transcript once."""
     throttle: float = 0.15
     """What the release itself waits between two deltas; the embedded gateway's default is shorter."""
     busy: Busy = "followup"
@@ -108,6 +117,12 @@ class Profile:
     """How the session key of chat.abort must be spelled."""
     abort_needs_owner: bool = True
     """Whether a client without admin may abort only the runs of its own device or connection."""
+    abort_rows: tuple[Literal["partial", "stopped"], ...] = ("partial",)
+    """What chat.history keeps of an aborted run: the text as the gateway's message, as a stopped one of the model."""
+    failure_text: bool = False
+    """Whether chat.history shows a failed run as text, or as `errorMessage`."""
+    wait_knows_failures: bool = True
+    """Whether agent.wait tells how a run ended that did not succeed."""
     abort_status: Literal["ok", "timeout"] = "ok"
     """The status of a cached acknowledgement after an abort."""
     rerun_aborted: bool = False
@@ -154,6 +169,7 @@ _V2026_2_17 = Profile(
     checks_every_origin=False,
     reports_auth=False,
     checks_metadata=False,
+    reissues_tokens=True,
     rotation_closes=False,
     removes_devices=False,
     health_scope="operator.read",
@@ -168,6 +184,8 @@ _V2026_2_17 = Profile(
     failure="once",
     abort_key="exact",
     abort_needs_owner=False,
+    abort_rows=("stopped",),
+    wait_knows_failures=False,
     wraps_user_text=True,
     user_blocks=True,
     message_ids=False,
@@ -190,6 +208,7 @@ _V2026_4_15 = replace(
     upgrades_scopes=False,
     checks_every_origin=True,
     checks_metadata=True,
+    reissues_tokens=False,
     rotation_closes=True,
     removes_devices=True,
     health_scope=None,
@@ -201,6 +220,8 @@ _V2026_4_15 = replace(
     canonical_finals=True,
     failure="silent",
     abort_needs_owner=True,
+    abort_rows=("partial", "stopped"),
+    wait_knows_failures=True,
     after_early_abort="final-with-text",
     wraps_user_text=False,
     message_ids=True,
@@ -249,8 +270,9 @@ _V2026_9_6 = replace(
     reports_attachments=True,
     reports_boot=True,
     retry_after=True,
-    cli_token_hint="use this gateway's gateway.auth.token or pair the device",
+    cli_mismatch_hint="use this gateway's gateway.auth.token or pair the device",
     refuses_proxies=True,
+    widens_requests=True,
     rotation_hides_token=True,
     forbidden=True,
     unsubscribe=False,
@@ -263,11 +285,15 @@ _V2026_9_6 = replace(
     stop_reason_on_final=True,
     item_events=True,
     throttle=0.075,
-    busy="steer",
+    trailing_delta=True,
+    keeps_user_row=True,
+    busy="steer-at-tool",
     conflicts=True,
     failure="twice",
     failure_status="error",
     abort_key="any",
+    abort_rows=("partial",),
+    failure_text=True,
     abort_status="timeout",
     rerun_aborted=False,
     after_early_abort="nothing",

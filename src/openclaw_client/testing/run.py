@@ -40,6 +40,16 @@ class Owner:
     name: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A message that came while a run was performed. tool_calls: how many the run had made by then."""
+
+    message: str
+    attachments: list[dict[str, Any]]
+    owner: Owner
+    tool_calls: int
+
+
 @dataclass(slots=True, eq=False)
 class Run:
     """State and events of one run. written_key: the session key as the client spelled it."""
@@ -62,13 +72,17 @@ class Run:
     ended_at: int = 0
     silent: bool = False
     recorded: bool = False
-    extra_turns: list[tuple[str, list[dict[str, Any]]]] = field(default_factory=list)
+    follow_up: bool = False
+    """Whether nobody asked for it by this id."""
+    tool_calls: int = 0
+    late: list[Late] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
     timer: asyncio.TimerHandle | None = None
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
     _seq: int = 0
     _shown: str = ""
     _shown_at: float = -1e9
+    _trailing: asyncio.TimerHandle | None = None
 
     @property
     def over(self) -> bool:
@@ -85,7 +99,7 @@ class Run:
         if self.over or not self.profile.status_phases:
             return
         self._seq += 1
-        self.chat("status", phase=phase, **({} if retry is None else {"retry": dict(retry)}))
+        self.chat("status", {"phase": phase} if retry is None else {"phase": phase, "retry": dict(retry)})
         self._agent("run_status", {"phase": phase})
 
     def show_thinking(self, text: str) -> None:
@@ -96,6 +110,7 @@ class Run:
         if self.over:
             return
         self._seq += 1
+        self.tool_calls += data["phase"] == "start"
         payload = self._agent_payload("tool", data)
         self.audience.to_starter(self.owner, "agent", payload)
         if self.profile.session_methods:
@@ -132,9 +147,11 @@ class Run:
             self._agent("assistant", {"text": self.text, "delta": piece})
         if SILENT_REPLY.startswith(self.text.strip()):
             return
-        if self.throttle and time.monotonic() - self._shown_at < self.throttle:
-            return
-        self._send_delta()
+        wait = self._shown_at + self.throttle - time.monotonic()
+        if wait <= 0:
+            self._send_delta()
+        elif self.profile.trailing_delta and self._trailing is None:
+            self._trailing = asyncio.get_running_loop().call_later(wait, self._send_trailing)
 
     # Beginning and end.
 
@@ -156,14 +173,18 @@ class Run:
             if self.profile.flushes_tail and text != self._shown:
                 self._send_delta(with_agent=False)
             self._end("ok")
-            self.chat("final", **self._stop(), message=self.message_of(text))
+            message = self.message_of(text)
+            if self.follow_up and self.profile.agent_in_chat:
+                usage = {"input": 0, "output": 0, "totalTokens": 0}
+                message |= {"text": text, "stopReason": self.stop_reason, "usage": usage}
+            self.chat("final", {**self._stop(), "message": message}, bare=self.follow_up)
         elif self.silent or self.profile.empty_answer == "final":
             self._end("ok")
-            self.chat("final", key=self._final_key())
+            self.chat("final")
         else:
             self._end("error", "the agent gave no answer")
-            self.chat("aborted", **self._stop())
-            self.chat("error", seq=1, errorMessage="The agent gave no answer.")
+            self.chat("aborted", self._stop())
+            self.chat("error", {"errorMessage": "The agent gave no answer."}, seq=1, bare=True)
 
     def fail(self, message: str, kind: str | None) -> None:
         """The agent failed: what of it is shown depends on the release."""
@@ -171,13 +192,13 @@ class Run:
         self._agent("lifecycle", {"phase": "error", "error": message, "endedAt": self.audience.now_ms()})
         self._end(self.profile.failure_status, message)
         if self.profile.failure == "once":
-            self.chat("error", errorMessage=message)
+            self.chat("error", {"errorMessage": message})
         elif self.profile.failure == "twice":
             detail = {"provider": "embedded", "model": "embedded-1", "failoverReason": kind or "unknown"}
             kinds = {} if kind is None else {"errorKind": kind}
-            self.chat("error", errorMessage=message, errorDetail=detail, **kinds)
+            self.chat("error", {"errorMessage": message, "errorDetail": detail, **kinds})
             self.error = f"Agent failed before reply: {message}"
-            self.chat("error", seq=1, errorMessage=self.error, bare=True)
+            self.chat("error", {"errorMessage": self.error}, seq=1, bare=True)
 
     def abort(self, reason: str) -> None:
         """Stop the run; the event goes out before anything else does."""
@@ -187,11 +208,17 @@ class Run:
         self.stop_reason = reason
         message = {"message": self.message_of(self.text)} if spoke else {}
         key = self.key if self.profile.canonical_everywhere else self.written_key
-        self.chat("aborted", key=key, stopReason=reason, **message)
+        self.chat("aborted", {"stopReason": reason, **message}, key=key)
         if not spoke and self.profile.after_early_abort == "final":
             self.chat("final")
         elif not spoke and self.profile.after_early_abort == "final-with-text":
-            self.chat("final", message=self.message_of("The run was aborted."))
+            self.chat("final", {"message": self.message_of("The run was aborted.")})
+
+    def answer_command(self, text: str, extra: Mapping[str, Any]) -> None:
+        """The answer to a slash command: one final, by the gateway itself."""
+        self._end("ok")
+        key = self._final_key()
+        self.chat("final", {"message": {**self.message_of(text), **extra}}, key=key, seq=1, bare=True)
 
     def hand_over(self) -> None:
         """End without an answer: it comes within another run."""
@@ -200,14 +227,25 @@ class Run:
 
     # Inside.
 
-    def chat(self, state: str, *, key: str | None = None, seq: int | None = None, bare: bool = False, **more: Any) -> None:
-        """A chat event to everybody. bare: without the agent's id, as events beside the run itself are."""
+    def chat(
+        self,
+        state: str,
+        more: Mapping[str, Any] | None = None,
+        *,
+        key: str | None = None,
+        seq: int | None = None,
+        bare: bool = False,
+    ) -> None:
+        """A chat event to everybody, with these fields beside the common ones.
+
+        bare: without the agent's id, as those that do not come from the run itself.
+        """
         payload: dict[str, Any] = {"runId": self.id, "sessionKey": key or self.key}
         if self.profile.agent_in_chat and not bare:
             payload["agentId"] = agent_of(self.key)
         payload["seq"] = self._seq if seq is None else seq
         payload["state"] = state
-        payload.update(more)
+        payload.update(more or {})
         self.audience.broadcast("chat", payload, self.key)
 
     def message_of(self, text: str) -> dict[str, Any]:
@@ -215,6 +253,7 @@ class Run:
         return {"role": "assistant", "content": content, "timestamp": self.audience.now_ms()}
 
     def _send_delta(self, *, replace: bool = False, with_agent: bool = True) -> None:
+        self._drop_trailing()
         fresh = self.text if replace else self.text[len(self._shown) :]
         if self.profile.delta_text and with_agent:
             self._agent("assistant", {"text": self.text, "delta": fresh})
@@ -224,7 +263,17 @@ class Run:
             if replace:
                 more["replace"] = True
         self._shown, self._shown_at = self.text, time.monotonic()
-        self.chat("delta", **more, message=self.message_of(self.text))
+        self.chat("delta", {**more, "message": self.message_of(self.text)})
+
+    def _drop_trailing(self) -> None:
+        if self._trailing is not None:
+            self._trailing.cancel()
+            self._trailing = None
+
+    def _send_trailing(self) -> None:
+        self._trailing = None
+        if not self.over and self.text != self._shown:
+            self._send_delta()
 
     def _stop(self) -> dict[str, Any]:
         return {"stopReason": self.stop_reason} if self.profile.stop_reason_on_final else {}
@@ -245,6 +294,7 @@ class Run:
     def _end(self, state: RunState, error: str = "") -> None:
         self.state, self.error = state, error
         self.ended_at = self.audience.now_ms()
+        self._drop_trailing()
         if self.timer is not None:
             self.timer.cancel()
         waiters, self.waiters = self.waiters, []

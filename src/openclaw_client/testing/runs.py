@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from openclaw_client.testing.profiles import Profile
-from openclaw_client.testing.run import Audience, Owner, Run
+from openclaw_client.testing.run import Audience, Late, Owner, Run
 from openclaw_client.testing.transcripts import Transcript, Transcripts, assistant_extra, new_row, shown
 from openclaw_client.testing.turn import Agent, Turn, TurnFailed
 from openclaw_client.wire.frames import ErrorShape
@@ -22,7 +22,13 @@ _log = logging.getLogger(__name__)
 REMEMBERED: Final = 1000
 """Finished runs whose keys are still answered from memory: the gateways' own number."""
 
-ABORT_WORDS: Final = frozenset({"stop", "abort", "esc", "exit", "halt", "wait", "interrupt", "please stop", "stop please"})
+STATUS_COMMAND: Final = "/status"
+"""The one slash command that is served: it shows what all of them have in common."""
+
+RESENT: Final = 50
+"""Rows in which a message that is sent again is looked for; a client does that at once after a restart."""
+
+ABORT_WORDS: Final = frozenset({"stop", "abort", "esc", "exit", "halt", "please stop"})
 """Messages that stop a session instead of being answered, as far as they were tried."""
 
 
@@ -138,19 +144,27 @@ class Runs:
         self._record_user(run)
         run.hand_over()
         self._retire(run)
-        if self._profile.busy == "steer" and not first.over:
-            first.extra_turns.append((run.message, run.attachments))
+        late = Late(run.message, run.attachments, run.owner, first.tool_calls)
+        if self._profile.busy in ("steer", "steer-at-tool") and not first.over:
+            first.late.append(late)
         else:
-            later = Message(run.key, run.key, run.message, run.attachments, str(uuid.uuid4()))
-            follow_up = self._new_run(later, run.session, run.owner)
-            follow_up.recorded = True
-            self._start_next(run.key)
+            self._follow_up(run.session, late)
+
+    def _follow_up(self, session: Transcript, late: Late) -> None:
+        """Answer a late message in a run that nobody asked for."""
+        message = Message(session.key, session.key, late.message, late.attachments, str(uuid.uuid4()))
+        run = self._new_run(message, session, late.owner)
+        run.recorded = run.follow_up = True
+        self._start_next(session.key)
 
     # The performance.
 
     async def _perform(self, run: Run) -> None:
         try:
             # The acknowledgement was sent in the step before: no event of a run overtakes it there.
+            if run.message.strip() == STATUS_COMMAND:
+                self._answer_status(run)
+                return
             run.begin()
             self._record_user(run)
             self._changed(run, "start")
@@ -169,28 +183,48 @@ class Runs:
                 run.finish()
                 self._changed(run, "end")
 
+    def _answer_status(self, run: Run) -> None:
+        text = f"Embedded gateway, as OpenClaw {self._profile.release}\nSession: {run.key}"
+        self._record_user(run)
+        extra = assistant_extra(injected=True)
+        self._record(run, new_row("assistant", text, self._audience.now_ms(), run_id=run.id, **extra))
+        run.answer_command(text, extra)
+
     def _settled(self, run: Run, task: asyncio.Task[None]) -> None:
         # Not within the task: one that is cancelled before its first step never gets there.
         self._tasks.discard(task)
         self._retire(run)
+        if not self._stopping:
+            for late in run.late:
+                self._follow_up(run.session, late)
         self._start_next(run.key)
 
     async def _turns(self, run: Run) -> None:
-        waiting = [(run.message, run.attachments)]
-        while waiting:
-            text, attachments = waiting.pop(0)
+        text, attachments = run.message, run.attachments
+        while True:
             turn = Turn(text, run.key, run.id, attachments, run.gate, run, run.session)
             async for piece in self._agent(turn):
                 run.say(piece)
-            if not waiting and run.extra_turns:
-                waiting.append(run.extra_turns.pop(0))
-                run.say("\n\n")
+            late = run.late[0] if run.late else None
+            if late is None or not self._steers(run, late):
+                return
+            del run.late[0]
+            text, attachments = late.message, late.attachments
+            run.say("\n\n")
+
+    def _steers(self, run: Run, late: Late) -> bool:
+        return self._profile.busy == "steer" or run.tool_calls > late.tool_calls
 
     def _fail(self, run: Run, message: str, kind: str | None) -> None:
         if run.over:
             return
-        extra = {**assistant_extra(), "stopReason": "error", "errorMessage": message}
-        self._record(run, new_row("assistant", "", self._audience.now_ms(), run_id=run.id, **extra))
+        extra = {**assistant_extra(), "stopReason": "error"}
+        if self._profile.failure_text:
+            extra["idempotencyKey"] = f"{run.id}:terminal-error"
+        else:
+            extra["errorMessage"] = message
+        text = f"The run failed: {message}" if self._profile.failure_text else ""
+        self._record(run, new_row("assistant", text, self._audience.now_ms(), run_id=run.id, **extra))
         run.fail(message, kind)
         self._changed(run, "error")
 
@@ -243,8 +277,9 @@ class Runs:
         if run is None or run.over:
             return []
         rule = self._profile.abort_key
-        same = written_key == run.written_key if rule == "exact" else key == run.key
-        if not same and not (rule == "any" and admin):
+        wanted = {"exact": run.written_key, "canonical": run.key, "any": written_key if key == run.key else None}[rule]
+        # An administrator of a v4 gateway may stop any run under any key.
+        if written_key != wanted and (rule == "exact" or not admin):
             return "runId does not match sessionKey"
         if not self._may_abort(run, owner, admin=admin):
             return "unauthorized"
@@ -259,11 +294,9 @@ class Runs:
         return run.owner.connection == owner.connection
 
     def _abort(self, run: Run, reason: str) -> None:
-        if run.text:
-            mark = {"openclawAbort": {"aborted": True, "origin": reason, "runId": run.id}}
-            extra = {**assistant_extra(injected=True), **mark}
-            self._record(run, new_row("assistant", run.text, self._audience.now_ms(), run_id=run.id, **extra))
         run.abort(reason)
+        if run.text:
+            self._record_aborted(run, reason)
         self._changed(run, "end")
         if run.task is None:
             self._retire(run)
@@ -288,6 +321,11 @@ class Runs:
         """A run that is alive or remembered."""
         return self.live.get(run_id) or self._finished.get(run_id)
 
+    async def drained(self, seconds: float) -> None:
+        """Return when no run is performed any more, or after this time."""
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=seconds)
+
     async def stop(self) -> None:
         """End every task, without an event: what a process that ends does."""
         self._stopping = True
@@ -300,7 +338,10 @@ class Runs:
     # The transcript.
 
     def _record_user(self, run: Run) -> None:
-        if not run.recorded:
+        known = self._profile.keeps_user_row and any(
+            row.role == "user" and row.run_id == run.id for row in run.session.rows[-RESENT:]
+        )
+        if not run.recorded and not known:
             run.recorded = True
             row = new_row("user", run.message, self._audience.now_ms(), run_id=run.id, sender=run.owner.name)
             self._record(run, row)
@@ -309,6 +350,15 @@ class Runs:
         if run.text and not run.silent:
             row = new_row("assistant", run.text, self._audience.now_ms(), run_id=run.id, **assistant_extra())
             self._record(run, row)
+
+    def _record_aborted(self, run: Run, reason: str) -> None:
+        for kind in self._profile.abort_rows:
+            if kind == "partial":
+                mark = {"openclawAbort": {"aborted": True, "origin": reason, "runId": run.id}}
+                extra = {**assistant_extra(injected=True), "idempotencyKey": f"{run.id}:assistant", **mark}
+            else:
+                extra = {**assistant_extra(), "stopReason": "aborted", "errorMessage": "the request was aborted"}
+            self._record(run, new_row("assistant", run.text, self._audience.now_ms(), run_id=run.id, **extra))
 
     def _record(self, run: Run, row: Any) -> None:
         record(self._audience, self._profile, run.session, row)

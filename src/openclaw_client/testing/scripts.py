@@ -22,7 +22,7 @@ async def echo(turn: Turn) -> AsyncIterator[str]:
 def says(*pieces: str, pace: float = 0.0) -> Agent:
     """Answers these pieces to every message, `pace` seconds apart."""
 
-    async def agent(turn: Turn) -> AsyncIterator[str]:
+    async def agent(_turn: Turn) -> AsyncIterator[str]:
         for piece in pieces:
             yield piece
             await asyncio.sleep(pace)
@@ -49,7 +49,7 @@ def gated(pieces: Sequence[str], gate: Gate | None = None, *, before: int = 1) -
 def stepped(pieces: Sequence[str], gates: Sequence[Gate]) -> Agent:
     """Says each piece when its gate opens; pieces beyond the gates come without waiting."""
 
-    async def agent(turn: Turn) -> AsyncIterator[str]:
+    async def agent(_turn: Turn) -> AsyncIterator[str]:
         for index, piece in enumerate(pieces):
             if index < len(gates):
                 await gates[index].wait()
@@ -83,11 +83,11 @@ def fails(message: str = "the model is gone", kind: str | None = None, *, after:
 async def silent(turn: Turn) -> AsyncIterator[str]:
     """Ends without an answer."""
     turn.final_without_message()
-    for nothing in ():
-        yield nothing
+    return
+    yield  # what makes it a generator
 
 
-async def endless(turn: Turn) -> AsyncIterator[str]:
+async def endless(_turn: Turn) -> AsyncIterator[str]:
     """Says one piece, then waits for ever: ended by chat.abort, a stop word or the end of the gateway."""
     yield "working"
     await asyncio.Event().wait()

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from openclaw_client.wire.frames import Event, decode_payload
+from openclaw_client.wire.frames import UNDECODABLE, Event, decode_payload
 
 
 class AgentPayload(msgspec.Struct, rename="camel", frozen=True):
@@ -33,7 +33,7 @@ def decode_agent(frame: Event) -> AgentPayload | None:
     """The payload, or None where it is no usable agent event."""
     try:
         payload = _decoder.decode(frame.payload)
-    except (msgspec.MsgspecError, RecursionError):
+    except UNDECODABLE:
         return _decode_leniently(frame)
     return payload if payload.run_id and payload.stream else None
 

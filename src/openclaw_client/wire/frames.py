@@ -5,6 +5,7 @@ Source: the protocol's docs (gateway/protocol), and what four real releases were
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,9 @@ from typing import Any
 import msgspec
 
 from openclaw_client.wire.chat import ChatPayload, chat_payload_from
+
+UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What decoding can raise: bytes that are no UTF-8 give UnicodeDecodeError, which is a ValueError and not msgspec's."""
 
 _EMPTY = msgspec.Raw(b"")
 
@@ -24,6 +28,12 @@ class ErrorShape(msgspec.Struct, rename="camel", frozen=True):
     details: Any = None
     retryable: bool | None = None
     retry_after_ms: float | None = None
+
+    @property
+    def retry_after(self) -> float | None:
+        """The gateway's hint in seconds; None where it gave none, or a negative one."""
+        hint = self.retry_after_ms
+        return hint / 1000 if hint is not None and hint >= 0 else None
 
     def detail(self, key: str) -> Any:
         """`details[key]`, or None where details is not an object or has no such key."""
@@ -78,6 +88,13 @@ class _ChatEnvelope(msgspec.Struct):
 
 _chat: msgspec.json.Decoder[_ChatEnvelope] = msgspec.json.Decoder(_ChatEnvelope)
 _any: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
+_object: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+_HALF_PAIR = re.compile(
+    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+"""A gateway that cuts a text within an emoji writes the half that is left as an escape. That is no character, and
+msgspec refuses the frame for it. It is left out, so that a later text with the whole emoji extends this one."""
 
 
 def decode_frame(data: bytes) -> Frame:
@@ -85,14 +102,14 @@ def decode_frame(data: bytes) -> Frame:
     if data.startswith(_CHAT_PREFIX):
         try:
             chat = _chat.decode(data)
-        except (msgspec.MsgspecError, RecursionError):
+        except UNDECODABLE:
             return _decode_leniently(data)
         if chat.seq is None or chat.seq >= 0:
             return ChatFrame("chat", chat.payload, chat.seq, data)
         return _decode_leniently(data)
     try:
         frame = _envelope.decode(data)
-    except (msgspec.MsgspecError, RecursionError):
+    except UNDECODABLE:
         return _decode_leniently(data)
     if isinstance(frame, Event):
         if frame.event == "chat":
@@ -107,43 +124,40 @@ def decode_frame(data: bytes) -> Frame:
 def _decode_leniently(data: bytes) -> Frame:
     """The frame with whatever is usable in it, for frames that the typed decoders refuse."""
     try:
-        frame = _any.decode(data)
-    except msgspec.MsgspecError:
-        return Ignored("not JSON")
-    except RecursionError:
-        return Ignored("nested too deeply")
-    if not isinstance(frame, dict):
-        return Ignored("not an object")
-    if frame.get("type") == "event":
-        return _lenient_event(frame, data)
-    if frame.get("type") == "res":
-        return _lenient_response(frame)
+        parts = _object.decode(data)
+    except UNDECODABLE:
+        mended = _HALF_PAIR.sub(lambda match: b"" if match["half"] else match[0], data)
+        return decode_frame(mended) if mended != data else Ignored("not a JSON object")
+    kind = _part(parts, "type")
+    if kind == "event":
+        return _lenient_event(parts, data)
+    if kind == "res":
+        return _lenient_response(parts)
     return Ignored("unknown frame type")
 
 
-def _lenient_event(frame: dict[str, Any], data: bytes) -> Frame:
-    name, seq = frame.get("event"), frame.get("seq")
+def _lenient_event(parts: dict[str, msgspec.Raw], data: bytes) -> Frame:
+    name, seq = _part(parts, "event"), _part(parts, "seq")
     if not isinstance(name, str) or not name:
         return Ignored("event without a name")
-    if not isinstance(seq, int) or isinstance(seq, bool) or seq < 0:
+    if type(seq) is not int or seq < 0:
         seq = None
     if name == "chat":
-        return ChatFrame(name, chat_payload_from(frame.get("payload")), seq, data)
-    payload = msgspec.Raw(msgspec.json.encode(frame["payload"])) if "payload" in frame else _EMPTY
-    return Event(name, payload, seq)
+        return ChatFrame(name, chat_payload_from(_part(parts, "payload")), seq, data)
+    return Event(name, parts.get("payload", _EMPTY), seq)
 
 
-def _lenient_response(frame: dict[str, Any]) -> Frame:
-    ident, ok, error = frame.get("id"), frame.get("ok"), frame.get("error")
+def _lenient_response(parts: dict[str, msgspec.Raw]) -> Frame:
+    ident, error = _part(parts, "id"), _part(parts, "error")
     if not isinstance(ident, str) or not ident:
         return Ignored("response without an id")
-    payload = msgspec.Raw(msgspec.json.encode(frame["payload"])) if "payload" in frame else _EMPTY
+    # `ok` that is not a boolean is no success.
     shape = _error_from(error) if error is not None else None
-    # `ok` that is not a boolean says nothing; an error beside it says everything.
-    success = ok is True and shape is None
-    if not success and shape is None:
-        shape = ErrorShape(message="the gateway refused the request without saying why")
-    return Response(ident, success, payload, shape)
+    return Response(ident, _part(parts, "ok") is True, parts.get("payload", _EMPTY), shape)
+
+
+def _part(parts: dict[str, msgspec.Raw], key: str) -> Any:
+    return decode_payload(parts.get(key, _EMPTY))
 
 
 def _error_from(error: Any) -> ErrorShape:
@@ -155,8 +169,15 @@ def _error_from(error: Any) -> ErrorShape:
         message=message if isinstance(message, str) else "",
         details=fields.get("details"),
         retryable=retryable if isinstance(retryable, bool) else None,
-        retry_after_ms=float(retry) if isinstance(retry, int | float) and not isinstance(retry, bool) else None,
+        retry_after_ms=_number(retry),
     )
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    except OverflowError:
+        return None
 
 
 def decode_payload(raw: msgspec.Raw | bytes) -> Any:
@@ -165,7 +186,7 @@ def decode_payload(raw: msgspec.Raw | bytes) -> Any:
         return None
     try:
         return _any.decode(raw)
-    except (msgspec.MsgspecError, RecursionError):
+    except UNDECODABLE:
         return None
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from openclaw_client.wire.frames import UNDECODABLE
 from openclaw_client.wire.limits import DEFAULT_TICK_INTERVAL, MAX_FRAME_BYTES, PROTOCOL_MAX, PROTOCOL_MIN
 
 
@@ -189,7 +190,7 @@ def decode_challenge(payload: msgspec.Raw) -> Challenge | None:
     """The challenge; None where its nonce is not a usable string. A bad `ts` becomes None."""
     try:
         challenge = _challenge.decode(payload)
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         return _challenge_without_ts(payload)
     if not challenge.nonce.strip():
         return None
@@ -201,7 +202,7 @@ def decode_challenge(payload: msgspec.Raw) -> Challenge | None:
 def _challenge_without_ts(payload: msgspec.Raw) -> Challenge | None:
     try:
         nonce = msgspec.json.decode(_object.decode(payload)["nonce"])
-    except (msgspec.MsgspecError, KeyError):
+    except (KeyError, *UNDECODABLE):
         return None
     return Challenge(nonce) if isinstance(nonce, str) and nonce.strip() else None
 
@@ -211,7 +212,7 @@ def decode_hello(payload: msgspec.Raw) -> Hello | None:
     hello: Hello | None
     try:
         hello = _hello.decode(payload)
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         hello = _hello_by_sections(payload)
     if hello is None or hello.protocol < 1:
         return None
@@ -221,13 +222,13 @@ def decode_hello(payload: msgspec.Raw) -> Hello | None:
 def _hello_by_sections(payload: msgspec.Raw) -> Hello | None:
     try:
         parts = _object.decode(payload)
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         return None
     fields: dict[str, Any] = {}
     for name, decoder in _sections.items():
         if name in parts:
             try:
                 fields[name] = decoder.decode(parts[name])
-            except msgspec.MsgspecError:
+            except UNDECODABLE:
                 continue
     return Hello(**fields)

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from openclaw_client.wire.frames import ErrorShape
+from openclaw_client.wire.frames import UNDECODABLE, ErrorShape
 
 _KEYS = frozenset({"type", "id", "method", "params", "traceparent", "expectedProfileId"})
 
@@ -41,7 +41,7 @@ def decode_request(data: bytes) -> Request | BadRequest | NotJson:
     """What a gateway makes of a client's frame. Never raises."""
     try:
         frame = msgspec.json.decode(data)
-    except (msgspec.MsgspecError, RecursionError):
+    except UNDECODABLE:
         return NotJson()
     if not isinstance(frame, dict):
         return BadRequest("invalid", "invalid request frame: must be object")

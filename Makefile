@@ -1,0 +1,57 @@
+# Every target sets up what it needs: Python >= 3.11, make and the package registries are all that a machine must have.
+PYTHON ?= python3
+MESSAGE ?= Hello! What can you do?
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST_ARGS ?=
+
+.PHONY: help chat check format test test-gateway coverage gateways clean
+
+help:
+	@echo "make chat [MESSAGE=…]  talk to the embedded gateway"
+	@echo "make test              all tests that need no real gateway"
+	@echo "make test-gateway      the contract tests on four real OpenClaw releases (installs them; takes minutes)"
+	@echo "make check             formatting, lint, types"
+	@echo "make coverage          branch coverage of the pure layers"
+
+chat: $(VENV)/.base
+	@$(BIN)/openclaw-client chat --embedded "$(MESSAGE)"
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright --warnings
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-gateway: gateways
+	$(BIN)/python -m pytest tests/contract --gateways=real $(PYTEST_ARGS)
+
+gateways: $(VENV)/.dev
+	$(BIN)/python -m tests.gateways.install
+
+coverage: $(VENV)/.dev
+	$(BIN)/coverage run -m pytest -q tests/wire tests/protocol tests/policy tests/runs
+	$(BIN)/coverage report --fail-under=100 \
+		--include='src/openclaw_client/wire/*,src/openclaw_client/protocol/*,src/openclaw_client/policy/*,src/openclaw_client/runs/*'
+
+$(VENV)/.base: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; try: make PYTHON=python3.12 …")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[cli,speed]"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis

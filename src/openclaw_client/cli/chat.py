@@ -1,0 +1,54 @@
+"""`chat`: one message, or a conversation."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from openclaw_client.cli.connect import connected
+from openclaw_client.cli.converse import converse, describe_change
+from openclaw_client.cli.exit_codes import ExitCode
+from openclaw_client.cli.interactive import chat_interactively
+from openclaw_client.cli.look import choose_run_view
+from openclaw_client.cli.options import Options
+from openclaw_client.cli.view import RunView
+from openclaw_client.client.options import StateChange
+from openclaw_client.errors import UsageError
+
+HELP = """\
+send a message, or hold a conversation
+Without a MESSAGE: a conversation at a terminal, else the message is read
+from stdin. Ctrl-C aborts the run, a second one leaves without waiting."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("message", nargs="?", metavar="MESSAGE", help='what to say; "-" reads it from stdin')
+
+
+def run(options: Options) -> int:
+    if options.message is None and sys.stdin.isatty():
+        if options.json:
+            raise UsageError(message="--json needs a message", remedy="Give one, or pipe it in")
+        return chat_interactively(options)
+    message = read_message(options.message)
+    with connected(options, sessions=[options.session_key]) as client:
+        view = choose_run_view(options)
+        client.on_state_change(lambda change: _note(view, change))
+        reply = converse(client, options.session_key, message, view, timeout=options.timeout)
+    return ExitCode.ABORTED if reply.state == "aborted" else ExitCode.OK
+
+
+def read_message(given: str | None) -> str:
+    """The message as it was given, or what stdin holds, without the line end that every text file has."""
+    if given is not None and given != "-":
+        return given
+    try:
+        return sys.stdin.read().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError as error:
+        raise UsageError(message="stdin is not text", remedy="Pipe in a text in the encoding of the locale") from error
+
+
+def _note(view: RunView, change: StateChange) -> None:
+    text = describe_change(change)
+    if text:
+        view.note(text)

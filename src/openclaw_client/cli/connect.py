@@ -1,0 +1,76 @@
+"""The client that a command line describes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from openclaw_client.cli.options import Options
+from openclaw_client.client.options import Identity, Timeouts
+from openclaw_client.errors import UsageError
+from openclaw_client.identity import DeviceIdentity, FileIdentityStore
+from openclaw_client.sync.client import GatewayClient
+
+Sessions = Iterable[str] | Callable[[str], bool] | None
+
+
+@contextmanager
+def connected(
+    options: Options, *, sessions: Sessions = None, scopes: Iterable[str] | None = None
+) -> Iterator[GatewayClient]:
+    """A connected client, and with --embedded its gateway, for the length of a block.
+
+    scopes: what the command needs, where no --scopes was given. Raises what `connect()` raises, and UsageError.
+    """
+    with ExitStack() as stack:
+        url, token, identity = options.url, read_token(options), _identity(options)
+        if options.embedded:
+            # Only here: the gateway is of no use to the other commands, and takes its time to load.
+            from openclaw_client.testing import BlockingEmbeddedGateway
+
+            gateway = stack.enter_context(BlockingEmbeddedGateway())
+            url, token, identity = gateway.url, gateway.token, DeviceIdentity.generate()
+        client = GatewayClient(
+            url,
+            token=token,
+            password=options.password,
+            identity=identity,
+            sessions=sessions,
+            scopes=options.scopes or scopes,
+            timeouts=_timeouts(options),
+        )
+        yield stack.enter_context(client)
+
+
+def read_token(options: Options) -> str | None:
+    """The token, out of its file where it stands in one."""
+    if options.token_file is None:
+        return options.token
+    try:
+        token = Path(options.token_file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise UsageError(message=f"the token file {options.token_file} cannot be read: {why}") from error
+    if not token:
+        raise UsageError(message=f"the token file {options.token_file} is empty")
+    return token
+
+
+def _identity(options: Options) -> Identity:
+    if options.identity is not None:
+        return FileIdentityStore(options.identity)
+    return False if options.no_device else None
+
+
+def _timeouts(options: Options) -> Timeouts:
+    """--timeout is for the answer; what comes before it never waits longer, and keeps its own limit otherwise."""
+    limits = Timeouts()
+    if options.timeout is None:
+        return limits
+    assert limits.request is not None
+    connect, acknowledge = min(limits.connect, options.timeout), min(limits.request, options.timeout)
+    if options.command == "chat":
+        return replace(limits, connect=connect, request=acknowledge, total=options.timeout)
+    return replace(limits, connect=connect, request=options.timeout)

@@ -1,0 +1,74 @@
+"""One message and its reply, with Ctrl-C for the end of the run."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from openclaw_client.cli.view import RunView
+from openclaw_client.client.options import ConnectionState, StateChange
+from openclaw_client.errors import GatewayError
+from openclaw_client.runs.events import ChatReply
+from openclaw_client.sync.client import GatewayClient
+from openclaw_client.sync.run import ChatRun
+
+
+def converse(
+    client: GatewayClient, session_key: str, message: str, view: RunView, *, timeout: float | None = None
+) -> ChatReply:
+    """Send a message and show its run; the reply is "aborted" after Ctrl-C. On the main thread.
+
+    Raises what `chat_stream` and its result raise, and KeyboardInterrupt for a second Ctrl-C, which leaves the run.
+    """
+    run = client.chat_stream(session_key=session_key, message=message, timeout=timeout)
+    with view, run, _abort_on_interrupt(run, view):
+        for event in run:
+            view.event(event)
+        reply = run.result()
+        view.finish(reply)
+    return reply
+
+
+def describe_change(change: StateChange) -> str:
+    """A change of the connection in a few words; "" for those that a person expects."""
+    why = f" ({change.cause})" if change.cause is not None else ""
+    if change.new is ConnectionState.RECONNECTING:
+        return f"connection lost, reconnecting{why}"
+    if change.new is ConnectionState.CONNECTED and change.old is ConnectionState.RECONNECTING:
+        return "connected again"
+    return f"the connection is given up{why}" if change.new is ConnectionState.PAUSED else ""
+
+
+@contextmanager
+def _abort_on_interrupt(run: ChatRun, view: RunView) -> Iterator[None]:
+    """The first Ctrl-C within the block aborts the run, a second one is a KeyboardInterrupt.
+
+    Not by catching KeyboardInterrupt: that could come between taking an event and showing it, and lose the event.
+    """
+    asked = False
+
+    def interrupted(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        # The handler runs on the main thread between any two steps, perhaps within the view's own lock; so it only
+        # starts somebody else.
+        threading.Thread(target=_abort, args=(run, view), name="openclaw-abort", daemon=True).start()
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _abort(run: ChatRun, view: RunView) -> None:
+    view.aborting()
+    try:
+        run.abort()
+    except GatewayError as error:
+        view.note(f"the run could not be aborted: {error}")

@@ -1,0 +1,77 @@
+"""`gateway`: serve the embedded gateway."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from openclaw_client.cli.connect import read_token
+from openclaw_client.cli.exit_codes import ExitCode
+from openclaw_client.cli.options import Options
+from openclaw_client.cli.output import json_line, write
+from openclaw_client.errors import UsageError
+
+if TYPE_CHECKING:
+    from openclaw_client.testing import BlockingEmbeddedGateway
+
+MAX_PORT = 65535
+"""Ports have 16 bits."""
+
+HELP = """\
+serve a gateway for trying out clients
+On loopback, until Ctrl-C. Its agent echoes: no model, no Node and no network are needed."""
+
+_TEXT = """\
+url    {url}
+token  {token}
+
+Speaks wire v{protocol}, as OpenClaw {release} does. In another terminal:
+  export OPENCLAW_GATEWAY_URL={url}
+  export OPENCLAW_GATEWAY_TOKEN={variable}
+  openclaw-client chat
+
+Ctrl-C ends it, and forgets everything.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=_port, metavar="PORT", help="the port (default: a free one)")
+    parser.add_argument("--protocol", type=int, choices=(3, 4), help="the wire version to speak (default: 4)")
+
+
+def run(options: Options) -> int:
+    # Only here: no other command needs it, and it takes its time to load.
+    from openclaw_client.testing import DEFAULT_TOKEN, BlockingEmbeddedGateway
+
+    given = read_token(options)
+    gateway = BlockingEmbeddedGateway(token=given or DEFAULT_TOKEN, protocol=options.protocol, port=options.port)
+    with closing(gateway):
+        try:
+            gateway.start()
+        except OSError as error:
+            raise UsageError(
+                message=f"port {options.port} cannot be used: {error.strerror or error}", remedy="Leave --port out"
+            ) from error
+        # A token that somebody chose is that person's secret; the built-in one is none.
+        _announce(gateway, None if given else DEFAULT_TOKEN, options)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            return ExitCode.OK
+    return ExitCode.OK
+
+
+def _announce(gateway: BlockingEmbeddedGateway, token: str | None, options: Options) -> None:
+    facts = {"url": gateway.url, "protocol": gateway.profile.protocol, "release": gateway.profile.release}
+    if options.json:
+        json_line("gateway", {**facts, "token": token})
+    else:
+        write(_TEXT.format(**facts, token=token or "(the one you gave)", variable=token or "…"))
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > MAX_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port")
+    return int(text)

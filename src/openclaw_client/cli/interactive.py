@@ -1,0 +1,123 @@
+"""The conversation of `chat` without a message."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from openclaw_client import ProactiveMessage
+from openclaw_client.cli.connect import connected
+from openclaw_client.cli.converse import converse, describe_change
+from openclaw_client.cli.exit_codes import ExitCode
+from openclaw_client.cli.history import show_page
+from openclaw_client.cli.look import can_render, choose_look
+from openclaw_client.cli.options import Options
+from openclaw_client.cli.prompt import Screen, load_readline
+from openclaw_client.cli.report import sentence
+from openclaw_client.cli.view import Look
+from openclaw_client.client.options import ConnectionState, StateChange
+from openclaw_client.errors import GatewayError
+from openclaw_client.sync.client import GatewayClient
+from openclaw_client.version import __version__
+
+HISTORY = 20
+"""Messages that :history shows unless told: about a screenful or two."""
+
+_HELP = """\
+:help          this list
+:history [N]   the last N messages of the session (20)
+:abort         stop all runs of the session, other clients' too
+:quit          leave; so do Ctrl-D and Ctrl-C at the prompt
+Ctrl-C during a reply stops it. Everything else goes to the gateway, whose own commands begin with a slash."""
+
+
+def chat_interactively(options: Options) -> int:
+    """Hold a conversation until the person leaves. Raises what `connect()` raises."""
+    look = choose_look()
+    with connected(options, sessions=[options.session_key]) as client:
+        if not can_render():
+            look.note("for Markdown and colours install openclaw-client[cli]")
+        return _Conversation(client, options, look).hold()
+
+
+class _Conversation:
+    def __init__(self, client: GatewayClient, options: Options, look: Look) -> None:
+        self._client = client
+        self._options = options
+        self._look = look
+        self._screen = Screen(look.prompt, load_readline())
+        self._commands = {":help": self._help, ":history": self._history, ":abort": self._abort}
+        client.on_proactive_message(self._on_message)
+        client.on_state_change(self._on_change)
+
+    def hold(self) -> int:
+        self._greet()
+        while True:
+            try:
+                line = self._screen.ask().strip()
+            except (EOFError, KeyboardInterrupt):
+                print()
+                return ExitCode.OK
+            if line == ":quit":
+                return ExitCode.OK
+            if not line:
+                continue
+            command, _, argument = line.partition(" ")
+            with self._screen.busy():
+                self._do(command, argument.strip(), line)
+
+    def _do(self, command: str, argument: str, line: str) -> None:
+        """A command of this chat, or a message; whatever goes wrong, the conversation stays open."""
+        try:
+            if self._client.state in (ConnectionState.PAUSED, ConnectionState.DISCONNECTED):
+                # Given up: the person may have put right what was wrong.
+                self._client.connect()
+            if command in self._commands:
+                self._commands[command](argument)
+            else:
+                self._say(line)
+        except GatewayError as error:
+            self._look.error(sentence(error, self._options))
+        except KeyboardInterrupt:
+            self._look.note("left; what was begun goes on at the gateway, :abort stops it")
+
+    def _say(self, line: str) -> None:
+        view = self._look.run_view()
+        converse(self._client, self._options.session_key, line, view, timeout=self._options.timeout)
+        print()
+
+    # The commands.
+
+    def _help(self, _argument: str) -> None:
+        print(_HELP)
+
+    def _history(self, argument: str) -> None:
+        limit = int(argument) if argument.isdecimal() else HISTORY
+        page = self._client.chat_history(session_key=self._options.session_key, limit=max(1, limit))
+        if page.messages:
+            show_page(page, self._look)
+        else:
+            self._look.note("nothing has been said in this session")
+
+    def _abort(self, _argument: str) -> None:
+        result = self._client.chat_abort(session_key=self._options.session_key)
+        self._look.note("stopped" if result.aborted else "nothing was running")
+
+    # What comes by itself. On a handler's thread.
+
+    def _on_message(self, _user: Any, message: ProactiveMessage) -> None:
+        who = "assistant" if message.kind == "run" else f"assistant ({message.kind})"
+        self._screen.show(lambda: self._look.message(who, message.text))
+
+    def _on_change(self, change: StateChange) -> None:
+        text = describe_change(change)
+        if text:
+            self._screen.show(lambda: self._look.note(text))
+
+    def _greet(self) -> None:
+        hello = self._client.hello
+        version = hello.server.version if hello is not None else ""
+        gateway = f"gateway {version}" if version else "connected"
+        self._look.note(f"openclaw-client {__version__} · {gateway} · session {self._options.session_key}")
+        self._look.note(":help for help, Ctrl-D to leave")
+        sys.stdout.flush()

@@ -1,0 +1,44 @@
+"""What a command line says, with a type. The defaults stand here and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+DEFAULT_SESSION = "main"
+
+
+@dataclass(slots=True)
+class Options:
+    """The arguments of every command; those that a command doesn't have keep their defaults.
+
+    session is None where none was given: most commands then take the main one, `events` takes all.
+    """
+
+    command: str = ""
+
+    url: str | None = None
+    token: str | None = field(default=None, repr=False)
+    token_file: str | None = None
+    password: str | None = field(default=None, repr=False)
+    session: str | None = None
+    json: bool = False
+    embedded: bool = False
+    timeout: float | None = None
+    scopes: list[str] | None = None
+    no_device: bool = False
+    identity: str | None = None
+    verbose: int = 0
+
+    message: str | None = None
+    label: str | None = None
+    limit: int | None = None
+    run_id: str | None = None
+    method: str = ""
+    params: str | None = None
+    names: list[str] = field(default_factory=list)
+    port: int = 0
+    protocol: int | None = None
+
+    @property
+    def session_key(self) -> str:
+        return self.session or DEFAULT_SESSION

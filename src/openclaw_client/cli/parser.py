@@ -1,0 +1,158 @@
+"""From arguments to `Options`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any, NoReturn, Protocol
+
+from openclaw_client.cli import abort, call, chat, events, gateway, history, inject
+from openclaw_client.cli.exit_codes import MEANINGS, ExitCode
+from openclaw_client.cli.options import DEFAULT_SESSION, Options
+from openclaw_client.version import __version__
+
+PROGRAM = "openclaw-client"
+
+
+class Command(Protocol):
+    """A module of this folder that is a command."""
+
+    @property
+    def HELP(self) -> str:  # noqa: N802 - a constant of the module
+        """What the command does: a line for the list of commands, and more for its own help."""
+        ...
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's own arguments."""
+        ...
+
+    def run(self, options: Options) -> int:
+        """Do it; returns the exit code. Raises GatewayError."""
+        ...
+
+
+COMMANDS: dict[str, Command] = {
+    "chat": chat,
+    "history": history,
+    "abort": abort,
+    "inject": inject,
+    "call": call,
+    "events": events,
+    "gateway": gateway,
+}
+
+_ENVIRONMENT = """\
+environment:
+  OPENCLAW_GATEWAY_URL, OPENCLAW_GATEWAY_TOKEN, OPENCLAW_GATEWAY_PASSWORD
+                       used where the options are not given; the credentials
+                       go to the gateway of that URL only
+  OPENCLAW_STATE_DIR   where the device identity is kept
+
+A --token or --password on the command line can be seen by every user of this
+machine: prefer the environment or --token-file.
+"""
+_MORE = f"The options that all commands share and the exit codes: `{PROGRAM} --help`."
+
+
+def parse(argv: Sequence[str] | None) -> Options:
+    """The options; SystemExit after --help and --version (0) and for what cannot work (2)."""
+    parser = _parser()
+    options = parser.parse_args(argv, namespace=Options())
+    _check(parser, options)
+    return options
+
+
+class _Parser(argparse.ArgumentParser):
+    """Complains in one line. A value that was not given is not set: `Options` knows the defaults."""
+
+    def __init__(self, **arguments: Any) -> None:
+        arguments.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(argument_default=argparse.SUPPRESS, allow_abbrev=False, **arguments)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(ExitCode.USAGE, f"{PROGRAM}: {message}; see `{self.prog} --help`\n")
+
+
+def _parser() -> _Parser:
+    epilog = f"{_ENVIRONMENT}\n{_exit_codes()}"
+    parser = _Parser(prog=PROGRAM, description="Talk to an OpenClaw gateway.", epilog=epilog)
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    _add_common(parser, shown=True)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
+    for name, command in COMMANDS.items():
+        summary, *rest = command.HELP.split("\n", 1)
+        description = "\n".join([summary[0].upper() + summary[1:] + ".", *rest])
+        sub = commands.add_parser(name, help=summary, description=description, epilog=_MORE)
+        command.configure(sub)
+        # Once more, so that they can stand behind the command, too.
+        _add_common(sub, shown=False)
+    return parser
+
+
+def _exit_codes() -> str:
+    lines = [f"  {code.value:<5}{meaning}" for code, meaning in MEANINGS.items()]
+    return "\n".join(["exit codes:", *lines])
+
+
+def _check(parser: argparse.ArgumentParser, options: Options) -> None:
+    """What goes together and what does not."""
+    if options.token is not None and options.token_file is not None:
+        parser.error("--token and --token-file exclude each other")
+    if options.no_device and options.identity is not None:
+        parser.error("--no-device and --identity exclude each other")
+    connecting = {
+        "--url": options.url,
+        "--token": options.token,
+        "--token-file": options.token_file,
+        "--password": options.password,
+        "--no-device": options.no_device,
+        "--identity": options.identity,
+    }
+    given = [name for name, value in connecting.items() if value]
+    if options.embedded and given:
+        parser.error(f"--embedded brings its own gateway and credentials: leave {given[0]} out")
+    foreign = [name for name in given if not name.startswith("--token")] + ["--embedded"] * options.embedded
+    if options.command == "gateway" and foreign:
+        parser.error(f"{foreign[0]} says where to connect to: `gateway` does not connect")
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time in seconds")
+    return seconds
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise argparse.ArgumentTypeError("no name given")
+    return names
+
+
+_COMMON: list[tuple[tuple[str, ...], dict[str, Any]]] = [
+    (("--url",), {"help": "the gateway (default: ws://127.0.0.1:18789)"}),
+    (("--token",), {"help": "the shared token; visible to other users, see below"}),
+    (("--token-file",), {"metavar": "FILE", "help": "a file that holds the shared token"}),
+    (("--password",), {"help": "the shared password; visible to other users, see below"}),
+    (("--session",), {"metavar": "KEY", "help": f"the session key (default: {DEFAULT_SESSION})"}),
+    (("--json",), {"action": "store_true", "help": "one JSON object per line on stdout, nothing else there"}),
+    (("--embedded",), {"action": "store_true", "help": "start an echoing gateway for this one command"}),
+    (
+        ("--timeout",),
+        {"type": _seconds, "metavar": "SECONDS", "help": "wait so long for an answer, or for a whole run"},
+    ),
+    (("--scopes",), {"type": _names, "metavar": "NAMES", "help": "scopes to ask for, such as read,write,admin"}),
+    (("--no-device",), {"action": "store_true", "help": "connect without a device identity"}),
+    (("--identity",), {"metavar": "FILE", "help": "the file of the device identity, made if there is none"}),
+    (("-v", "--verbose"), {"action": "count", "help": "log to stderr; -vv logs more and shows tracebacks"}),
+]
+
+
+def _add_common(parser: argparse.ArgumentParser, *, shown: bool) -> None:
+    group = parser.add_argument_group("common options, before or after the command")
+    for names, arguments in _COMMON:
+        group.add_argument(*names, **(arguments if shown else {**arguments, "help": argparse.SUPPRESS}))

@@ -1,0 +1,247 @@
+"""Runs and messages on a terminal with colours: Markdown, and a line at the bottom that tells what goes on.
+
+Loaded only where `rich` is installed and a person watches.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+from markdown_it import MarkdownIt
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markdown import Markdown
+from rich.segment import SegmentLines
+from rich.spinner import Spinner
+from rich.text import Text
+
+from openclaw_client.cli.output import one_line, printable
+from openclaw_client.cli.view import RunView, describe, remarks
+from openclaw_client.runs.events import (
+    ChatReply,
+    Reconnecting,
+    Resumed,
+    RunEvent,
+    RunStarted,
+    RunStatus,
+    SideResult,
+    TextAppended,
+    TextReplaced,
+    ThinkingAppended,
+    ToolFinished,
+    ToolStarted,
+    ToolUpdated,
+)
+
+FRAME = 0.08
+"""Seconds between two pictures: the pace of the spinner, and of a gateway's deltas (75 ms)."""
+ARGUMENTS = 60
+"""Characters of a tool's arguments that are shown: enough to see what it is about, on one line with its name."""
+SLOW = 2
+"""Seconds after which the status line counts them: below, a number only flickers."""
+
+_PARSER = MarkdownIt().enable("strikethrough").enable("table")
+"""As rich reads Markdown."""
+
+
+class RichLook:
+    """A conversation in colours."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        # The marks around the colours keep them out of readline's count of columns.
+        colour = not console.no_color and console.color_system is not None
+        self.prompt = "\001\033[1;36m\002you>\001\033[0m\002 " if colour else "you> "
+
+    def run_view(self) -> RunView:
+        return RichRunView(self._console)
+
+    def message(self, who: str, text: str) -> None:
+        self._console.print(Text(f"{one_line(who)}:", style="bold cyan" if who == "user" else "bold"))
+        self._console.print(markdown(text))
+        self._console.print()
+
+    def note(self, text: str) -> None:
+        self._console.print(Text(one_line(text), style="dim"))
+
+    def error(self, text: str) -> None:
+        self._console.print(Text(f"openclaw-client: {one_line(text)}", style="red"))
+
+
+class RichRunView:
+    """One run: the blocks of text that are whole stay on the screen, the one that grows is drawn again and again.
+
+    One lock around all drawing: the events come on the main thread, the pictures on a thread of their own, and notes
+    from handlers.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._lock = threading.RLock()
+        self._live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False)
+        self._spinner = Spinner("dots" if console.encoding.startswith("utf") else "line", style="dim")
+        self._over = threading.Event()
+        self._ticker = threading.Thread(target=self._tick, name="openclaw-status-line", daemon=True)
+        self._activity, self._since = "sending", time.monotonic()
+        self._tools: dict[str, tuple[ToolStarted, float]] = {}
+        self._settled, self._tail = "", ""
+        self._stopping = False
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        self._ticker.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._over.set()
+        self._ticker.join()
+        with self._lock:
+            self._settle(whole=True)
+            self._live.update(Text(""), refresh=True)
+            self._live.stop()
+
+    def event(self, event: RunEvent) -> None:
+        with self._lock:
+            if isinstance(event, TextAppended):
+                self._tail += event.text
+                self._do("writing")
+            elif isinstance(event, TextReplaced):
+                self._replace(event.text)
+                self._do("writing")
+            elif isinstance(event, SideResult):
+                self._settle(whole=True)
+                self._print(markdown(event.text))
+            else:
+                self._tool(event)
+                self._do(self._activity_of(event))
+
+    def note(self, text: str) -> None:
+        with self._lock:
+            self._settle(whole=True)
+            self._print(Text(one_line(text), style="dim"))
+
+    def aborting(self) -> None:
+        self._stopping = True
+        self._do("stopping (Ctrl-C again leaves without waiting)")
+
+    def finish(self, reply: ChatReply) -> None:
+        with self._lock:
+            if self._settled + self._tail != reply.text:
+                self._replace(reply.text)
+            self._settle(whole=True)
+            for text in remarks(reply):
+                self._print(Text(text, style="yellow"))
+
+    # What goes on.
+
+    def _do(self, activity: str) -> None:
+        if activity and activity != self._activity and (not self._stopping or activity.startswith("stopping")):
+            self._activity, self._since = activity, time.monotonic()
+
+    def _activity_of(self, event: RunEvent) -> str:
+        if isinstance(event, ToolStarted | RunStatus):
+            return describe(event)
+        if isinstance(event, ToolUpdated):
+            return f"using {event.name}"
+        if isinstance(event, ToolFinished):
+            others = [describe(started) for started, _ in self._tools.values()]
+            return others[-1] if others else "thinking"
+        if isinstance(event, RunStarted | ThinkingAppended | Resumed):
+            return "thinking"
+        return "reconnecting" if isinstance(event, Reconnecting) else ""
+
+    def _tool(self, event: RunEvent) -> None:
+        if isinstance(event, ToolStarted):
+            self._tools[event.call_id] = event, time.monotonic()
+        elif isinstance(event, ToolFinished):
+            started, since = self._tools.pop(event.call_id, (None, time.monotonic()))
+            self._settle(whole=True)
+            self._print(self._tool_line(event, started.args if started else None, time.monotonic() - since))
+
+    def _tool_line(self, event: ToolFinished, args: object, seconds: float) -> Text:
+        good, bad = ("✓", "✗") if self._console.encoding.startswith("utf") else ("+", "x")
+        line = Text(no_wrap=True, overflow="ellipsis")
+        line.append(f"{bad if event.is_error else good} ", style="red" if event.is_error else "green")
+        line.append(one_line(event.name), style="bold dim")
+        if args:
+            shown = one_line(json.dumps(args, ensure_ascii=False, default=str))
+            line.append(" " + (shown if len(shown) <= ARGUMENTS else shown[: ARGUMENTS - 1] + "…"), style="dim")
+        line.append(f"{' failed' if event.is_error else ''} ({seconds:.1f} s)", style="dim")
+        return line
+
+    # The text.
+
+    def _replace(self, text: str) -> None:
+        if text.startswith(self._settled):
+            self._tail = text[len(self._settled) :]
+            return
+        # What was settled is out of reach.
+        self._print(Text("the gateway rewrote the reply:", style="dim"))
+        self._settled, self._tail = "", text
+
+    def _settle(self, *, whole: bool = False) -> None:
+        """Leave on the screen what can change no more: all Markdown blocks but the last, or everything."""
+        text = self._tail if whole else self._tail[: finished_length(self._tail)]
+        if not text:
+            return
+        self._settled, self._tail = self._settled + text, self._tail[len(text) :]
+        if text.strip():
+            self._print(markdown(text))
+
+    def _print(self, what: RenderableType) -> None:
+        # In one piece: else the old picture would flash up once more below what is printed.
+        with self._console:
+            self._live.update(self._picture())
+            self._console.print(what)
+            self._live.refresh()
+
+    # The picture at the bottom.
+
+    def _tick(self) -> None:
+        while not self._over.wait(FRAME):
+            with self._lock:
+                self._settle()
+                self._live.update(self._picture(), refresh=True)
+
+    def _picture(self) -> RenderableType:
+        seconds = int(time.monotonic() - self._since)
+        parts = [
+            one_line(self._activity),
+            f"{seconds} s" if seconds >= SLOW else "",
+            "" if self._stopping else "Ctrl-C",
+        ]
+        self._spinner.update(text=Text(" · ".join(part for part in parts if part), style="dim"))
+        return Group(self._last_lines(), self._spinner) if self._tail.strip() else self._spinner
+
+    def _last_lines(self) -> RenderableType:
+        """The end of the block that grows; what is higher than the screen could not be drawn over."""
+        room = max(2, self._console.size.height - 3)
+        source = self._tail.splitlines()
+        if len(source) > room:
+            # A long listing: colouring all of it many times a second would cost more than it shows.
+            return Text(printable("\n".join(source[-room:])), overflow="crop", no_wrap=True)
+        lines = self._console.render_lines(markdown(self._tail), pad=False)
+        return SegmentLines(lines[-room:], new_lines=True)
+
+
+def finished_length(text: str) -> int:
+    """How many characters of a growing Markdown text belong to blocks that further text cannot change."""
+    starts = [token.map[0] for token in _PARSER.parse(text) if token.level == 0 and token.map and token.nesting >= 0]
+    if len(starts) < 2:
+        return 0
+    return sum(len(line) for line in text.splitlines(keepends=True)[: starts[-1]])
+
+
+def markdown(text: str) -> Markdown:
+    """Text of a model: its Markdown, and nothing that steers the terminal."""
+    return Markdown(printable(text))
+
+
+def new_console() -> Console:
+    """A console on stdout as it is now."""
+    return Console(file=sys.stdout, highlight=False)

@@ -1,0 +1,133 @@
+"""Errors and logs for the person at the terminal, and for the script behind it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from types import TracebackType
+from typing import Any
+
+from openclaw_client.cli.exit_codes import ExitCode, exit_code
+from openclaw_client.cli.options import Options
+from openclaw_client.cli.output import fields_of, json_line, one_line
+from openclaw_client.errors import (
+    GatewayError,
+    MissingScope,
+    OutcomeUnknown,
+    RequestTimeout,
+    RunLost,
+    RunTimeout,
+)
+
+TRACEBACKS = 2
+"""-v tells what happens; only a second one asks for the insides."""
+
+_OTHER_GATEWAY = (
+    "{variable} is set, but goes with OPENCLAW_GATEWAY_URL only: set that to this gateway, or give {option}"
+)
+_ADVICE: dict[str, str] = {
+    "AUTH_TOKEN_MISSING": "Set OPENCLAW_GATEWAY_TOKEN, or give --token-file",
+    "AUTH_PASSWORD_MISSING": "Set OPENCLAW_GATEWAY_PASSWORD, or give --password",
+    "DEVICE_IDENTITY_REQUIRED": "Leave --no-device out, or set OPENCLAW_GATEWAY_TOKEN",
+}
+"""By detail code, where the library's advice names arguments of Python calls."""
+
+
+def report(error: GatewayError, options: Options) -> int:
+    """Tell about an error: one line on stderr, with --json also an object on stdout. Returns the exit code."""
+    code = exit_code(error)
+    _write(sentence(error, options), error, options)
+    if options.json:
+        json_line("error", {"error": type(error).__name__, **_shown(error, options), "exit_code": int(code)})
+    return code
+
+
+def report_crash(error: Exception, options: Options) -> int:
+    """The same for an error that this package does not raise on purpose."""
+    text = f"unexpected {type(error).__name__}: {error}"
+    _write(text + ("" if options.verbose >= TRACEBACKS else "; -vv shows where"), error, options)
+    if options.json:
+        fields = {"error": type(error).__name__, "message": one_line(text), "exit_code": int(ExitCode.FAILED)}
+        json_line("error", fields)
+    return ExitCode.FAILED
+
+
+def sentence(error: GatewayError, options: Options) -> str:
+    """What happened and what to do next, in one line and in the words of the command line."""
+    shown = error.again()
+    shown.remedy = advice(error, options)
+    return one_line(str(shown))
+
+
+def advice(error: GatewayError, options: Options) -> str:
+    """What to do next on a command line."""
+    session = "" if options.session is None else f" --session {options.session}"
+    if isinstance(error, RunTimeout):
+        return f"`openclaw-client abort --run {error.run_id}{session}` ends it there"
+    if isinstance(error, RunLost):
+        return f"`openclaw-client history{session}` shows what became of it"
+    if isinstance(error, RequestTimeout | OutcomeUnknown) and error.method == "chat.send":
+        return f"`openclaw-client history{session}` shows whether the message arrived"
+    if isinstance(error, MissingScope):
+        return f"Ask for it with --scopes{', without --no-device' if options.no_device else ''}"
+    detail = getattr(error, "detail_code", None)
+    variable, option = {
+        "AUTH_TOKEN_MISSING": ("OPENCLAW_GATEWAY_TOKEN", "--token-file"),
+        "AUTH_PASSWORD_MISSING": ("OPENCLAW_GATEWAY_PASSWORD", "--password"),
+    }.get(detail or "", ("", ""))
+    if options.url and variable and os.environ.get(variable):
+        return _OTHER_GATEWAY.format(variable=variable, option=option)
+    return _ADVICE.get(detail or "", error.remedy)
+
+
+def complain(text: str) -> None:
+    """One line on stderr."""
+    print(f"openclaw-client: {one_line(text)}", file=sys.stderr, flush=True)
+
+
+def set_up_logging(verbose: int) -> None:
+    """The package's log records to stderr: warnings, with -v what happens, with -vv everything."""
+    logger = logging.getLogger("openclaw_client")
+    handler = _StderrHandler()
+    handler.setFormatter(_Formatter("openclaw-client: %(levelname)s: %(name)s: %(message)s", verbose >= TRACEBACKS))
+    logger.handlers[:] = [handler]
+    logger.propagate = False
+    logger.setLevel({0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG))
+    # A connect that fails is told by the command itself.
+    logging.getLogger("openclaw_client.supervisor").setLevel(logging.NOTSET if verbose else logging.ERROR)
+
+
+class _StderrHandler(logging.Handler):
+    """Writes to what stderr is at the moment: a live display puts itself in its place."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
+class _Formatter(logging.Formatter):
+    def __init__(self, layout: str, tracebacks: bool) -> None:
+        super().__init__(layout)
+        self._tracebacks = tracebacks
+
+    def formatException(  # noqa: N802 - the name of the standard library
+        self, ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+    ) -> str:
+        return super().formatException(ei) if self._tracebacks else f"{type(ei[1]).__name__}: {ei[1]}"
+
+
+def _write(text: str, error: Exception, options: Options) -> None:
+    if options.verbose >= TRACEBACKS:
+        traceback.print_exception(error)
+    complain(text)
+
+
+def _shown(error: GatewayError, options: Options) -> dict[str, Any]:
+    """The fields that are text, numbers or lists of text. A gateway's own mappings may hold what must not be shown."""
+    simple = {
+        name: value
+        for name, value in fields_of(error).items()
+        if isinstance(value, str | int | float) or (isinstance(value, tuple) and value)
+    }
+    return {**simple, "message": sentence(error, options), "remedy": advice(error, options)}

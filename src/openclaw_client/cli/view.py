@@ -1,0 +1,214 @@
+"""How a run and a conversation are shown: the face that all ways share, plain text, and JSON lines.
+
+`render` has the one for a terminal with colours.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from types import TracebackType
+from typing import Protocol, Self
+
+from openclaw_client.cli.output import fields_of, json_line, one_line, write
+from openclaw_client.runs.events import (
+    ChatReply,
+    RunEvent,
+    RunStatus,
+    SideResult,
+    ToolFinished,
+    ToolStarted,
+)
+from openclaw_client.runs.stream import TextPieces
+
+
+class RunView(Protocol):
+    """Shows one run, within a `with` block. `note` may be called from any thread."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None: ...
+
+    def event(self, event: RunEvent) -> None:
+        """What the run did."""
+
+    def note(self, text: str) -> None:
+        """Something beside the run, in one line."""
+
+    def aborting(self) -> None:
+        """The person asked for the end of the run."""
+
+    def finish(self, reply: ChatReply) -> None:
+        """The run is over; the last call where it ended with a reply."""
+
+
+class Look(Protocol):
+    """Shows a conversation. For one thread at a time."""
+
+    prompt: str
+
+    def run_view(self) -> RunView: ...
+
+    def message(self, who: str, text: str) -> None:
+        """A whole message."""
+
+    def note(self, text: str) -> None:
+        """A remark of this program."""
+
+    def error(self, text: str) -> None:
+        """Something went wrong."""
+
+
+class PlainRunView:
+    """Text as it comes. terminal: whether a person watches, who is also told what happens beside the text."""
+
+    def __init__(self, *, terminal: bool) -> None:
+        self._terminal = terminal
+        self._pieces = TextPieces()
+        self._shown: list[str] = []
+        self._in_line = False
+        self._doing = ""
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if not isinstance(error, BrokenPipeError):
+            with self._lock:
+                self._end_line()
+
+    def event(self, event: RunEvent) -> None:
+        with self._lock:
+            piece = self._pieces.feed(event)
+            if piece:
+                self._shown.append(piece)
+                self._write(piece)
+            elif isinstance(event, SideResult):
+                self._end_line()
+                self._write(event.text)
+                self._end_line()
+            elif self._terminal and describe(event) not in ("", self._doing):
+                # Gateways tell a phase twice, in a chat event and in an agent event.
+                self._doing = describe(event)
+                self._say(self._doing)
+
+    def note(self, text: str) -> None:
+        if self._terminal:
+            with self._lock:
+                self._say(text)
+
+    def aborting(self) -> None:
+        self.note("stopping the run; Ctrl-C again leaves without waiting")
+
+    def finish(self, reply: ChatReply) -> None:
+        with self._lock:
+            if "".join(self._shown) != reply.text:
+                # What was shown cannot be taken back; the whole truth follows it.
+                if self._shown:
+                    self._end_line()
+                    self._say("the gateway rewrote the reply; this is the whole of it")
+                self._write(reply.text)
+            self._end_line()
+            for text in remarks(reply):
+                self._say(text)
+
+    def _write(self, text: str) -> None:
+        if text:
+            self._in_line = not text.endswith("\n")
+            write(text)
+
+    def _end_line(self) -> None:
+        if self._in_line:
+            self._write("\n")
+
+    def _say(self, text: str) -> None:
+        if self._terminal:
+            # There, the remark would stand in the middle of the line.
+            self._end_line()
+        remark(text)
+
+
+class PlainLook:
+    """Text without colours or movement."""
+
+    prompt = "you> "
+
+    def __init__(self, *, terminal: bool) -> None:
+        self._terminal = terminal
+
+    def run_view(self) -> RunView:
+        return PlainRunView(terminal=self._terminal)
+
+    def message(self, who: str, text: str) -> None:
+        # Indented, so that a line of a message is never taken for the beginning of the next one.
+        write(f"{who}: " + "\n  ".join(text.rstrip("\n").split("\n")) + "\n")
+
+    def note(self, text: str) -> None:
+        remark(text)
+
+    def error(self, text: str) -> None:
+        print(f"openclaw-client: {one_line(text)}", file=sys.stderr, flush=True)
+
+
+class JsonRunView:
+    """Every event as an object, the reply as the last one."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Nothing to clear away: an error gets its line where it is reported."""
+
+    def event(self, event: RunEvent) -> None:
+        json_line(event.type, fields_of(event))
+
+    def note(self, text: str) -> None:
+        """Notes are for people; a program gets the events."""
+
+    def aborting(self) -> None:
+        """The run's own end tells it."""
+
+    def finish(self, reply: ChatReply) -> None:
+        json_line("reply", fields_of(reply))
+
+
+def remark(text: str) -> None:
+    """A line on stderr that is neither the reply nor an error."""
+    print(f"[{one_line(text)}]", file=sys.stderr, flush=True)
+
+
+PHASES: dict[str, str] = {
+    "preparing_workspace": "preparing the workspace",
+    "preparing_context": "preparing the context",
+    "starting_model": "starting the model",
+    "retrying": "trying the model again",
+}
+"""The phases of 2026.9.6 in words; others are shown as they are called."""
+
+
+def describe(event: RunEvent) -> str:
+    """An event that is no text, in a few words; "" for one that says nothing to a person."""
+    if isinstance(event, RunStatus):
+        return PHASES.get(event.phase, event.phase.replace("_", " "))
+    if isinstance(event, ToolStarted):
+        return f"using {event.name}"
+    if isinstance(event, ToolFinished):
+        return f"{event.name} {'failed' if event.is_error else 'is done'}"
+    return ""
+
+
+def remarks(reply: ChatReply) -> list[str]:
+    """What a person should know about a reply beside its text."""
+    found = []
+    if reply.state == "aborted":
+        found.append("aborted" if reply.text else "aborted before there was any text")
+    if reply.aborted_run_ids:
+        found.append("stopped what was running")
+    if reply.merged_into:
+        found.append("the message was taken into the run that was under way")
+    if reply.recovered:
+        found.append("the reply was read from the history, because its events were missed")
+    return found

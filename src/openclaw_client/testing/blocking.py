@@ -1,0 +1,183 @@
+"""The embedded gateway on a loop and a thread of its own, for sync tests and for programs without a loop.
+
+Adds nothing but waiting: every call is the async gateway's, made on its loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from openclaw_client.errors import UsageError
+from openclaw_client.testing.faults import Faults
+from openclaw_client.testing.gateway import EmbeddedGateway
+from openclaw_client.testing.hub import Seen
+from openclaw_client.testing.pairing import Device, PairingRequest
+from openclaw_client.testing.profiles import Profile
+from openclaw_client.testing.turn import Agent
+
+T = TypeVar("T")
+
+
+class BlockingEmbeddedGateway:
+    """`EmbeddedGateway` with the same parameters, from any thread.
+
+        with BlockingEmbeddedGateway() as gateway:
+            gateway.url, gateway.token
+
+    Every method may be called from every thread but the gateway's own. `gateway` is the async one inside.
+    """
+
+    def __init__(self, agent: Agent | None = None, **options: Any) -> None:
+        self.gateway = EmbeddedGateway(agent, **options)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Blocking{repr(self.gateway)[1:]}"
+
+    def start(self) -> None:
+        """Start the thread, unless it runs, and the gateway. Returns when connections are accepted."""
+        if self._loop is None:
+            loop = self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._serve, args=(loop,), name="embedded-gateway", daemon=True)
+            self._thread.start()
+        try:
+            self._wait(self.gateway.start())
+        except BaseException:
+            if not self.gateway.running:
+                self.close()
+            raise
+
+    def stop(self, *, drain: float = 0.0) -> None:
+        """As `EmbeddedGateway.stop`; `start` brings it back."""
+        self._wait(self.gateway.stop(drain=drain))
+
+    def restart(self, *, keep_memory: bool = True, drain: float = 0.0) -> None:
+        """As `EmbeddedGateway.restart`."""
+        self._wait(self.gateway.restart(keep_memory=keep_memory, drain=drain))
+
+    def crash(self) -> None:
+        """As `EmbeddedGateway.crash`."""
+        self._wait(self.gateway.crash())
+
+    def close(self) -> None:
+        """Stop the gateway and end its thread. Harmless when done already."""
+        loop, thread = self._loop, self._thread
+        if loop is None or thread is None:
+            return
+        try:
+            self._wait(self.gateway.stop())
+        finally:
+            self._loop = self._thread = None
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+
+    # What is known of it.
+
+    @property
+    def url(self) -> str:
+        return self.gateway.url
+
+    @property
+    def token(self) -> str | None:
+        return self.gateway.token
+
+    @property
+    def password(self) -> str | None:
+        return self.gateway.password
+
+    @property
+    def port(self) -> int:
+        return self.gateway.port
+
+    @property
+    def profile(self) -> Profile:
+        return self.gateway.profile
+
+    @property
+    def running(self) -> bool:
+        return self.gateway.running
+
+    @property
+    def faults(self) -> Faults:
+        return self.gateway.faults
+
+    @property
+    def seen(self) -> Seen:
+        return self.gateway.seen
+
+    @property
+    def open_connections(self) -> int:
+        return self.gateway.open_connections
+
+    @property
+    def active_runs(self) -> list[str]:
+        return self.call(lambda: self.gateway.active_runs)
+
+    @property
+    def pending(self) -> list[PairingRequest]:
+        return self.call(lambda: self.gateway.pending)
+
+    @property
+    def devices(self) -> list[Device]:
+        return self.call(lambda: self.gateway.devices)
+
+    # What tests do to it.
+
+    def transcript(self, session_key: str) -> list[dict[str, str]]:
+        """As `EmbeddedGateway.transcript`."""
+        return self.call(lambda: self.gateway.transcript(session_key))
+
+    def emit(self, event: str, payload: dict[str, Any]) -> None:
+        """As `EmbeddedGateway.emit`."""
+        self.call(lambda: self.gateway.emit(event, payload))
+
+    def say(self, session_key: str, text: str, *, run_id: str | None = None) -> str:
+        """As `EmbeddedGateway.say`."""
+        return self.call(lambda: self.gateway.say(session_key, text, run_id=run_id))
+
+    def tick(self) -> None:
+        """As `EmbeddedGateway.tick`."""
+        self.call(self.gateway.tick)
+
+    def release(self, run_id: str | None = None) -> None:
+        """As `EmbeddedGateway.release`."""
+        self.call(lambda: self.gateway.release(run_id))
+
+    def approve(self, request_id: str | None = None) -> None:
+        """As `EmbeddedGateway.approve`."""
+        self.call(lambda: self.gateway.approve(request_id))
+
+    def call(self, action: Callable[[], T]) -> T:
+        """Do something on the gateway's loop and return what it returns."""
+
+        async def on_loop() -> T:
+            return action()
+
+        return self._wait(on_loop())
+
+    def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        if self._loop is None:
+            coroutine.close()
+            raise UsageError(message="the gateway is closed", remedy="Call start() first")
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    @staticmethod
+    def _serve(loop: asyncio.AbstractEventLoop) -> None:
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_forever()
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()

@@ -1,0 +1,340 @@
+"""The running gateway: its connections, who hears what, and the verdicts on connect.
+
+Lives as long as the gateway's process would; what survives a restart is `Memory`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from openclaw_client.protocol.server import RequestReceived
+from openclaw_client.testing.auth import Accepted, Doorman, RateLimit, Refused, Secrets, Visit
+from openclaw_client.testing.connection import Connection
+from openclaw_client.testing.faults import Faults
+from openclaw_client.testing.hello import hello
+from openclaw_client.testing.methods import Methods
+from openclaw_client.testing.pairing import Pairing, allows
+from openclaw_client.testing.profiles import Profile
+from openclaw_client.testing.run import Owner
+from openclaw_client.testing.runs import Runs
+from openclaw_client.testing.transcripts import Transcripts
+from openclaw_client.testing.turn import Agent
+from openclaw_client.wire.frames import ErrorShape
+
+SEEN_CONNECTS = 10_000
+"""Connects that are remembered for tests."""
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return int(time.time() * 1000)
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a restart keeps: devices with their tokens, and transcripts."""
+
+    pairing: Pairing = field(default_factory=lambda: Pairing(now_ms))
+    transcripts: Transcripts = field(default_factory=lambda: Transcripts(now_ms))
+
+
+@dataclass(frozen=True, slots=True)
+class SeenConnect:
+    """A connect request. params: as sent, secrets replaced by their names. refused: why, None where accepted."""
+
+    params: dict[str, Any]
+    refused: str | None
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the gateway saw since it was made; restarts do not reset it."""
+
+    connects: deque[SeenConnect] = field(default_factory=lambda: deque(maxlen=SEEN_CONNECTS))
+    requests: Counter[str] = field(default_factory=Counter)
+    opened: int = 0
+    upgrades_refused: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The parameters of a gateway, checked."""
+
+    profile: Profile
+    secrets: Secrets
+    agent: Agent
+    auto_approve: bool
+    throttle: float
+    tick_interval: float
+    ping_interval: float
+    handshake_timeout: float
+    max_payload: int
+    max_buffered: int
+
+
+class Hub:
+    """One life of a gateway."""
+
+    def __init__(
+        self, settings: Settings, memory: Memory, faults: Faults, seen: Seen, limit: RateLimit, boot_at: int
+    ) -> None:
+        self.settings = settings
+        self.profile = settings.profile
+        self.memory = memory
+        self.faults = faults
+        self.seen = seen
+        self.boot_at = boot_at
+        self.boot_id = str(uuid.uuid4())
+        self.loop = asyncio.get_running_loop()
+        self.handshake_timeout = settings.handshake_timeout
+        self.max_payload = settings.max_payload
+        self.max_buffered = settings.max_buffered
+        self.connections: dict[str, Connection] = {}
+        self.draining = False
+        self._readers: dict[str, Connection] = {}
+        self._scoped: dict[str, Connection] = {}
+        self._watchers: dict[str, set[str]] = {}
+        self._lists: set[str] = set()
+        self._seq = 0
+        self._timers: list[asyncio.TimerHandle] = []
+        self._empty: asyncio.Future[None] | None = None
+        self._doorman = Doorman(self.profile, settings.secrets, memory.pairing, limit)
+        self.runs = Runs(self.profile, self, memory.transcripts, settings.agent, settings.throttle)
+        self._methods = Methods(self)
+        self._every(settings.tick_interval, self._tick)
+        if self.profile.server_pings:
+            self._every(settings.ping_interval, self._ping)
+
+    def new_id(self) -> str:
+        return str(uuid.uuid4())
+
+    def now_ms(self) -> int:
+        return now_ms()
+
+    # Connections.
+
+    def joined(self, connection: Connection) -> None:
+        self.connections[connection.id] = connection
+        self.seen.opened += 1
+
+    def left(self, connection: Connection) -> None:
+        for table in (self.connections, self._readers, self._scoped):
+            table.pop(connection.id, None)
+        self._lists.discard(connection.id)
+        for key in connection.watched:
+            self._watchers[key].discard(connection.id)
+        if self._empty is not None and not self.connections and not self._empty.done():
+            self._empty.set_result(None)
+
+    def wants_in(self, connection: Connection, params: Any) -> None:
+        """Decide about a connect request."""
+        if self.faults.refusals:
+            refusal = self.faults.refusals.pop(0)
+            self._note(params, refusal.error.message)
+            connection.refuse(refusal.error, refusal.code, refusal.reason)
+            return
+        local = connection.local and self.settings.auto_approve
+        visit = Visit(connection.nonce, local, connection.origin, now_ms())
+        verdict = self._doorman.decide(params, visit)
+        if isinstance(verdict, Refused):
+            self._note(params, verdict.error.message)
+            connection.refuse(verdict.error, verdict.code, self._reason(verdict))
+            if verdict.asked is not None:
+                self.announce_request(verdict.asked)
+            return
+        self._note(params, None)
+        self._let_in(connection, verdict, params)
+
+    def _let_in(self, connection: Connection, verdict: Accepted, params: dict[str, Any]) -> None:
+        connection.accept(hello(self, connection, verdict), verdict, params)
+        if not allows(connection.scopes, "operator.read"):
+            return
+        # A client that asks for events of its sessions only: known to the newest release.
+        if self.profile.targeted_seq and "session-scoped-events" in connection.caps:
+            self._scoped[connection.id] = connection
+        else:
+            self._readers[connection.id] = connection
+
+    def _reason(self, verdict: Refused) -> str:
+        request_id = verdict.error.detail("requestId")
+        if self.profile.pairing_hints and request_id:
+            return f"{verdict.error.message} (requestId: {request_id})"
+        return verdict.error.message
+
+    def _note(self, params: Any, refused: str | None) -> None:
+        self.seen.connects.append(SeenConnect(without_secrets(params), refused))
+
+    def requested(self, connection: Connection, request: RequestReceived) -> None:
+        """Perform a request."""
+        self.seen.requests[request.method] += 1
+        if self.draining:
+            connection.respond(request.id, error=self._drain_error(request.method))
+            return
+        self._methods.perform(connection, request)
+
+    def _drain_error(self, method: str) -> ErrorShape:
+        details = {"method": method, "reason": "gateway-restarting", "phase": "draining"}
+        text = f"{method} unavailable during gateway restart"
+        return ErrorShape("UNAVAILABLE", text, details, retryable=True, retry_after_ms=1000)
+
+    # Who hears what.
+
+    def broadcast(self, event: str, payload: Mapping[str, Any], session_key: str | None = None) -> None:
+        """To every connection that may read, and to the scoped ones that watch the session."""
+        raw = msgspec.Raw(msgspec.json.encode(payload))
+        seq = self._next_seq()
+        for connection in list(self._readers.values()):
+            self._emit(connection, event, raw, seq)
+        if self._scoped and session_key is not None:
+            for ident in self._watchers.get(session_key, ()):
+                scoped = self._scoped.get(ident)
+                if scoped is not None:
+                    self._emit(scoped, event, raw, seq)
+
+    def to_all(self, event: str, payload: Mapping[str, Any]) -> None:
+        """To every connection that got hello-ok, whatever its scopes."""
+        raw = msgspec.Raw(msgspec.json.encode(payload))
+        seq = self._next_seq()
+        for connection in list(self.connections.values()):
+            if connection.ready:
+                self._emit(connection, event, raw, seq)
+
+    def to_starter(self, owner: Owner, event: str, payload: Mapping[str, Any]) -> None:
+        """To the connection that started a run, if it asked for tool events."""
+        connection = self.connections.get(owner.connection)
+        if connection is not None and "tool-events" in connection.caps:
+            self._target([connection.id], event, payload)
+
+    def to_watchers(self, session_key: str, event: str, payload: Mapping[str, Any]) -> None:
+        """To those who subscribed to the messages of a session, or to all sessions."""
+        self._target(self._watchers.get(session_key, set()) | self._lists, event, payload)
+
+    def to_session_lists(self, event: str, payload: Mapping[str, Any]) -> None:
+        """To those who subscribed to the list of sessions."""
+        self._target(set(self._lists), event, payload)
+
+    def to_scope(self, scope: str, event: str, payload: Mapping[str, Any]) -> None:
+        """To the connections that hold a scope."""
+        raw = msgspec.Raw(msgspec.json.encode(payload))
+        seq = self._next_seq()
+        for connection in list(self.connections.values()):
+            if connection.ready and allows(connection.scopes, scope):
+                self._emit(connection, event, raw, seq)
+
+    def _target(self, idents: Iterable[str], event: str, payload: Mapping[str, Any]) -> None:
+        raw = msgspec.Raw(msgspec.json.encode(payload))
+        for ident in idents:
+            connection = self.connections.get(ident)
+            if connection is None:
+                continue
+            if self.profile.targeted_seq:
+                connection.emit_numbered(event, raw)
+            else:
+                connection.emit(event, raw, None)
+
+    def _emit(self, connection: Connection, event: str, raw: msgspec.Raw, seq: int) -> None:
+        if self.profile.per_connection_seq:
+            connection.emit_numbered(event, raw)
+        else:
+            connection.emit(event, raw, seq)
+
+    def _next_seq(self) -> int:
+        self._seq += 1
+        return self._seq
+
+    def subscribe_messages(self, connection: Connection, key: str, *, on: bool) -> None:
+        watchers = self._watchers.setdefault(key, set())
+        (watchers.add if on else watchers.discard)(connection.id)
+        (connection.watched.add if on else connection.watched.discard)(key)
+
+    def subscribe_sessions(self, connection: Connection, *, on: bool) -> None:
+        (self._lists.add if on else self._lists.discard)(connection.id)
+
+    # Pairing.
+
+    def announce_request(self, request_id: str) -> None:
+        """Tell those who may approve that a device waits."""
+        request = self.memory.pairing.pending[request_id]
+        self.to_scope("operator.pairing", "device.pair.requested", request.fields())
+
+    def announce_verdict(self, request_id: str, device_id: str, decision: str) -> None:
+        """Tell those who may approve that a device waits no more."""
+        payload = {"requestId": request_id, "deviceId": device_id, "decision": decision, "ts": now_ms()}
+        self.to_scope("operator.pairing", "device.pair.resolved", payload)
+
+    def expel(self, device_id: str) -> None:
+        """Close the connections of a device whose token is void."""
+        for connection in list(self.connections.values()):
+            if connection.device_id == device_id:
+                connection.close(4001, "device removed")
+
+    # Life.
+
+    async def stop(self, reason: str, restart_expected_ms: int | None) -> None:
+        """Say goodbye, close every connection with 1012, end every task."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        notice: dict[str, Any] = {"reason": reason}
+        if restart_expected_ms is not None or self.profile.shutdown_null:
+            notice["restartExpectedMs"] = restart_expected_ms
+        self.to_all("shutdown", notice)
+        await self._end_tasks()
+        for connection in list(self.connections.values()):
+            connection.close(1012, "service restart")
+
+    async def crash(self) -> None:
+        """End as a killed process does: no word, no close frame."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        for connection in list(self.connections.values()):
+            connection.cut()
+        await self._end_tasks()
+
+    async def _end_tasks(self) -> None:
+        await self.runs.stop()
+        await self._methods.stop()
+
+    async def emptied(self) -> None:
+        """Return when no socket is open."""
+        if self.connections:
+            self._empty = self.loop.create_future()
+            await self._empty
+
+    def _every(self, seconds: float, action: Any) -> None:
+        index = len(self._timers)
+
+        def again() -> None:
+            action()
+            if self._timers:
+                self._timers[index] = self.loop.call_later(seconds, again)
+
+        self._timers.append(self.loop.call_later(seconds, again))
+
+    def _tick(self) -> None:
+        self.to_all("tick", {"ts": now_ms()})
+
+    def _ping(self) -> None:
+        for connection in list(self.connections.values()):
+            connection.ping()
+
+
+_SECRETS = frozenset({"token", "password", "deviceToken", "bootstrapToken", "signature", "publicKey"})
+
+
+def without_secrets(value: Any) -> Any:
+    """A copy in which every credential is replaced by its name in angle brackets."""
+    if isinstance(value, dict):
+        return {key: f"<{key}>" if key in _SECRETS else without_secrets(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [without_secrets(item) for item in value]
+    return value

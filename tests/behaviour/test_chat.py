@@ -1,0 +1,260 @@
+"""Runs, turns and messages on the embedded gateway: what needs a gateway that does as it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from openclaw_client import (
+    Attachment,
+    RunAborted,
+    RunErrored,
+    RunStatus,
+    TextReplaced,
+    Timeouts,
+    ToolFinished,
+    ToolStarted,
+)
+from openclaw_client.errors import (
+    OutcomeUnknown,
+    PayloadTooLarge,
+    RequestFailed,
+    RunError,
+    RunFailed,
+    RunLost,
+    RunTimeout,
+    UsageError,
+)
+from openclaw_client.testing import BlockingEmbeddedGateway, Turn
+from openclaw_client.testing.faults import chat
+from tests.waiting import until
+
+Make = Callable[..., Any]
+Start = Callable[..., BlockingEmbeddedGateway]
+
+
+async def gated(turn: Turn) -> AsyncIterator[str]:
+    yield "beginning"
+    await turn.gate.wait()
+    yield f" of {turn.message}"
+
+
+async def test_tools_status_and_rewritten_text_are_told(make: Make, start_gateway: Start) -> None:
+    async def agent(turn: Turn) -> AsyncIterator[str]:
+        turn.status("preparing_context")
+        yield "a first try"
+        turn.tool("calculator", {"sum": [1, 2]}, "3")
+        turn.replace("the sum ")
+        yield "is 3"
+
+    async with make(start_gateway(agent)) as client:
+        seen: list[Any] = []
+        reply = await client.chat_send(session_key="main", message="1+2?", on_event=seen.append)
+    kinds = [type(event) for event in seen]
+    assert reply.text == "the sum is 3"
+    assert RunStatus in kinds
+    started = next(event for event in seen if isinstance(event, ToolStarted))
+    finished = next(event for event in seen if isinstance(event, ToolFinished))
+    assert (started.name, started.args, finished.call_id) == ("calculator", {"sum": [1, 2]}, started.call_id)
+    assert TextReplaced in kinds
+
+
+async def test_a_failed_run_raises_and_keeps_what_it_wrote(make: Make, start_gateway: Start) -> None:
+    async def agent(turn: Turn) -> AsyncIterator[str]:
+        yield "half an ans"
+        await turn.gate.wait()
+        turn.fail("the model is out", kind="rate_limit")
+
+    gateway = start_gateway(agent)
+    async with make(gateway) as client, client.chat_stream(session_key="main", message="x") as run:
+        events: list[Any] = []
+        async for event in run:
+            events.append(event)
+            gateway.release()
+        assert isinstance(events[-1], RunErrored)
+        with pytest.raises(RunFailed, match="the model is out") as caught:
+            await run.result()
+        assert caught.value.partial_text == "half an ans"
+        assert caught.value.kind == "rate_limit"
+
+
+async def test_text_stream_of_a_failed_run_raises(make: Make, start_gateway: Start) -> None:
+    async def agent(turn: Turn) -> AsyncIterator[str]:
+        yield "some"
+        turn.fail("no more")
+
+    async with make(start_gateway(agent)) as client, client.chat_stream(session_key="main", message="x") as run:
+        with pytest.raises(RunFailed, match="no more"):
+            [piece async for piece in run.text_stream]
+
+
+async def test_messages_of_one_session_wait_for_each_other(make: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(gated)
+    async with make(gateway) as client:
+        sends = [
+            asyncio.ensure_future(client.chat_send(session_key=key, message=f"{number}"))
+            for number, key in enumerate(["main", "agent:main:main", "MAIN"])
+        ]
+        for done in range(3):
+            await until(lambda: gateway.active_runs)
+            assert gateway.seen.requests["chat.send"] == done + 1
+            gateway.release(gateway.active_runs[0])
+            await until(lambda: sends[done].done())
+        assert [send.result().text for send in sends] == [f"beginning of {number}" for number in range(3)]
+
+
+async def test_who_does_not_wait_gets_what_the_gateway_makes_of_it(make: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(gated)
+    async with make(gateway) as client:
+        async with client.chat_stream(session_key="main", message="one") as first:
+            assert await anext(first.text_stream) == "beginning"
+            second = await client.chat_send(session_key="main", message="two", when_busy="send")
+            # This release steers a second message into the first run.
+            assert second.text == ""
+            gateway.release()
+            reply = await first.result()
+        assert "two" in reply.text
+
+
+async def test_a_time_limit_does_not_end_the_run(make: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(gated)
+    async with make(gateway) as client:
+        with pytest.raises(RunTimeout, match="goes on at the gateway") as caught:
+            await client.chat_send(session_key="main", message="x", timeout=0.3)
+        assert caught.value.partial_text == "beginning"
+        assert len(gateway.active_runs) == 1
+    async with make(gateway, timeouts=Timeouts(idle=0.2)) as client:
+        with pytest.raises(RunTimeout, match="idle"):
+            await client.chat_send(session_key="other", message="x")
+
+
+async def test_leaving_a_run_leaves_it_running(make: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(gated)
+    async with make(gateway) as client:
+        heard: list[Any] = []
+        client.on_proactive_message(lambda user, message: heard.append(message))
+        async with client.chat_stream(session_key="main", message="left") as run:
+            assert await anext(run.text_stream) == "beginning"
+        with pytest.raises(RunError, match="left before its end"):
+            await run.result()
+        assert gateway.active_runs == [run.run_id]
+        gateway.release()
+        await until(lambda: not gateway.active_runs)
+        # One's own run never becomes a message that nobody asked for.
+        await client.chat_history(session_key="main")
+        assert heard == []
+
+
+async def test_a_stop_word_aborts_the_active_run(make: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(gated)
+    async with make(gateway) as client, client.chat_stream(session_key="main", message="long") as run:
+        assert await anext(run.text_stream) == "beginning"
+        stop = await client.chat_send(session_key="main", message="stop")
+        assert stop.aborted_run_ids == (run.run_id,)
+        reply = await run.result()
+        assert (reply.state, reply.text) == ("aborted", "beginning")
+        assert isinstance([event async for event in run][-1], RunAborted)
+
+
+async def test_a_reply_that_comes_before_the_response_is_not_lost(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    async with make(gateway) as client:
+        # The response to chat.send is held back until the final has passed it.
+        held = gateway.faults.hold(lambda frame: frame.field("ok") is True and "runId" in str(frame.fields()))
+        final = asyncio.ensure_future(client.chat_send(session_key="main", message="quick"))
+        await until(lambda: final.done())
+        assert (await final).text.endswith("quick")
+        held.release()
+
+
+async def test_doubled_and_dropped_deltas_do_not_show(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    async with make(gateway) as client:
+        gateway.faults.double(chat("delta"), times=None)
+        doubled = await client.chat_send(session_key="main", message="a b c d e f")
+        gateway.faults.clear()
+        gateway.faults.drop(chat("delta"), times=3)
+        dropped = await client.chat_send(session_key="main", message="a b c d e f")
+        assert doubled.text == dropped.text
+        gateway.faults.clear()
+        gateway.faults.double(chat("final"), times=None)
+        messages: list[Any] = []
+        client.on_proactive_message(lambda user, message: messages.append(message))
+        assert (await client.chat_send(session_key="main", message="once")).text.endswith("once")
+        await client.chat_history(session_key="main")
+        assert messages == []
+
+
+async def test_the_socket_dies_in_mid_run(make: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(gated)
+    async with make(gateway) as client, client.chat_stream(session_key="main", message="x") as run:
+        assert await anext(run.text_stream) == "beginning"
+        gateway.faults.disconnect()
+        with pytest.raises(RunLost, match="may go on at the gateway") as caught:
+            await run.result()
+        assert caught.value.partial_text == "beginning"
+        assert caught.value.run_id == run.run_id
+
+
+async def test_the_socket_dies_before_the_response(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    async with make(gateway) as client:
+        gateway.faults.swallow("chat.send")
+        sending = asyncio.ensure_future(client.chat_send(session_key="main", message="x", idempotency_key="my-key"))
+        await until(lambda: gateway.seen.requests["chat.send"] > 0)
+        gateway.faults.disconnect()
+        with pytest.raises(OutcomeUnknown) as caught:
+            await sending
+        assert caught.value.idempotency_key == "my-key"
+
+
+async def test_attachments_arrive_and_are_checked_first(make: Make, start_gateway: Start) -> None:
+    got: list[Any] = []
+
+    async def agent(turn: Turn) -> AsyncIterator[str]:
+        got.extend(turn.attachments)
+        yield "seen"
+
+    gateway = start_gateway(agent)
+    async with make(gateway) as client:
+        picture = Attachment.from_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 32, file_name="dot.png")
+        await client.chat_send(session_key="main", message="", attachments=[picture])
+        assert len(got) == 1
+        big = Attachment.from_bytes(b"x" * 20_000_000, file_name="big.bin")
+        with pytest.raises(PayloadTooLarge, match=r"big\.bin has 20000000 bytes"):
+            await client.chat_send(session_key="main", message="look", attachments=[big])
+        with pytest.raises(UsageError, match="no content"):
+            await client.chat_send(session_key="main", message="look", attachments=[{"fileName": "empty.txt"}])
+        assert gateway.seen.requests["chat.send"] == 1
+
+
+async def test_bad_arguments_never_reach_the_gateway(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    async with make(gateway) as client:
+        for arguments, words in (
+            ({"session_key": "main", "message": "   "}, "message is empty"),
+            ({"session_key": "main", "message": "a\0b"}, "NUL"),
+            ({"session_key": "main", "message": 7}, "not text"),
+            ({"session_key": "", "message": "x"}, "session key is empty"),
+            ({"session_key": "k" * 513, "message": "x"}, "513 characters"),
+            ({"session_key": "main", "message": "x", "idempotency_key": " "}, "idempotency key is empty"),
+            ({"session_key": "main", "message": "\ud800"}, "JSON"),
+            ({"session_key": "main", "message": "x", "when_busy": "perhaps"}, "when_busy"),
+        ):
+            with pytest.raises(UsageError, match=words):
+                await client.chat_send(**arguments)
+        with pytest.raises(PayloadTooLarge, match="the limit is 26214400"):
+            await client.chat_send(session_key="main", message="x" * 26_300_000)
+        with pytest.raises(UsageError, match="limit=0"):
+            await client.chat_history(session_key="main", limit=0)
+        with pytest.raises(UsageError, match="label has 101"):
+            await client.chat_inject(session_key="main", message="x", label="l" * 101)
+        assert gateway.seen.requests["chat.send"] == 0
+        assert client.connected
+
+
+async def test_a_refused_message_says_why(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    async with make(gateway) as client:
+        with pytest.raises(RequestFailed, match="unexpected property") as caught:
+            await client.chat_send(session_key="main", message="x", noSuchThing=1)
+        assert caught.value.code == "INVALID_REQUEST"
+        assert (await client.chat_send(session_key="main", message="fine")).text.endswith("fine")

@@ -1,0 +1,50 @@
+"""What all tests share: no test sees the real home folder or the caller's gateway settings."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faces import Face
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--gateways",
+        choices=("embedded", "real"),
+        default="embedded",
+        help="what the contract tests run against: the embedded gateway, or real OpenClaw releases",
+    )
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home folder, and none of the variables that name a gateway."""
+    home = tmp_path_factory.mktemp("home")
+    for name in tuple(os.environ):
+        if name.startswith("OPENCLAW_") and name != "OPENCLAW_GATEWAY_CACHE":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("OPENCLAW_STATE_DIR", str(home / "state"))
+    return home
+
+
+@pytest.fixture(params=["async", "sync"])
+def face(request: pytest.FixtureRequest) -> Iterator[Face]:
+    """One of the two faces; a test that takes it runs on both."""
+    face = Face(request.param)
+    yield face
+    face.close()
+
+
+@pytest.fixture
+async def no_leaks() -> AsyncIterator[None]:
+    """Fails a test that leaves a task of the client behind on its loop."""
+    before = asyncio.all_tasks()
+    yield
+    left = [task for task in asyncio.all_tasks() - before if task.get_name().startswith("openclaw")]
+    assert not left, f"tasks left behind: {left}"

@@ -1,0 +1,49 @@
+"""Starts each release once per run and shares it: a real gateway takes up to half a minute to come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from tests.contract.targets import RELEASES, Target, embedded_target, real_target
+from tests.gateways.model import StubModel
+
+REAL_TIMEOUT = 300
+"""Seconds for one test on a real gateway, restarts and first turns included."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "target" in metafunc.fixturenames:
+        metafunc.parametrize("target", RELEASES, indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--gateways") == "real":
+        for item in items:
+            item.add_marker(pytest.mark.timeout(REAL_TIMEOUT))
+
+
+@pytest.fixture(scope="session")
+def model() -> Iterator[StubModel]:
+    """The model provider behind the real gateways."""
+    with StubModel() as model:
+        yield model
+
+
+@pytest.fixture(scope="session")
+def target(request: pytest.FixtureRequest) -> Iterator[Target]:
+    """One gateway per release, started when its first test comes and stopped behind its last."""
+    if request.config.getoption("--gateways") == "real":
+        with real_target(request.param, request.getfixturevalue("model")) as target:
+            yield target
+    else:
+        with embedded_target(request.param) as target:
+            yield target
+
+
+@pytest.fixture
+def session() -> str:
+    """A session of this test's own: releases of wire v3 are busy for a moment after a final."""
+    return f"contract-{uuid4().hex[:12]}"

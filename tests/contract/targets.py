@@ -1,0 +1,146 @@
+"""What the contract tests run against: a gateway of one release, real or embedded, behind the same few names."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, Protocol
+
+from openclaw_client import MemoryIdentityStore, Timeouts
+from openclaw_client.identity.device import DeviceIdentity
+from openclaw_client.testing import BlockingEmbeddedGateway, Turn
+from tests.gateways.install import RELEASES
+from tests.gateways.launch import RealGateway
+
+PACE = 0.03
+"""Seconds between two pieces of the embedded gateway's slow answer; above its throttle of 10 ms."""
+
+__all__ = ["RELEASES", "Target", "embedded_target", "real_target"]
+
+
+class Target(Protocol):
+    """One running gateway. Blocking; `restart` stops it with SIGTERM (the embedded one: the same announcement)."""
+
+    release: str
+    protocol: int
+    url: str
+    token: str
+    real: bool
+
+    def stop(self) -> None: ...
+
+    def start(self) -> None: ...
+
+    def asked(self, text: str) -> int:
+        """How often the model was asked this."""
+        ...
+
+    def with_password(self) -> contextlib.AbstractContextManager[tuple[str, str]]:
+        """The URL and the password of a second gateway of this release, in password mode."""
+        ...
+
+
+def protocol_of(release: str) -> int:
+    return 3 if release < "2026.5.12" else 4
+
+
+class _Real:
+    real = True
+
+    def __init__(self, gateway: Any, model: Any) -> None:
+        self._gateway, self._model = gateway, model
+        self.release: str = gateway.version
+        self.protocol = protocol_of(self.release)
+        self.url: str = gateway.url
+        self.token: str = gateway.token
+
+    def stop(self) -> None:
+        self._gateway.stop()
+
+    def start(self) -> None:
+        self._gateway.start()
+
+    def asked(self, text: str) -> int:
+        return int(self._model.count(text))
+
+    @contextlib.contextmanager
+    def with_password(self) -> Iterator[tuple[str, str]]:
+        with RealGateway(self.release, model_url=self._model.url, auth="password") as second:
+            assert second.password is not None
+            yield second.url, second.password
+
+
+@contextlib.contextmanager
+def real_target(release: str, model: Any) -> Iterator[Target]:
+    """A real gateway, started, ready and warm."""
+    with RealGateway(release, model_url=model.url) as gateway:
+        gateway.warm_up()
+        yield _Real(gateway, model)
+
+
+class _Embedded:
+    real = False
+
+    def __init__(self, gateway: Any, release: str, asked: dict[str, int]) -> None:
+        self._gateway, self._asked = gateway, asked
+        self.release = release
+        self.protocol = protocol_of(release)
+        self.url: str = gateway.url
+        self.token: str = gateway.token
+
+    def stop(self) -> None:
+        self._gateway.stop()
+
+    def start(self) -> None:
+        self._gateway.start()
+
+    def asked(self, text: str) -> int:
+        return self._asked.get(text, 0)
+
+    @contextlib.contextmanager
+    def with_password(self) -> Iterator[tuple[str, str]]:
+        with BlockingEmbeddedGateway(release=self.release, token=None, password="contract-password") as second:
+            yield second.url, "contract-password"
+
+
+@contextlib.contextmanager
+def embedded_target(release: str) -> Iterator[Target]:
+    """An embedded gateway of a release's profile, with an agent that answers as the stub model does."""
+    asked: dict[str, int] = {}
+    with BlockingEmbeddedGateway(directive_agent(asked), release=release) as gateway:
+        yield _Embedded(gateway, release, asked)
+
+
+def directive_agent(asked: dict[str, int]) -> Callable[[Turn], AsyncIterator[str]]:
+    """The directives of tests/gateways/model.py that the contract uses, as an agent of the embedded gateway."""
+
+    async def agent(turn: Turn) -> AsyncIterator[str]:
+        asked[turn.message] = asked.get(turn.message, 0) + 1
+        kind, _, rest = turn.message.removeprefix("stub:").partition(" ")
+        match kind if turn.message.startswith("stub:") else "":
+            case "slow":
+                for number in range(1, int(rest) + 1):
+                    yield f"piece-{number}" if number == 1 else f" piece-{number}"
+                    # The pace of the stub model: what is under test are pieces that come one by one.
+                    await asyncio.sleep(PACE)
+            case "fail":
+                turn.fail(f"stub failure {rest}")
+            case "tool":
+                turn.tool("process", {"action": "list"}, "no sessions")
+                yield f"tool answered: {rest}"
+            case "echo":
+                yield f"echo: {rest}"
+            case _:
+                yield f"echo: {turn.message}"
+
+    return agent
+
+
+def device_store() -> MemoryIdentityStore:
+    """A device of its own, in memory."""
+    return MemoryIdentityStore(DeviceIdentity.generate())
+
+
+PATIENT = Timeouts(connect=30.0, request=60.0)
+"""Real gateways on two busy cores answer within seconds; a minute means that they never will."""

@@ -1,0 +1,78 @@
+"""Both faces behind one: what a test says once, in coroutines, runs on the async client and on the blocking one.
+
+The blocking client is called from worker threads, as its users do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Self
+
+from openclaw_client import AsyncGatewayClient, GatewayClient
+
+_END = object()
+
+
+class Face:
+    """One of the two: `client(...)` gives something with the names of AsyncGatewayClient."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._pool = ThreadPoolExecutor(64, thread_name_prefix="face") if name == "sync" else None
+
+    def client(self, *args: Any, **options: Any) -> Any:
+        if self._pool is None:
+            return AsyncGatewayClient(*args, **options)
+        return _Threaded(GatewayClient(*args, **options), self._pool)
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Threaded:
+    """A blocking object whose calls are made in threads and awaited."""
+
+    def __init__(self, inner: Any, pool: ThreadPoolExecutor) -> None:
+        self.inner = inner
+        self._pool = pool
+
+    async def _call(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: function(*args, **options))
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.inner, name)
+        if name in _PLAIN or not callable(value):
+            return value
+        if name in ("chat_stream", "events"):
+            return lambda *args, **options: _Threaded(value(*args, **options), self._pool)
+        return lambda *args, **options: self._call(value, *args, **options)
+
+    @property
+    def text_stream(self) -> AsyncIterator[str]:
+        return self._iterate(self.inner.text_stream)
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self._iterate(iter(self.inner))
+
+    async def _iterate(self, iterator: Any) -> AsyncIterator[Any]:
+        while (item := await self._call(next, iterator, _END)) is not _END:
+            yield item
+
+    async def __anext__(self) -> Any:
+        item = await self._call(next, self.inner, _END)
+        if item is _END:
+            raise StopAsyncIteration
+        return item
+
+    async def __aenter__(self) -> Self:
+        await self._call(self.inner.__enter__)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._call(self.inner.__exit__, *exc)
+
+
+_PLAIN = frozenset({"on", "on_proactive_message", "on_fatal_close", "on_state_change"})

@@ -1,0 +1,112 @@
+"""The stub model alone, over plain HTTP: what each directive makes it say, and what it remembers."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from .model import StubModel, long_text, slow_text
+
+
+@pytest.fixture
+def model() -> Iterator[StubModel]:
+    with StubModel(interval=0.001) as model:
+        yield model
+
+
+def post(model: StubModel, *messages: dict[str, Any] | str, stream: bool = True) -> http.client.HTTPResponse:
+    listed = [{"role": "user", "content": one} if isinstance(one, str) else one for one in messages]
+    host = model.url.removeprefix("http://").removesuffix("/v1")
+    connection = http.client.HTTPConnection(host, timeout=10)
+    connection.request("POST", "/v1/chat/completions", json.dumps({"messages": listed, "stream": stream}))
+    return connection.getresponse()
+
+
+def deltas(response: http.client.HTTPResponse) -> list[dict[str, Any]]:
+    with response:
+        events = response.read().decode().removesuffix("\n\n").split("\n\n")
+    assert events.pop() == "data: [DONE]"
+    return [json.loads(event.removeprefix("data: "))["choices"][0]["delta"] for event in events]
+
+
+def pieces(response: http.client.HTTPResponse) -> list[str]:
+    return [delta["content"] for delta in deltas(response) if delta.get("content")]
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("stub:echo hello there", ["echo:", " hello", " there"]),
+        ("stub:echo two\\nlines", ["echo:", " two", "\nlines"]),
+        ("[Sun 2026-11-22 17:12 UTC] stub:echo one\n\nRuntime: agent=main", ["echo:", " one"]),
+        ("stub:echo old\nstub:echo new", ["echo:", " new"]),
+        ("stub:say NO_REPLY", ["NO_REPLY"]),
+        ("stub:slow 3", ["piece-1", " piece-2", " piece-3"]),
+        ("stub:slow 2 1 and words that make it unique", ["piece-1", " piece-2"]),
+        ("stub:slow", ["echo:", " stub:slow"]),
+        ("stub:empty", []),
+        ("anything else", ["echo:", " anything", " else"]),
+        ("Sender:\n{}\n\n[Sun 2026-11-22 17:12 UTC] wrapped\n\nRuntime: agent=main | x", ["echo:", " wrapped"]),
+    ],
+)
+def test_a_directive_decides_the_pieces(model: StubModel, message: str, expected: list[str]) -> None:
+    assert pieces(post(model, message)) == expected
+    blocks = {"role": "user", "content": [{"type": "text", "text": message}]}
+    assert pieces(post(model, blocks)) == expected
+
+
+def test_long_and_slow_texts_are_known_beforehand(model: StubModel) -> None:
+    assert "".join(pieces(post(model, "stub:long 3"))) == long_text(3)
+    assert len(long_text(3)) == 3 * 1024
+    assert "".join(pieces(post(model, "stub:slow 12 1"))) == slow_text(12)
+
+
+def test_without_streaming_the_answer_is_one_body(model: StubModel) -> None:
+    with post(model, "stub:echo hello", stream=False) as response:
+        assert json.load(response)["choices"][0]["message"]["content"] == "echo: hello"
+
+
+def test_what_a_gateway_adds_after_the_message_is_not_the_message(model: StubModel) -> None:
+    facts = "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>\nfacts\n<<<END_OPENCLAW_INTERNAL_CONTEXT>>>"
+    assert pieces(post(model, "stub:echo hello", facts)) == ["echo:", " hello"]
+
+
+def test_fail_and_cut_can_be_limited_to_the_first_times(model: StubModel) -> None:
+    for expected in (503, 503, 200):
+        with post(model, "stub:fail 503 2") as response:
+            assert response.status == expected
+            response.read()
+    with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
+        post(model, "stub:cut 1").read()
+    assert pieces(post(model, "stub:cut 1")) == ["recovered:", " stub:cut", " 1"]
+    assert [request.outcome for request in model.wait_for("stub:cut 1", count=2)] == ["cut", "answered"]
+
+
+def test_a_tool_is_called_once_and_its_result_answered(model: StubModel) -> None:
+    (call,) = next(delta["tool_calls"] for delta in deltas(post(model, "stub:tool x")) if "tool_calls" in delta)
+    assistant = {"role": "assistant", "content": None, "tool_calls": [call]}
+    result = {"role": "tool", "tool_call_id": call["id"], "content": "none"}
+    asked = {"role": "user", "content": "stub:tool x"}
+    assert pieces(post(model, asked, assistant, result)) == ["tool", " answered:", " x"]
+    assert (model.count("stub:tool x"), len(model.requests("stub:tool x"))) == (1, 2)
+
+
+def test_hang_waits_for_its_release(model: StubModel) -> None:
+    response = post(model, "stub:hang me")
+    model.release("another")
+    assert [request.outcome for request in model.wait_for("stub:hang me")] == ["answering"]
+    model.release("me")
+    assert "".join(pieces(response)) == slow_text(3) + " released"
+
+
+def test_a_caller_that_hangs_up_is_noticed(model: StubModel) -> None:
+    response = post(model, "stub:hang never")
+    response.readline()
+    response.close()
+    assert len(model.wait_for("stub:hang never", outcome="dropped", timeout=10)) == 1
+    with pytest.raises(TimeoutError, match=r"no 1 calls with 'stub:echo'"):
+        model.wait_for("stub:echo", timeout=0)

@@ -1,0 +1,65 @@
+"""Scopes: how they are written, and which includes which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openclaw_client.errors import UsageError
+from openclaw_client.policy.scopes import DEFAULT_SCOPES, NEEDED_BY_DEFAULT, covers, missing_scopes, normalise_scopes
+
+NAMES = ["admin", "read", "write", "talk", "approvals", "pairing"]
+names = st.lists(st.sampled_from([f"operator.{name}" for name in NAMES] + ["node.run"]), max_size=5)
+
+
+@pytest.mark.parametrize(
+    ("given_", "normalised"),
+    [
+        (None, None),
+        ([], ()),
+        (["read"], ("operator.read",)),
+        (["write", "operator.read", " read "], ("operator.write", "operator.read")),
+        (("node.run",), ("node.run",)),
+        (iter(["read", "write"]), ("operator.read", "operator.write")),
+    ],
+)
+def test_scopes_as_the_gateway_names_them(given_: Iterable[str] | None, normalised: object) -> None:
+    assert normalise_scopes(given_) == normalised
+
+
+@pytest.mark.parametrize("bad", ["operator.read", [""], ["  "], [None], [5], ["read", ""]])
+def test_what_is_no_list_of_scopes_is_refused(bad: Any) -> None:
+    with pytest.raises(UsageError, match=r"operator\.read"):
+        normalise_scopes(bad)
+
+
+@pytest.mark.parametrize(
+    ("granted", "scope", "covered"),
+    [
+        (["operator.read"], "operator.read", True),
+        (["operator.read"], "operator.write", False),
+        (["operator.write"], "operator.read", True),
+        (["operator.write"], "operator.talk", True),
+        (["operator.write"], "operator.approvals", False),
+        (["operator.admin"], "operator.approvals", True),
+        (["operator.admin"], "node.run", False),
+        ([], "operator.read", False),
+    ],
+)
+def test_which_scopes_include_which(granted: list[str], scope: str, covered: bool) -> None:
+    assert covers(granted, scope) is covered
+
+
+@given(needed=names, granted=names)
+def test_what_is_missing_is_what_is_not_covered_in_order(needed: list[str], granted: list[str]) -> None:
+    missing = missing_scopes(iter(needed), iter(granted))
+    assert list(missing) == [scope for scope in needed if not covers(granted, scope)]
+    assert missing_scopes(needed, [*granted, *needed]) == ()
+
+
+def test_what_is_needed_by_default_is_asked_for_by_default() -> None:
+    assert set(NEEDED_BY_DEFAULT) <= set(DEFAULT_SCOPES)

@@ -1,0 +1,27 @@
+"""Time limits: what is taken and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from openclaw_client.errors import UsageError
+from openclaw_client.policy.timeouts import Timeouts
+
+
+def test_a_run_has_no_limit_by_itself() -> None:
+    assert Timeouts() == Timeouts(connect=10, request=30, idle=None, total=None)
+
+
+@pytest.mark.parametrize("fields", [{"connect": 0.1}, {"request": None}, {"idle": 5}, {"total": float("inf")}])
+def test_limits_above_zero_are_taken(fields: dict[str, Any]) -> None:
+    limits = Timeouts(**fields)
+    assert {name: getattr(limits, name) for name in fields} == fields
+
+
+@pytest.mark.parametrize("name", ["connect", "request", "idle", "total"])
+@pytest.mark.parametrize("value", [0, -1, float("nan")])
+def test_other_limits_are_refused_by_name(name: str, value: float) -> None:
+    with pytest.raises(UsageError, match=f"Timeouts\\({name}="):
+        Timeouts(**{name: value})

@@ -1,0 +1,153 @@
+"""URLs: what is connected to, what is refused without I/O, and what is shown."""
+
+from __future__ import annotations
+
+import traceback
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openclaw_client.errors import UsageError
+from openclaw_client.policy.urls import DEFAULT_URL, GatewayUrl, is_loopback, is_private, parse_url
+
+
+@pytest.mark.parametrize(
+    ("text", "connected_to"),
+    [
+        (DEFAULT_URL, "ws://127.0.0.1:18789"),
+        (" ws://localhost:18789/ ", "ws://localhost:18789"),
+        ("http://127.0.0.1", "ws://127.0.0.1"),
+        ("HTTPS://Gateway.Example", "wss://gateway.example"),
+        ("wss://gateway.example:443/gw/", "wss://gateway.example/gw"),
+        ("ws://127.0.0.1:80", "ws://127.0.0.1"),
+        ("wss://gateway.example:80", "wss://gateway.example:80"),
+        ("ws://localhost.:1", "ws://localhost:1"),
+        ("ws://[::1]:18789/x", "ws://[::1]:18789/x"),
+        ("wss://h/a b/ü%20", "wss://h/a%20b/%C3%BC%20"),
+        ("wss://h/?a=1&b=two words&c=ü", "wss://h?a=1&b=two%20words&c=%C3%BC"),
+        ("wss://h/#fragment", "wss://h"),
+    ],
+)
+def test_a_url_is_brought_into_one_form(text: str, connected_to: str) -> None:
+    url = parse_url(text)
+    assert url.text == connected_to
+    assert parse_url(url.text) == url
+    assert url.origin == connected_to.partition("?")[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "empty"),
+        ("   ", "empty"),
+        (None, "empty"),
+        (5, "empty"),
+        ("localhost:18789", "must begin with"),
+        ("127.0.0.1", "must begin with"),
+        ("ftp://localhost", "must begin with"),
+        ("ws://", "no usable host"),
+        ("ws://./", "no usable host"),
+        ("ws://a b/", "no usable host"),
+        ("ws://localhost:port", "cannot be read"),
+        ("ws://localhost:65536", "cannot be read"),
+        ("ws://[::1", "cannot be read"),
+        ("ws://localhost/\udcff", "cannot be read"),
+        ("wss://\u2100.example", "cannot be read"),
+        ("ws://me@localhost", "user name or password"),
+        ("ws://:secret@localhost", "user name or password"),
+        ("ws://gateway.example", "in clear"),
+        ("ws://8.8.8.8", "in clear"),
+        ("ws://[2001:db8::1]", "in clear"),
+        ("ws://127.1", "in clear"),
+        ("ws://2130706433", "in clear"),
+    ],
+)
+def test_an_unusable_url_is_refused(text: object, said: str) -> None:
+    with pytest.raises(UsageError, match=said) as caught:
+        parse_url(text)
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ws://user:sesame@localhost",
+        "ws://user:sesame@localhost:port",
+        "ws://sesame\u2100@localhost",
+        "ws://localhost:sesame",
+        "ftp://sesame@localhost",
+        "ws://gateway.example/?token=sesame",
+        "ws://sesame\udcff@localhost",
+    ],
+)
+def test_a_refusal_shows_no_secret_anywhere(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_url(text)
+    # Without the source lines of this file, which hold the secret.
+    assert "sesame" not in "".join(traceback.format_exception_only(caught.value)) + repr(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_insecure_names_are_taken_on_request_and_insecure_addresses_never() -> None:
+    assert parse_url("ws://gateway.example", allow_insecure=True).text == "ws://gateway.example"
+    with pytest.raises(UsageError, match="in clear"):
+        parse_url("ws://8.8.8.8", allow_insecure=True)
+
+
+@pytest.mark.parametrize(
+    ("host", "private", "loopback"),
+    [
+        ("localhost", True, True),
+        ("LOCALHOST.", True, True),
+        ("127.0.0.1", True, True),
+        ("127.9.9.9", True, True),
+        ("::1", True, True),
+        ("::ffff:127.0.0.1", True, True),
+        ("10.1.2.3", True, False),
+        ("172.16.0.1", True, False),
+        ("172.32.0.1", False, False),
+        ("192.168.1.1", True, False),
+        ("169.254.1.1", True, False),
+        ("100.64.0.1", True, False),
+        ("100.128.0.1", False, False),
+        ("fe80::1%eth0", True, False),
+        ("fd00::1", True, False),
+        ("fec0::1", True, False),
+        ("::ffff:10.0.0.1", True, False),
+        ("::ffff:8.8.8.8", False, False),
+        ("2001:db8::1", False, False),
+        ("8.8.8.8", False, False),
+        ("printer.local", True, False),
+        ("box.tailnet.ts.net", True, False),
+        ("notlocal", False, False),
+        ("localhost.example", False, False),
+    ],
+)
+def test_which_hosts_are_private(host: str, private: bool, loopback: bool) -> None:
+    assert (is_private(host), is_loopback(host)) == (private, loopback)
+    url = GatewayUrl("wss", host, 443, "", "")
+    assert (url.private, url.loopback) == (private, loopback)
+
+
+def test_telling_parameters_are_not_shown() -> None:
+    url = parse_url("wss://h/p?room=5&Token=sesame&x-api-key=sesame&empty=&authorization=sesame")
+    assert url.redacted == "wss://h/p?room=5&Token=…&x-api-key=…&empty=&authorization=…"
+    assert str(url) == url.redacted
+    assert repr(url) == f"GatewayUrl({url.redacted!r})"
+    assert "Token=sesame" in url.text
+    assert parse_url("wss://h").redacted == "wss://h"
+
+
+@given(text=st.text() | st.text().map(lambda tail: f"ws://{tail}") | st.text().map(lambda tail: f"wss://h/{tail}"))
+def test_any_text_is_a_url_for_a_request_line_or_refused(text: str) -> None:
+    try:
+        url = parse_url(text)
+    except UsageError:
+        return
+    path = url.text.removeprefix(f"{url.scheme}://").partition("/")[2]
+    assert path.isascii()
+    assert not any(char.isspace() for char in path)
+    assert isinstance(url.redacted, str)
+    assert url.secure or url.private

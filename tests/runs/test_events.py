@@ -1,0 +1,70 @@
+"""Events are values: named, frozen, comparable, and the same after pickling."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import pickle
+import re
+from typing import Any, get_args
+
+import pytest
+
+from openclaw_client.runs import events
+from openclaw_client.runs.events import ChatReply, RunEvent, SideResult, Terminal
+
+EXAMPLES: dict[str, Any] = {
+    "run_id": "r",
+    "status": "started",
+    "phase": "starting_model",
+    "retry": {"attempt": 1},
+    "text": "t",
+    "call_id": "c",
+    "name": "n",
+    "args": {"a": 1},
+    "data": [1],
+    "result": None,
+    "is_error": True,
+    "question": "q",
+    "stop_reason": "rpc",
+    "usage": {"input": 1},
+    "message": "m",
+    "kind": "timeout",
+    "detail": {"d": 1},
+    "payload": {"p": 1},
+}
+KINDS: tuple[type[Any], ...] = get_args(RunEvent)
+
+
+def example(kind: type[Any]) -> Any:
+    return kind(**{field.name: EXAMPLES[field.name] for field in dataclasses.fields(kind) if field.init})
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_an_event_is_a_value(kind: type[Any]) -> None:
+    event = example(kind)
+    assert event == example(kind)
+    for twin in (pickle.loads(pickle.dumps(event)), copy.copy(event), copy.deepcopy(event)):
+        assert (type(twin), twin) == (kind, event)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        event.run_id = "other"
+
+
+def test_every_event_names_itself_in_its_own_way() -> None:
+    # "RawEvent" is "raw"; all others are their class in snake case.
+    types = {kind: example(kind).type for kind in KINDS}
+    assert types == {
+        kind: re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower().removesuffix("_event") for kind in KINDS
+    }
+    assert len(set(types.values())) == len(KINDS)
+
+
+def test_all_events_and_the_reply_are_exported() -> None:
+    assert {kind.__name__ for kind in KINDS} | {"ChatReply", "RunEvent"} == set(events.__all__)
+    assert set(get_args(Terminal)) < set(KINDS)
+
+
+def test_a_reply_is_a_value() -> None:
+    reply = ChatReply("t", "r", "final", "agent:main:main", usage={"input": 1}, side_results=(SideResult("r", "s"),))
+    assert pickle.loads(pickle.dumps(reply)) == reply
+    assert (reply.recovered, reply.merged_into, reply.aborted_run_ids) == (False, None, ())

@@ -1,0 +1,156 @@
+"""A run as a fold: what each state does, and that the first end is the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from openclaw_client.runs.events import (
+    RawEvent,
+    RunAborted,
+    RunCompleted,
+    RunErrored,
+    RunEvent,
+    RunStatus,
+    SideResult,
+    TextAppended,
+    TextReplaced,
+    ThinkingAppended,
+)
+from openclaw_client.runs.fold import RunFold
+from openclaw_client.wire.agent import AgentPayload
+from openclaw_client.wire.chat import ChatMessage, ChatPayload
+
+THINKING = AgentPayload("r", stream="thinking", data=msgspec.Raw(b'{"delta":"hm"}'))
+
+
+def chat(state: str, message: str | ChatMessage | None = None, **rest: Any) -> ChatPayload:
+    return ChatPayload(run_id="r", state=state, message=message, **rest)
+
+
+def after(*payloads: ChatPayload) -> RunFold:
+    fold = RunFold("r")
+    for payload in payloads:
+        fold.chat(payload)
+    return fold
+
+
+HELLO = chat("delta", "Hello")
+
+
+@pytest.mark.parametrize(
+    ("payload", "events"),
+    [
+        (chat("delta", "Hello you"), (TextAppended("r", " you"),)),
+        (chat("delta", "Hello"), ()),
+        (
+            chat("status", phase="starting_model", retry={"attempt": 2}),
+            (RunStatus("r", "starting_model", {"attempt": 2}),),
+        ),
+        (chat("status"), (RunStatus("r", ""),)),
+        (chat("brand_new"), (RawEvent("r", "chat.brand_new"),)),
+        (chat(""), (RawEvent("r", "chat."),)),
+        # final: the last word, whatever was streamed.
+        (chat("final", "Hello"), (RunCompleted("r", "Hello"),)),
+        (chat("final", "Hello!"), (TextAppended("r", "!"), RunCompleted("r", "Hello!"))),
+        (chat("final", "Bye"), (TextReplaced("r", "Bye"), RunCompleted("r", "Bye"))),
+        (chat("final", ""), (TextReplaced("r", ""), RunCompleted("r", ""))),
+        (chat("final"), (RunCompleted("r", "Hello"),)),
+        (
+            chat("final", ChatMessage(content="Hello", stop_reason="end_turn"), usage={"input": 3}),
+            (RunCompleted("r", "Hello", "end_turn", {"input": 3}),),
+        ),
+        (
+            chat("final", ChatMessage(content="Hello", stop_reason="end_turn"), stop_reason="stop"),
+            (RunCompleted("r", "Hello", "stop"),),
+        ),
+        # aborted: the longer of what was streamed and what it says.
+        (chat("aborted", stop_reason="rpc"), (RunAborted("r", "Hello", "rpc"),)),
+        (chat("aborted", "Hel"), (RunAborted("r", "Hello"),)),
+        (chat("aborted", "Hello you"), (TextAppended("r", " you"), RunAborted("r", "Hello you"))),
+        (chat("aborted", "Bye"), (TextReplaced("r", "Bye"), RunAborted("r", "Bye"))),
+        # error.
+        (chat("error", error_message="boom"), (RunErrored("r", "boom", "Hello"),)),
+        (chat("error"), (RunErrored("r", "the gateway gave no reason", "Hello"),)),
+        (
+            chat("error", "Hello y", error_message="boom", error_kind="timeout", error_detail={"httpStatus": 500}),
+            (TextAppended("r", " y"), RunErrored("r", "boom", "Hello y", "timeout", {"httpStatus": 500})),
+        ),
+        (chat("error", "Hel", error_message="boom"), (RunErrored("r", "boom", "Hello"),)),
+        (chat("error", "", error_message="boom"), (RunErrored("r", "boom", "Hello"),)),
+    ],
+)
+def test_what_comes_after_a_first_delta(payload: ChatPayload, events: tuple[RunEvent, ...]) -> None:
+    assert after(HELLO).chat(payload) == events
+
+
+@pytest.mark.parametrize(("state", "kind"), [("final", RunCompleted), ("aborted", RunAborted), ("error", RunErrored)])
+def test_a_run_may_end_without_a_text(state: str, kind: type[Any]) -> None:
+    fold = after(chat(state))
+    assert isinstance(fold.outcome, kind)
+    assert (fold.text, fold.outcome.text) == ("", "")
+
+
+@pytest.mark.parametrize("first", ["final", "aborted", "error"])
+def test_after_the_end_nothing_is_told_any_more(first: str) -> None:
+    fold = after(HELLO, chat(first, "Hello"))
+    outcome = fold.outcome
+    assert outcome is not None
+    for state in ("delta", "final", "aborted", "error", "status", "brand_new"):
+        assert fold.chat(chat(state, "later", error_message="later")) == ()
+    assert fold.agent(THINKING) == ()
+    assert fold.side_result({"text": "later"}) == ()
+    assert fold.resume("later") == ()
+    assert fold.finish(RunCompleted("r", "later")) == ()
+    assert (fold.text, fold.outcome, fold.side_results) == ("Hello", outcome, [])
+
+
+def test_agent_events_are_told_where_they_say_something() -> None:
+    fold = RunFold("r")
+    assert fold.agent(THINKING) == (ThinkingAppended("r", "hm"),)
+    assert fold.agent(AgentPayload("r", stream="assistant")) == ()
+
+
+@pytest.mark.parametrize(
+    ("payload", "event"),
+    [
+        ({"text": "42", "question": "6x7?", "isError": False}, SideResult("r", "42", "6x7?")),
+        ({"text": "no", "isError": True}, SideResult("r", "no", None, True)),
+        ({"text": 5, "question": 5, "isError": "yes"}, SideResult("r", "")),
+        ({}, SideResult("r", "")),
+    ],
+)
+def test_side_results_are_told_and_kept(payload: dict[str, Any], event: SideResult) -> None:
+    fold = RunFold("r")
+    assert fold.side_result(payload) == (event,)
+    assert (fold.side_results, fold.text) == ([event], "")
+
+
+def test_an_outcome_known_from_elsewhere_ends_the_run() -> None:
+    fold = after(HELLO)
+    assert fold.finish(RunCompleted("r", "Hello you")) == (TextAppended("r", " you"), RunCompleted("r", "Hello you"))
+    assert fold.outcome == RunCompleted("r", "Hello you")
+    assert after(HELLO).finish(RunAborted("r", "Hello")) == (RunAborted("r", "Hello"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "events"),
+    [
+        ("Hello you", (TextAppended("r", " you"),)),
+        ("Hello", ()),
+        ("Bye", (TextReplaced("r", "Bye"),)),
+    ],
+)
+def test_a_resumed_run_takes_the_text_of_the_history(text: str, events: tuple[RunEvent, ...]) -> None:
+    fold = after(HELLO)
+    assert fold.resume(text) == events
+    assert fold.text == text
+
+
+def test_after_resuming_late_frames_are_late_and_counters_start_anew() -> None:
+    fold = after(chat("delta", "Hello", seq=40))
+    fold.resume("Hello you")
+    assert fold.chat(chat("delta", "Hello", seq=2)) == ()
+    assert fold.chat(chat("delta", "Hello you two", seq=3)) == (TextAppended("r", " two"),)

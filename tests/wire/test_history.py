@@ -1,0 +1,146 @@
+"""Pages of chat.history as four releases make them, and pages in which anything is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openclaw_client.wire.history import HistoryMessage, HistoryPage, InFlightRun, history_page
+from tests.wire.test_frames import values
+
+USER_9_6 = {
+    "role": "user",
+    "content": "Hi",
+    "__openclaw": {"id": "m1", "seq": 1, "idempotencyKey": "run-1:user"},
+}
+ASSISTANT_9_6 = {
+    "role": "assistant",
+    "content": [{"type": "text", "text": "Hello"}, {"type": "image", "artifactId": "a"}],
+    "stopReason": "end_turn",
+    "__openclaw": {"id": "m2", "seq": 2, "runId": "run-1"},
+}
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (USER_9_6, ("user", "Hi", "m1", "run-1", None, None)),
+        (ASSISTANT_9_6, ("assistant", "Hello", "m2", "run-1", None, "end_turn")),
+        ({"role": "assistant", "content": []}, ("assistant", "", None, None, None, None)),
+        ({"role": "assistant", "errorMessage": "boom", "text": "t"}, ("assistant", "t", None, None, "boom", None)),
+        ({"messageId": "m3", "runId": "r"}, ("", "", "m3", "r", None, None)),
+        ({"idempotencyKey": "r:user"}, ("", "", None, "r", None, None)),
+        ({"idempotencyKey": "key-alone"}, ("", "", None, "key-alone", None, None)),
+        ({"idempotencyKey": "k", "__openclaw": {"runId": "r"}}, ("", "", None, "r", None, None)),
+        (
+            {"role": 5, "content": 5, "runId": 5, "__openclaw": 5, "errorMessage": "", "stopReason": []},
+            ("", "", None, None, None, None),
+        ),
+        ({"__openclaw": {"id": 5, "runId": ""}, "messageId": ""}, ("", "", None, None, None, None)),
+    ],
+)
+def test_what_the_releases_spell_differently(row: dict[str, Any], expected: tuple[object, ...]) -> None:
+    message = HistoryMessage(row)
+    assert (
+        message.role,
+        message.text,
+        message.id,
+        message.run_id,
+        message.error_message,
+        message.stop_reason,
+    ) == expected
+    assert message == row
+
+
+def test_a_whole_page() -> None:
+    result = {
+        "sessionKey": "agent:main:main",
+        "sessionId": "s",
+        "messages": [USER_9_6, ASSISTANT_9_6],
+        "sessionInfo": {"activeRunIds": ["run-2"], "hasActiveRun": True},
+        "inFlightRun": {"runId": "run-2", "text": "so far"},
+        "hasMore": True,
+        "nextOffset": 2,
+    }
+    page = history_page(result)
+    assert page == HistoryPage(
+        messages=[HistoryMessage(USER_9_6), HistoryMessage(ASSISTANT_9_6)],
+        in_flight_run=InFlightRun("run-2", "so far"),
+        active_run_ids=("run-2",),
+        session_key="agent:main:main",
+        session_id="s",
+        has_more=True,
+        next_offset=2,
+        raw=result,
+    )
+    assert "so far" in repr(page)
+    assert "raw" not in repr(page)
+
+
+@pytest.mark.parametrize("result", [None, 5, [], {}, {"messages": None}, {"messages": {}}])
+def test_a_page_without_messages_is_empty(result: object) -> None:
+    page = history_page(result)
+    assert (page.messages, page.in_flight_run, page.active_run_ids, page.has_more) == ([], None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("info", "active"),
+    [
+        (None, None),
+        ({}, None),
+        ({"activeRunIds": None}, None),
+        ({"activeRunIds": []}, ()),
+        ({"activeRunIds": ["a", 5, "b"]}, ("a", "b")),
+    ],
+)
+def test_unknown_active_runs_are_not_no_active_runs(info: object, active: object) -> None:
+    assert history_page({"sessionInfo": info}).active_run_ids == active
+
+
+@pytest.mark.parametrize(
+    ("flight", "expected"),
+    [
+        (None, None),
+        ("r", None),
+        ({}, None),
+        ({"runId": ""}, None),
+        ({"runId": 5, "text": "t"}, None),
+        ({"runId": "r"}, InFlightRun("r", "")),
+        ({"runId": "r", "text": 5}, InFlightRun("r", "")),
+        ({"runId": "r", "text": "t"}, InFlightRun("r", "t")),
+    ],
+)
+def test_a_run_in_flight_needs_an_id_and_may_have_no_text(flight: object, expected: InFlightRun | None) -> None:
+    assert history_page({"inFlightRun": flight}).in_flight_run == expected
+
+
+PAGE_KEYS = ["messages", "sessionInfo", "inFlightRun", "sessionKey", "sessionId", "hasMore", "nextOffset"]
+ROW_KEYS = [
+    "role",
+    "content",
+    "text",
+    "__openclaw",
+    "messageId",
+    "runId",
+    "idempotencyKey",
+    "errorMessage",
+    "stopReason",
+]
+
+
+@given(
+    page=st.dictionaries(st.sampled_from(PAGE_KEYS), values),
+    rows=st.lists(st.dictionaries(st.sampled_from(ROW_KEYS), values) | values, max_size=4),
+)
+def test_any_page_can_be_read(page: dict[str, Any], rows: list[Any]) -> None:
+    history_page(page)
+    read = history_page({**page, "messages": rows})
+    assert [dict(message) for message in read.messages] == [row for row in rows if isinstance(row, dict)]
+    for message in read.messages:
+        assert isinstance(message.text, str)
+        assert isinstance(message.role, str)
+        for told in (message.id, message.run_id, message.error_message, message.stop_reason):
+            assert told is None or isinstance(told, str)

@@ -1,0 +1,75 @@
+"""Session keys: which spellings are one session, and which keys are sent at all."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openclaw_client.errors import UsageError
+from openclaw_client.wire.sessions import canonical_key, check_session_key, same_session
+
+keys = (
+    st.sampled_from(["main", "agent:main:main", "Global", "", "x:y", "agent:", "agent:ops", "AGENT:Ops:main"])
+    | st.text()
+)
+
+
+@pytest.mark.parametrize(
+    ("key", "canonical"),
+    [
+        ("main", "agent:main:main"),
+        ("global", "agent:main:main"),
+        ("", "agent:main:main"),
+        ("agent:main:main", "agent:main:main"),
+        ("My-Custom_Key", "agent:main:my-custom_key"),
+        (" agent:Ops:Telegram:42 ", "agent:ops:telegram:42"),
+        ("agent:ops:main", "agent:ops:main"),
+        ("unknown", "agent:main:unknown"),
+    ],
+)
+def test_the_canonical_form_of_a_key(key: str, canonical: str) -> None:
+    assert canonical_key(key) == canonical
+
+
+def test_the_main_session_goes_by_the_name_that_the_gateway_gives_it() -> None:
+    assert canonical_key("main", default_agent="Ops", main_key="Home") == "agent:ops:home"
+    assert canonical_key("agent:ops:main", main_key="Home") == "agent:ops:home"
+    assert same_session("main", "agent:ops:home", default_agent="ops", main_key="home")
+    assert not same_session("main", "agent:ops:home")
+
+
+@given(key=keys, agent=st.sampled_from(["main", "Ops"]), main_key=st.sampled_from(["main", "Home"]))
+def test_the_canonical_form_is_its_own(key: str, agent: str, main_key: str) -> None:
+    once = canonical_key(key, default_agent=agent, main_key=main_key)
+    assert canonical_key(once, default_agent=agent, main_key=main_key) == once
+    assert same_session(key, once, default_agent=agent, main_key=main_key)
+
+
+@given(left=keys, right=keys)
+def test_sameness_is_mutual(left: str, right: str) -> None:
+    assert same_session(left, right) is same_session(right, left)
+    assert same_session(left, left)
+
+
+@pytest.mark.parametrize("key", ["main", "x" * 512, "agent:main:Grüße", " padded "])
+def test_a_usable_key_is_sent_as_it_is(key: str) -> None:
+    assert check_session_key(key) == key
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("", "empty"),
+        ("  ", "empty"),
+        (None, "empty"),
+        (5, "empty"),
+        ("x" * 513, "513 characters"),
+        ("a\nb", "control character"),
+        ("a\x7fb", "control character"),
+        ("\x00", "control character"),
+    ],
+)
+def test_an_unusable_key_is_refused_before_anything_is_sent(key: object, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        check_session_key(key)

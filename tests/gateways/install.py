@@ -161,7 +161,7 @@ def _step(name: str) -> Iterator[None]:
 
 
 def _run(command: Sequence[str], *, what: str, manager: str, cwd: Path | None = None) -> None:
-    # npm starts `node` by name for its own helpers: that must be the wheel's, not the machine's.
+    # npm starts `node` by name for its own steps: that must be the wheel's, not the machine's.
     path = os.pathsep.join((str(node_binary().parent), os.environ.get("PATH", os.defpath)))
     try:
         done = subprocess.run(

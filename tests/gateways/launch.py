@@ -208,7 +208,7 @@ class RealGateway:
         self.stop()
         self._reserved.release()
         if not self._keep_home:
-            # A helper process of the newest release outlives a killed gateway by 0.2 s and may still write.
+            # A child process of the newest release lives 0.2 s longer than a killed gateway and may still write.
             shutil.rmtree(self.home, ignore_errors=True)
 
     @property

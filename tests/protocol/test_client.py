@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw_client.errors import PayloadTooLarge, UsageError
+from openclaw_client.errors import NotConnected, PayloadTooLarge, UsageError
 from openclaw_client.protocol.client import REFUSAL_GRACE, ClientProtocol
 from openclaw_client.protocol.events import Abandoned, Cause, Challenged, Close, End, Ended, Gap, Responded, Welcomed
 from openclaw_client.protocol.states import State
@@ -31,6 +31,18 @@ def test_the_handshake() -> None:
     assert isinstance(welcome, Welcomed)
     assert core.hello is welcome.hello
     assert (core.hello.protocol, core.end) == (3, None)
+
+
+def test_nothing_goes_out_before_its_turn() -> None:
+    core = ClientProtocol(START)
+    with pytest.raises(UsageError, match="awaiting challenge"):
+        core.send_connect(PARAMS, START)
+    with pytest.raises(NotConnected, match="status: the connection is awaiting challenge; nothing was sent"):
+        core.request("status", None, START, None)
+    core = connecting()
+    with pytest.raises(UsageError, match="awaiting hello"):
+        core.send_connect(PARAMS, START)
+    assert sent(core) == []
 
 
 def test_what_comes_before_the_challenge_is_not_it() -> None:

@@ -87,7 +87,7 @@ def test_runs_under_way_are_bounded_and_one_given_up_still_counts_by_its_final()
     assembler = ProactiveAssembler()
     for number in range(MAX_OPEN + 1):
         assembler.receive(chat(str(number), "delta", f"text {number}"))
-    first, second = assembler.receive(chat("0", "final")), assembler.receive(chat("1", "final"))
+    second, first = assembler.receive(chat("1", "final")), assembler.receive(chat("0", "final"))
     # The oldest was forgotten with its text; its neighbour was not.
     assert first is None
     assert second is not None

@@ -10,7 +10,7 @@ from types import FrameType
 
 from openclaw_client.cli.view import RunView
 from openclaw_client.client.options import ConnectionState, StateChange
-from openclaw_client.errors import GatewayError
+from openclaw_client.errors import ConnectionLost, GatewayError
 from openclaw_client.runs.events import ChatReply
 from openclaw_client.sync.client import GatewayClient
 from openclaw_client.sync.run import ChatRun
@@ -34,12 +34,15 @@ def converse(
 
 def describe_change(change: StateChange) -> str:
     """A change of the connection in a few words; "" for those that a person expects."""
-    why = f" ({change.cause})" if change.cause is not None else ""
+    cause = change.cause
     if change.new is ConnectionState.RECONNECTING:
-        return f"connection lost, reconnecting{why}"
+        reason = cause.close_reason if isinstance(cause, ConnectionLost) else None
+        return f"connection lost{f' ({reason})' if reason else ''}, reconnecting"
     if change.new is ConnectionState.CONNECTED and change.old is ConnectionState.RECONNECTING:
         return "connected again"
-    return f"the connection is given up{why}" if change.new is ConnectionState.PAUSED else ""
+    if change.new is ConnectionState.PAUSED:
+        return f"the connection is given up: {cause}" if cause is not None else "the connection is given up"
+    return ""
 
 
 @contextmanager

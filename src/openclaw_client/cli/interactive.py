@@ -14,7 +14,7 @@ from openclaw_client.cli.look import can_render, choose_look
 from openclaw_client.cli.options import Options
 from openclaw_client.cli.prompt import Screen, load_readline
 from openclaw_client.cli.report import sentence
-from openclaw_client.cli.view import Look
+from openclaw_client.cli.view import Look, RunView
 from openclaw_client.client.options import ConnectionState, StateChange
 from openclaw_client.errors import GatewayError
 from openclaw_client.sync.client import GatewayClient
@@ -46,7 +46,8 @@ class _Conversation:
         self._options = options
         self._look = look
         self._screen = Screen(look.prompt, load_readline())
-        self._commands = {":help": self._help, ":history": self._history, ":abort": self._abort}
+        self._view: RunView | None = None
+        self._commands = {":history": self._history, ":abort": self._abort}
         client.on_proactive_message(self._on_message)
         client.on_state_change(self._on_change)
 
@@ -60,36 +61,34 @@ class _Conversation:
                 return ExitCode.OK
             if line == ":quit":
                 return ExitCode.OK
-            if not line:
-                continue
-            command, _, argument = line.partition(" ")
-            with self._screen.busy():
-                self._do(command, argument.strip(), line)
+            if line == ":help":
+                print(_HELP)
+            elif line:
+                with self._screen.busy():
+                    self._do(line)
 
-    def _do(self, command: str, argument: str, line: str) -> None:
+    def _do(self, line: str) -> None:
         """A command of this chat, or a message; whatever goes wrong, the conversation stays open."""
+        name, _, argument = line.partition(" ")
         try:
             if self._client.state in (ConnectionState.PAUSED, ConnectionState.DISCONNECTED):
                 # Given up: the person may have put right what was wrong.
                 self._client.connect()
-            if command in self._commands:
-                self._commands[command](argument)
-            else:
-                self._say(line)
+            self._commands.get(name, lambda _: self._say(line))(argument.strip())
         except GatewayError as error:
-            self._look.error(sentence(error, self._options))
+            self._look.error(sentence(error, self._options, chatting=True))
         except KeyboardInterrupt:
-            self._look.note("left; what was begun goes on at the gateway, :abort stops it")
-
-    def _say(self, line: str) -> None:
-        view = self._look.run_view()
-        converse(self._client, self._options.session_key, line, view, timeout=self._options.timeout)
+            self._look.note("left; :abort stops what still runs at the gateway")
         print()
 
-    # The commands.
+    def _say(self, line: str) -> None:
+        self._view = view = self._look.run_view()
+        try:
+            converse(self._client, self._options.session_key, line, view, timeout=self._options.timeout)
+        finally:
+            self._view = None
 
-    def _help(self, _argument: str) -> None:
-        print(_HELP)
+    # The commands.
 
     def _history(self, argument: str) -> None:
         limit = int(argument) if argument.isdecimal() else HISTORY
@@ -111,7 +110,10 @@ class _Conversation:
 
     def _on_change(self, change: StateChange) -> None:
         text = describe_change(change)
-        if text:
+        view = self._view
+        if text and view is not None:
+            view.note(text)
+        elif text:
             self._screen.show(lambda: self._look.note(text))
 
     def _greet(self) -> None:

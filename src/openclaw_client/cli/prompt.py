@@ -6,6 +6,7 @@ Knows the terminal's cursor. Refuses to know gateways and messages.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -49,17 +50,17 @@ class Screen:
         self._held: list[Draw] = []
 
     def ask(self) -> str:
-        """The next line. EOFError for Ctrl-D, KeyboardInterrupt for Ctrl-C. On the main thread."""
-        if self._readline is None:
-            self._begin_asking()
-        else:
-            # Called when the prompt is on the screen, so that nobody draws it a second time.
-            self._readline.set_pre_input_hook(self._begin_asking)
-        try:
-            return input(self._prompt if self._readline is not None else plain(self._prompt))
-        finally:
-            with self._lock:
-                self._asking = False
+        """The next line. On the main thread.
+
+        Raises EOFError for Ctrl-D and KeyboardInterrupt for Ctrl-C on an empty line; on another one Ctrl-C empties it.
+        """
+        while True:
+            try:
+                return self._ask()
+            except KeyboardInterrupt:
+                if not self._typed():
+                    raise
+                print()
 
     @contextlib.contextmanager
     def busy(self) -> Iterator[None]:
@@ -86,6 +87,18 @@ class Screen:
             else:
                 draw()
 
+    def _ask(self) -> str:
+        if self._readline is None:
+            self._begin_asking()
+        else:
+            # Called when the prompt is on the screen, so that nobody draws it a second time.
+            self._readline.set_pre_input_hook(self._begin_asking)
+        try:
+            return input(self._prompt if self._readline is not None else plain(self._prompt))
+        finally:
+            with self._lock:
+                self._asking = False
+
     def _begin_asking(self) -> None:
         with self._lock:
             self._asking = True
@@ -94,7 +107,7 @@ class Screen:
         return str(self._readline.get_line_buffer()) if self._readline is not None else ""
 
     def _clear_line(self) -> None:
-        columns = _columns()
+        columns = max(1, shutil.get_terminal_size().columns)
         rows = (len(plain(self._prompt)) + len(self._typed())) // columns
         sys.stdout.write("\r\x1b[K" + "\x1b[A\x1b[K" * rows)
         sys.stdout.flush()
@@ -112,9 +125,3 @@ def plain(prompt: str) -> str:
         before, rest = text.split("\001", 1)
         shown, text = shown + before, rest.split("\002", 1)[-1]
     return shown + text
-
-
-def _columns() -> int:
-    import shutil
-
-    return max(1, shutil.get_terminal_size().columns)

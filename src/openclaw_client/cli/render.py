@@ -40,8 +40,8 @@ from openclaw_client.runs.events import (
 
 FRAME = 0.08
 """Seconds between two pictures: the pace of the spinner, and of a gateway's deltas (75 ms)."""
-ARGUMENTS = 60
-"""Characters of a tool's arguments that are shown: enough to see what it is about, on one line with its name."""
+TOOL_LINE = 24
+"""Columns of a tool's line beside its name and arguments: the mark, " failed", and the time in brackets."""
 SLOW = 2
 """Seconds after which the status line counts them: below, a number only flickers."""
 
@@ -64,7 +64,6 @@ class RichLook:
     def message(self, who: str, text: str) -> None:
         self._console.print(Text(f"{one_line(who)}:", style="bold cyan" if who == "user" else "bold"))
         self._console.print(markdown(text))
-        self._console.print()
 
     def note(self, text: str) -> None:
         self._console.print(Text(one_line(text), style="dim"))
@@ -90,6 +89,7 @@ class RichRunView:
         self._activity, self._since = "sending", time.monotonic()
         self._tools: dict[str, tuple[ToolStarted, float]] = {}
         self._settled, self._tail = "", ""
+        self._apart = False
         self._stopping = False
 
     def __enter__(self) -> Self:
@@ -165,12 +165,13 @@ class RichRunView:
 
     def _tool_line(self, event: ToolFinished, args: object, seconds: float) -> Text:
         good, bad = ("✓", "✗") if self._console.encoding.startswith("utf") else ("+", "x")
-        line = Text(no_wrap=True, overflow="ellipsis")
+        line = Text()
         line.append(f"{bad if event.is_error else good} ", style="red" if event.is_error else "green")
         line.append(one_line(event.name), style="bold dim")
         if args:
             shown = one_line(json.dumps(args, ensure_ascii=False, default=str))
-            line.append(" " + (shown if len(shown) <= ARGUMENTS else shown[: ARGUMENTS - 1] + "…"), style="dim")
+            room = max(0, self._console.width - len(event.name) - TOOL_LINE)
+            line.append(" " + (shown if len(shown) <= room else shown[:room] + "…"), style="dim")
         line.append(f"{' failed' if event.is_error else ''} ({seconds:.1f} s)", style="dim")
         return line
 
@@ -182,7 +183,7 @@ class RichRunView:
             return
         # What was settled is out of reach.
         self._print(Text("the gateway rewrote the reply:", style="dim"))
-        self._settled, self._tail = "", text
+        self._settled, self._tail, self._apart = "", text, False
 
     def _settle(self, *, whole: bool = False) -> None:
         """Leave on the screen what can change no more: all Markdown blocks but the last, or everything."""
@@ -191,14 +192,15 @@ class RichRunView:
             return
         self._settled, self._tail = self._settled + text, self._tail[len(text) :]
         if text.strip():
-            self._print(markdown(text))
+            # The distance that Markdown keeps between its blocks.
+            self._print(Group(Text(""), markdown(text)) if self._apart else markdown(text))
+            self._apart = True
 
     def _print(self, what: RenderableType) -> None:
-        # In one piece: else the old picture would flash up once more below what is printed.
+        # In one piece, the picture first: what is printed goes above the picture as it was drawn last.
         with self._console:
-            self._live.update(self._picture())
+            self._live.update(self._picture(), refresh=True)
             self._console.print(what)
-            self._live.refresh()
 
     # The picture at the bottom.
 
@@ -213,7 +215,7 @@ class RichRunView:
         parts = [
             one_line(self._activity),
             f"{seconds} s" if seconds >= SLOW else "",
-            "" if self._stopping else "Ctrl-C",
+            "" if self._stopping else "Ctrl-C stops it",
         ]
         self._spinner.update(text=Text(" · ".join(part for part in parts if part), style="dim"))
         return Group(self._last_lines(), self._spinner) if self._tail.strip() else self._spinner

@@ -17,6 +17,7 @@ from openclaw_client.errors import (
     MissingScope,
     OutcomeUnknown,
     RequestTimeout,
+    RunFailed,
     RunLost,
     RunTimeout,
 )
@@ -24,14 +25,11 @@ from openclaw_client.errors import (
 TRACEBACKS = 2
 """-v tells what happens; only a second one asks for the insides."""
 
-_OTHER_GATEWAY = (
-    "{variable} is set, but goes with OPENCLAW_GATEWAY_URL only: set that to this gateway, or give {option}"
-)
-_ADVICE: dict[str, str] = {
-    "AUTH_TOKEN_MISSING": "Set OPENCLAW_GATEWAY_TOKEN, or give --token-file",
-    "AUTH_PASSWORD_MISSING": "Set OPENCLAW_GATEWAY_PASSWORD, or give --password",
-    "DEVICE_IDENTITY_REQUIRED": "Leave --no-device out, or set OPENCLAW_GATEWAY_TOKEN",
+_CREDENTIALS = {
+    "AUTH_TOKEN_MISSING": ("OPENCLAW_GATEWAY_TOKEN", "--token-file"),
+    "AUTH_PASSWORD_MISSING": ("OPENCLAW_GATEWAY_PASSWORD", "--password"),
 }
+_ADVICE = {"DEVICE_IDENTITY_REQUIRED": "Leave --no-device out, or set OPENCLAW_GATEWAY_TOKEN"}
 """By detail code, where the library's advice names arguments of Python calls."""
 
 
@@ -54,32 +52,37 @@ def report_crash(error: Exception, options: Options) -> int:
     return ExitCode.FAILED
 
 
-def sentence(error: GatewayError, options: Options) -> str:
-    """What happened and what to do next, in one line and in the words of the command line."""
+def sentence(error: GatewayError, options: Options, *, chatting: bool = False) -> str:
+    """What happened and what to do next, in one line and in the words of the command line, or of its chat."""
+    todo = advice(error, options, chatting=chatting)
+    if isinstance(error, RunFailed | RunLost):
+        # Which run it was and how much had arrived is on the screen, and in the fields of the JSON object.
+        failed = "the run failed: " if isinstance(error, RunFailed) else ""
+        return one_line(f"{failed}{error.message.rstrip('.')}{f'. {todo}' if todo else ''}")
     shown = error.again()
-    shown.remedy = advice(error, options)
+    shown.remedy = todo
     return one_line(str(shown))
 
 
-def advice(error: GatewayError, options: Options) -> str:
-    """What to do next on a command line."""
+def advice(error: GatewayError, options: Options, *, chatting: bool = False) -> str:
+    """What to do next."""
     session = "" if options.session is None else f" --session {options.session}"
+    history = ":history" if chatting else f"`openclaw-client history{session}`"
     if isinstance(error, RunTimeout):
-        return f"`openclaw-client abort --run {error.run_id}{session}` ends it there"
+        return f"{':abort' if chatting else f'`openclaw-client abort --run {error.run_id}{session}`'} ends it there"
     if isinstance(error, RunLost):
-        return f"`openclaw-client history{session}` shows what became of it"
+        return f"{history} shows what became of it"
     if isinstance(error, RequestTimeout | OutcomeUnknown) and error.method == "chat.send":
-        return f"`openclaw-client history{session}` shows whether the message arrived"
+        return f"{history} shows whether the message arrived"
     if isinstance(error, MissingScope):
         return f"Ask for it with --scopes{', without --no-device' if options.no_device else ''}"
-    detail = getattr(error, "detail_code", None)
-    variable, option = {
-        "AUTH_TOKEN_MISSING": ("OPENCLAW_GATEWAY_TOKEN", "--token-file"),
-        "AUTH_PASSWORD_MISSING": ("OPENCLAW_GATEWAY_PASSWORD", "--password"),
-    }.get(detail or "", ("", ""))
-    if options.url and variable and os.environ.get(variable):
-        return _OTHER_GATEWAY.format(variable=variable, option=option)
-    return _ADVICE.get(detail or "", error.remedy)
+    detail = getattr(error, "detail_code", None) or ""
+    variable, option = _CREDENTIALS.get(detail, ("", ""))
+    if not variable:
+        return _ADVICE.get(detail, error.remedy)
+    if options.url and os.environ.get(variable):
+        return f"{variable} goes with OPENCLAW_GATEWAY_URL only: set that to this gateway, or give {option}"
+    return f"Set {variable}, or give {option}"
 
 
 def complain(text: str) -> None:

@@ -205,6 +205,8 @@ def remarks(reply: ChatReply) -> list[str]:
     found = []
     if reply.state == "aborted":
         found.append("aborted" if reply.text else "aborted before there was any text")
+    elif not reply.text and not reply.side_results and not reply.aborted_run_ids and not reply.merged_into:
+        found.append("the reply has no text")
     if reply.aborted_run_ids:
         found.append("stopped what was running")
     if reply.merged_into:

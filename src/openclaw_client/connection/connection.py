@@ -63,7 +63,10 @@ class Refused(Exception):
 
 
 class Connection:
-    """Open it once with `open`; it is over when `ended` is done."""
+    """Open it once with `open`; it is over when `ended` is done.
+
+    on_end is called, once and on the spot, when the connection can no longer be used.
+    """
 
     def __init__(self, sink: FrameSink, *, prefix: str) -> None:
         self._loop = asyncio.get_running_loop()
@@ -76,12 +79,15 @@ class Connection:
         self._timer: asyncio.TimerHandle | None = None
         self._armed = inf
         self._closer: asyncio.TimerHandle | None = None
+        self._failed_in: str | None = None
+        self.on_end: Callable[[End], None] | None = None
         self.ended: asyncio.Future[End] = self._loop.create_future()
         self.shutdown: Shutdown | None = None
 
     @property
-    def ready(self) -> bool:
-        return self._core.state is State.READY
+    def end(self) -> End | None:
+        """Why it ended or is ending; None while it can be used."""
+        return self._core.end
 
     @property
     def hello(self) -> Hello | None:
@@ -89,10 +95,10 @@ class Connection:
 
     @property
     def phase(self) -> str:
-        """How far the handshake came, in words for an error."""
-        if self._transport is None:
-            return "opening the socket"
-        return self._core.state.value
+        """How far the handshake came, or had come when it failed, in words for an error."""
+        if self._failed_in is not None:
+            return self._failed_in
+        return "opening the socket" if self._transport is None else self._core.state.value
 
     @property
     def last_frame_age(self) -> float:
@@ -110,6 +116,7 @@ class Connection:
             await opener(self)
             return await asyncio.shield(self._hello)
         except BaseException:
+            self._failed_in = self.phase
             self.abort()
             raise
         finally:
@@ -194,6 +201,10 @@ class Connection:
         while (event := core.next_event()) is not None:
             self._handle(event)
         self._flush()
+        if core.end is not None and self.on_end is not None:
+            # Told in the same turn in which it can no longer be used, not when the closing handshake is over.
+            told, self.on_end = self.on_end, None
+            told(core.end)
 
     def _flush(self) -> None:
         for item in self._core.outbox():

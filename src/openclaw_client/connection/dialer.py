@@ -109,6 +109,9 @@ class Dialer:
             except BaseException:
                 connection.abort()
                 raise
+            if connection.end is not None:
+                # It died while the device token was being written.
+                raise self._failure(connection.end, number, selection)
             return connection
 
     # Inside.

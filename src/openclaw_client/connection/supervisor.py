@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Protocol
 
 from openclaw_client.connection.connection import Connection, FrameSink
@@ -93,7 +94,9 @@ class Supervisor:
             self._set_state(ConnectionState.CONNECTING)
             self._task = asyncio.get_running_loop().create_task(self._run(), name="openclaw-supervisor")
         try:
-            return await self._wait(self._settings.timeouts.connect)
+            # The first attempt ends by itself within the time limit, and knows better than a timer here why it failed.
+            first = self.state is ConnectionState.CONNECTING
+            return await self._wait(None if first else self._settings.timeouts.connect)
         except asyncio.CancelledError:
             if not self._waiters and self.state is ConnectionState.CONNECTING:
                 await self._stop()
@@ -153,8 +156,6 @@ class Supervisor:
             self._waiters.discard(waiter)
 
     def _not_back(self, timeout: float | None) -> GatewayError:
-        if self.state is ConnectionState.CONNECTING and self._last_error is not None:
-            return self._last_error.again()
         return ConnectionLost(
             message=f"the connection to the gateway was not back within {timeout:g} s",
             remedy="It is still being tried; call again, or look at the cause",
@@ -170,19 +171,28 @@ class Supervisor:
                     return
                 began = asyncio.get_running_loop().time()
                 self._become_ready(connection)
-                end = await asyncio.shield(connection.ended)
-                self.connection = None
+                await self._outlive(connection)
                 lasted = asyncio.get_running_loop().time() - began
                 if lasted >= self._settings.reconnect.stable_after:
                     self.attempts = 0
-                if not await self._after_loss(connection, end):
+                if self.state is not ConnectionState.RECONNECTING:
                     return
+                await asyncio.sleep(self._first_delay(connection))
         except asyncio.CancelledError:
             raise
         except Exception as error:
             logger.exception("the supervisor failed")
             self._task = None
             self._give_up(GatewayError(message=f"the client failed: {error!r}", remedy="Report this as a bug"))
+
+    async def _outlive(self, connection: Connection) -> None:
+        """Wait until a connection's socket is gone; when cancelled, do not leave a dying one behind."""
+        try:
+            await asyncio.shield(connection.ended)
+        except asyncio.CancelledError:
+            if connection.end is not None:
+                connection.abort()
+            raise
 
     async def _establish(self) -> Connection | None:
         """The next connection; None when parked or when the first attempt failed."""
@@ -235,6 +245,7 @@ class Supervisor:
 
     def _become_ready(self, connection: Connection) -> None:
         self.connection = connection
+        connection.on_end = partial(self._on_end, connection)
         self._last_error = None
         self._watcher.on_ready(connection)
         self._set_state(ConnectionState.CONNECTED)
@@ -242,8 +253,11 @@ class Supervisor:
             if not waiter.done():
                 waiter.set_result(connection)
 
-    async def _after_loss(self, connection: Connection, end: End) -> bool:
-        """Whether to go on after a connection ended."""
+    def _on_end(self, connection: Connection, end: End) -> None:
+        """The connection can no longer be used: say so before anybody tries."""
+        if self.connection is not connection:
+            return
+        self.connection = None
         error = lost_error(end, connection.last_frame_age)
         self._last_error = error
         logger.info("%s", error)
@@ -252,11 +266,9 @@ class Supervisor:
             self._task = None
             self._watcher.on_lost(error)
             self._give_up(error, park=verdict.action is Action.PARK)
-            return False
+            return
         self._set_state(ConnectionState.RECONNECTING, error)
         self._watcher.on_lost(error)
-        await asyncio.sleep(self._first_delay(connection))
-        return True
 
     def _first_delay(self, connection: Connection) -> float:
         policy, notice = self._settings.reconnect, connection.shutdown

@@ -200,9 +200,9 @@ def _unreachable(target: Target, what: str) -> Unreachable:
 
 
 def _upgrade_failure(error: picows.WSHandshakeError) -> str:
-    if error.response is None:
+    status = _status_of(error)
+    if status is None:
         return "the peer ended the HTTP upgrade without a WebSocket answer"
-    status = int(error.response.status)
     hint = {
         401: "something in front of the gateway wants a login",
         403: "something in front of the gateway, or its proxy policy, refused",
@@ -210,6 +210,14 @@ def _upgrade_failure(error: picows.WSHandshakeError) -> str:
         503: "the gateway is starting or restarting",
     }.get(status, "is there a gateway at this URL?")
     return f"HTTP {status} instead of a WebSocket ({hint})"
+
+
+def _status_of(error: picows.WSHandshakeError) -> int | None:
+    if error.response is not None:
+        return int(error.response.status)
+    # picows reads no HTTP/1.0 response; its first line still tells that a web server answered.
+    words = (error.raw_header or b"").split(None, 2)
+    return int(words[1]) if len(words) > 1 and words[0].startswith(b"HTTP/") and words[1].isdigit() else None
 
 
 def _cut(reason: str) -> str:

@@ -1,0 +1,53 @@
+"""What the tests of the embedded gateway share: raw clients that know nothing of the package under test."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from openclaw_client.testing import PROFILES, BlockingEmbeddedGateway
+from tests.gateways.raw import ALL_SCOPES, Frame, RawClient, RawDevice, RawRefused, text_of
+
+RELEASES = tuple(PROFILES)
+CLI: dict[str, Any] = {"client_id": "cli", "client_mode": "cli"}
+"""A client whose device every release pairs; some let a backend client in without."""
+
+__all__ = ["ALL_SCOPES", "CLI", "RELEASES", "RawDevice", "connected", "eventually", "raw", "refused", "text_of"]
+
+
+def raw(gateway: BlockingEmbeddedGateway, **options: Any) -> RawClient:
+    """A client with the gateway's credentials, not connected yet."""
+    own: dict[str, Any] = {"url": gateway.url, "token": gateway.token, "password": gateway.password}
+    return RawClient(**{**own, **options})
+
+
+def connected(gateway: BlockingEmbeddedGateway, **options: Any) -> RawClient:
+    """The same, connected."""
+    client = raw(gateway, **options)
+    client.connect()
+    return client
+
+
+def refused(gateway: BlockingEmbeddedGateway, **options: Any) -> RawRefused:
+    """How the gateway refuses a client with these options."""
+    try:
+        raw(gateway, **options).connect()
+    except RawRefused as refusal:
+        return refusal
+    raise AssertionError("the gateway let the client in")
+
+
+def eventually(condition: Callable[[], bool], timeout: float = 10.0) -> None:
+    """Wait until something is so that another thread makes so; polls, because that thread tells nobody."""
+    deadline = time.monotonic() + timeout
+    waiter = threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to be"
+        waiter.wait(0.002)
+
+
+def chats(client: RawClient, run_id: str) -> list[Frame]:
+    """The payloads of the chat events that came for a run and that nobody took."""
+    return [event["payload"] for event in client.events if event["payload"].get("runId") == run_id]

@@ -37,12 +37,12 @@ def openclaw_gateway(request: pytest.FixtureRequest) -> Iterator[BlockingEmbedde
 @pytest.fixture
 def openclaw_client(openclaw_gateway: BlockingEmbeddedGateway) -> Iterator[GatewayClient]:
     """A blocking client, connected to `openclaw_gateway`; its device key lives in memory, no home folder is touched."""
-    from openclaw_client import GatewayClient, MemoryIdentityStore
+    from openclaw_client import DeviceIdentity, GatewayClient, MemoryIdentityStore
 
     with GatewayClient(
         openclaw_gateway.url,
         token=openclaw_gateway.token,
         password=openclaw_gateway.password,
-        identity=MemoryIdentityStore(),
+        identity=MemoryIdentityStore(DeviceIdentity.generate()),
     ) as client:
         yield client

@@ -50,4 +50,4 @@ def eventually(condition: Callable[[], bool], timeout: float = 10.0) -> None:
 
 def chats(client: RawClient, run_id: str) -> list[Frame]:
     """The payloads of the chat events that came for a run and that nobody took."""
-    return [event["payload"] for event in client.events if event["payload"].get("runId") == run_id]
+    return [one["payload"] for one in client.events if one["event"] == "chat" and one["payload"]["runId"] == run_id]

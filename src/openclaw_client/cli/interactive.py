@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from openclaw_client import ProactiveMessage
 from openclaw_client.cli.connect import connected
 from openclaw_client.cli.converse import converse, describe_change
 from openclaw_client.cli.exit_codes import ExitCode
-from openclaw_client.cli.history import show_page
+from openclaw_client.cli.history import show_history
 from openclaw_client.cli.look import can_render, choose_look
 from openclaw_client.cli.options import Options
 from openclaw_client.cli.prompt import Screen, load_readline
@@ -17,6 +16,7 @@ from openclaw_client.cli.report import sentence
 from openclaw_client.cli.view import Look, RunView
 from openclaw_client.client.options import ConnectionState, StateChange
 from openclaw_client.errors import GatewayError
+from openclaw_client.runs.proactive import ProactiveMessage
 from openclaw_client.sync.client import GatewayClient
 from openclaw_client.version import __version__
 
@@ -74,7 +74,11 @@ class _Conversation:
             if self._client.state in (ConnectionState.PAUSED, ConnectionState.DISCONNECTED):
                 # Given up: the person may have put right what was wrong.
                 self._client.connect()
-            self._commands.get(name, lambda _: self._say(line))(argument.strip())
+            command = self._commands.get(name)
+            if command is not None:
+                command(argument.strip())
+            else:
+                self._say(line)
         except GatewayError as error:
             self._look.error(sentence(error, self._options, chatting=True))
         except KeyboardInterrupt:
@@ -92,11 +96,7 @@ class _Conversation:
 
     def _history(self, argument: str) -> None:
         limit = int(argument) if argument.isdecimal() else HISTORY
-        page = self._client.chat_history(session_key=self._options.session_key, limit=max(1, limit))
-        if page.messages:
-            show_page(page, self._look)
-        else:
-            self._look.note("nothing has been said in this session")
+        show_history(self._client, self._options.session_key, max(1, limit), self._look)
 
     def _abort(self, _argument: str) -> None:
         result = self._client.chat_abort(session_key=self._options.session_key)

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from openclaw_client.client.chat import ChatRequest
+from openclaw_client.client.clocks import RunClocks
 from openclaw_client.client.turns import jumps_the_queue
 from openclaw_client.errors import (
     ConnectionLost,
@@ -40,6 +41,11 @@ RECOVERY_PAGE = 50
 """Messages of history that are looked through for a reply; a run with its tools is rarely above twenty rows."""
 
 
+SETTLING = 0.05
+"""Seconds that the next message waits behind a final on wire v3. 2026.4.15 counts the session as busy for up to 20 ms
+more, and answers a message that comes then under a run id that nobody knows (observed)."""
+
+
 class RunSink(Protocol):
     """Who reads the run. On the loop's thread; must not block and must not raise."""
 
@@ -64,9 +70,8 @@ class RunDriver:
         self._recovered = False
         self._merged_into: str | None = None
         self._stopped: tuple[str, ...] = ()
-        self._last_sign = 0.0
+        self._clocks = RunClocks(timeouts, self._time_out)
         self._turn: str | None = None
-        self._timers: list[asyncio.TimerHandle] = []
         self._lookup: asyncio.Task[None] | None = None
 
     async def begin(self) -> None:
@@ -93,7 +98,7 @@ class RunDriver:
         except BaseException:
             engine.router.remove(self)
             raise
-        self._start_clocks()
+        self._clocks.start()
 
     async def _take_turn(self) -> None:
         """Wait for the runs of this session that this client began before."""
@@ -114,7 +119,12 @@ class RunDriver:
 
     def _give_turn_back(self) -> None:
         session, self._turn = self._turn, None
-        if session is not None:
+        if session is None:
+            return
+        hello = self._engine.hello
+        if hello is not None and hello.protocol == 3:
+            asyncio.get_running_loop().call_later(SETTLING, self._engine.turns.give_back, session)
+        else:
             self._engine.turns.give_back(session)
 
     def leave(self) -> None:
@@ -125,15 +135,15 @@ class RunDriver:
     # What comes from the gateway.
 
     def on_chat(self, payload: ChatPayload) -> None:
-        self._sign_of_life()
+        self._clocks.sign_of_life()
         self._emit(self.fold.chat(payload))
 
     def on_agent(self, payload: AgentPayload) -> None:
-        self._sign_of_life()
+        self._clocks.sign_of_life()
         self._emit(self.fold.agent(payload))
 
     def on_side_result(self, payload: dict[str, object]) -> None:
-        self._sign_of_life()
+        self._clocks.sign_of_life()
         self._emit(self.fold.side_result(payload))
 
     def on_lost(self, error: ConnectionLost) -> None:
@@ -185,7 +195,7 @@ class RunDriver:
             # A run with this key failed before; the gateway answers with the failure itself.
             self._emit(self.fold.finish(RunErrored(self.fold.run_id, error.message, self.fold.text)))
             return
-        if isinstance(error, RequestTimeout) and self._last_sign:
+        if isinstance(error, RequestTimeout) and self._clocks.last_sign:
             # Only the response is late; the run has been heard of.
             self.acknowledged = True
             return
@@ -285,32 +295,11 @@ class RunDriver:
 
     def _close(self) -> None:
         self.ended = True
-        for timer in self._timers:
-            timer.cancel()
-        self._timers = []
+        self._clocks.stop()
         if self._lookup is not None and self._lookup is not asyncio.current_task():
             self._lookup.cancel()
         self._engine.router.remove(self)
         self._give_turn_back()
-
-    # The caller's own time limits.
-
-    def _start_clocks(self) -> None:
-        loop, limits = asyncio.get_running_loop(), self._timeouts
-        if limits.total is not None:
-            self._timers.append(loop.call_later(limits.total, self._time_out, "total", limits.total))
-        if limits.idle is not None:
-            self._watch_idle(limits.idle, loop.time())
-
-    def _watch_idle(self, limit: float, since: float) -> None:
-        """Look again when the last sign of life would be too old; one timer, however many events come."""
-        loop = asyncio.get_running_loop()
-        latest = max(since, self._last_sign)
-        if loop.time() - latest >= limit:
-            self._time_out("idle", limit)
-            return
-        self._timers = [timer for timer in self._timers if not timer.cancelled() and timer.when() > loop.time()]
-        self._timers.append(loop.call_at(latest + limit, self._watch_idle, limit, latest))
 
     def _time_out(self, limit: str, seconds: float) -> None:
         self._end(
@@ -324,7 +313,3 @@ class RunDriver:
                 partial_text=self.fold.text,
             ),
         )
-
-    def _sign_of_life(self) -> None:
-        if self._timeouts.idle is not None or not self._last_sign:
-            self._last_sign = self._engine.now()

@@ -66,9 +66,6 @@ class Engine:
 
     # Life.
 
-    def now(self) -> float:
-        return asyncio.get_running_loop().time()
-
     def touch(self) -> None:
         """The caller used the client, or something came for the caller."""
         self._last_use = monotonic()

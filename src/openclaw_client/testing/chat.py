@@ -85,7 +85,7 @@ class Chat:
             row.id = uuid.uuid4().hex[:8] if not self._profile.delta_text else row.id
         place = len(session.rows) + 1
         payload: Params = {"runId": f"inject-{row.id}"}
-        payload["sessionKey"] = session.key if self._profile.canonical_everywhere else written
+        payload["sessionKey"] = session.key if self._profile.canonical_finals else written
         if self._profile.agent_in_chat:
             payload["agentId"] = "main"
         message = shown(row, place, self._profile)

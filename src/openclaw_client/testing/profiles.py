@@ -95,9 +95,9 @@ class Profile:
     agent_in_chat: bool = False
     stop_reason_on_final: bool = False
     canonical_everywhere: bool = True
-    """Whether aborted runs and injected messages carry the canonical key, or the key as the client wrote it."""
+    """Whether the events of aborted runs carry the canonical session key, or the key as the client wrote it."""
     canonical_finals: bool = True
-    """The same for finals of messages that were handed to another run."""
+    """The same for injected messages, commands, and messages that were handed to another run."""
     item_events: bool = False
 
     # runs

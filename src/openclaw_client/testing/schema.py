@@ -115,7 +115,8 @@ def _text(rule: Text, value: Any, at: str, verbose: bool) -> list[str]:
 
 def _whole(rule: Whole, value: Any, at: str) -> list[str]:
     # JavaScript has one kind of number: 5.0 is an integer there.
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+    whole = value.is_integer() if isinstance(value, float) else isinstance(value, int) and not isinstance(value, bool)
+    if not whole:
         return [_said(at, "must be integer")]
     if rule.low is not None and value < rule.low:
         return [_said(at, f"must be >= {rule.low}")]

@@ -1,0 +1,279 @@
+"""The life of an embedded gateway: start, stop, restart, crash, limits, ticks, threads."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+from websockets.asyncio.client import connect as connect_async
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from openclaw_client.errors import UsageError
+from openclaw_client.testing import BlockingEmbeddedGateway, EmbeddedGateway, Turn, scripts
+from tests.gateways.raw import RawClient, RawError
+from tests.testing.helpers import CLI, RELEASES, RawDevice, connected, eventually, raw
+
+
+def closed_with(client: RawClient) -> tuple[int, str] | None:
+    with pytest.raises(ConnectionClosed) as closed:
+        while True:
+            client.next_event(timeout=5)
+    close = closed.value.rcvd
+    return (close.code, close.reason) if close else None
+
+
+def upgrade_status(gateway: BlockingEmbeddedGateway) -> int:
+    try:
+        connect(gateway.url, proxy=None).close()
+    except InvalidStatus as refusal:
+        return refusal.response.status_code
+    return 101
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_stop_says_so_and_closes_with_1012(release: str) -> None:
+    gateway = BlockingEmbeddedGateway(release=release)
+    gateway.start()
+    client = connected(gateway)
+    gateway.close()
+    payload = client.next_event("shutdown", timeout=5)["payload"]
+    null = {} if release == "2026.9.6" else {"restartExpectedMs": None}
+    assert payload == {"reason": "gateway stopping", **null}
+    assert closed_with(client) == (1012, "service restart")
+    assert gateway.open_connections == 0
+    with pytest.raises(OSError, match="refused"):
+        connected(gateway)
+
+
+def test_a_restart_keeps_port_devices_and_transcripts() -> None:
+    with BlockingEmbeddedGateway() as gateway:
+        device, port = RawDevice(), gateway.port
+        client = connected(gateway, device=device, **CLI)
+        token, boot = client.hello["auth"]["deviceToken"], client.hello["server"]["bootId"]
+        client.chat("s", "before")
+        gateway.restart()
+        assert client.next_event("shutdown")["payload"] == {"reason": "gateway restarting", "restartExpectedMs": 1500}
+        assert closed_with(client) == (1012, "service restart")
+        assert gateway.port == port
+        with raw(gateway, device=device, token=token, **CLI) as again:
+            assert again.hello["server"]["bootId"] != boot
+            assert len(again.request("chat.history", {"sessionKey": "s"})["messages"]) == 2
+        client.close()
+
+
+def test_a_restart_without_memory_forgets_both() -> None:
+    with BlockingEmbeddedGateway() as gateway:
+        with raw(gateway, **CLI) as client:
+            client.chat("s", "before")
+        assert len(gateway.devices) == 1
+        gateway.restart(keep_memory=False)
+        assert gateway.devices == []
+        assert gateway.transcript("agent:main:s") == []
+
+
+@pytest.mark.parametrize(("release", "rows"), [("2026.2.17", 4), ("2026.9.6", 3)])
+def test_a_key_is_forgotten_by_a_restart(release: str, rows: int) -> None:
+    # Both releases run a message again that is sent again after a restart; the newest does not note it twice.
+    params = {"sessionKey": "s", "message": "hi", "idempotencyKey": "k"}
+    with BlockingEmbeddedGateway(release=release) as gateway:
+        for _ in range(2):
+            with raw(gateway) as client:
+                assert client.request("chat.send", params)["status"] == "started"
+                assert client.follow("k").text == "echo: hi"
+            gateway.restart()
+        assert len(gateway.transcript("agent:main:s")) == rows
+
+
+def test_runs_end_without_a_word_when_the_gateway_stops() -> None:
+    ended = threading.Event()
+
+    async def agent(turn: Turn) -> AsyncIterator[str]:
+        try:
+            yield "working"
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    with BlockingEmbeddedGateway(agent) as gateway:
+        client = connected(gateway)
+        run_id = client.chat_send("s", "go")
+        client.follow(run_id, until=lambda events: events[-1]["state"] == "delta")
+        gateway.restart()
+        assert ended.is_set()
+        states = []
+        with pytest.raises(ConnectionClosed):
+            while True:
+                states.append(client.next_event("chat", timeout=5)["payload"]["state"])
+        assert states == []
+        assert gateway.active_runs == []
+        client.close()
+
+
+def test_runs_may_end_first_while_requests_are_refused() -> None:
+    with BlockingEmbeddedGateway(scripts.gated(["a", "b"])) as gateway:
+        client = connected(gateway)
+        run_id = client.chat_send("s", "go")
+        stopper = threading.Thread(target=lambda: gateway.stop(drain=30))
+        stopper.start()
+        eventually(lambda: upgrade_status(gateway) == 503)
+        with pytest.raises(RawError) as refusal:
+            client.request("chat.history", {"sessionKey": "s"})
+        error = refusal.value.response["error"]
+        assert (error["code"], error["retryable"], error["retryAfterMs"]) == ("UNAVAILABLE", True, 1000)
+        assert error["details"]["reason"] == "gateway-restarting"
+        gateway.release()
+        assert client.follow(run_id).text == "ab"
+        assert closed_with(client) == (1012, "service restart")
+        stopper.join()
+        client.close()
+
+
+def test_a_crash_closes_nothing_and_can_be_started_again() -> None:
+    with BlockingEmbeddedGateway() as gateway:
+        client, port = connected(gateway), gateway.port
+        gateway.crash()
+        assert closed_with(client) is None
+        assert not gateway.running
+        gateway.start()
+        assert gateway.port == port
+        connected(gateway).close()
+        client.close()
+
+
+def test_ticks() -> None:
+    with BlockingEmbeddedGateway(tick_interval=0.01) as gateway, raw(gateway, scopes=[]) as client:
+        assert client.hello["policy"]["tickIntervalMs"] == 10
+        first, second = (client.next_event("tick", timeout=5)["payload"]["ts"] for _ in range(2))
+        assert second >= first
+
+
+def test_a_client_that_answers_no_ping_is_cut() -> None:
+    with BlockingEmbeddedGateway(ping_interval=0.02) as gateway:
+        with socket.create_connection((gateway.gateway.host, gateway.port)) as plain:
+            request = (
+                f"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                f"Sec-WebSocket-Key: {'A' * 22}==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            )
+            plain.sendall(request.encode())
+            plain.settimeout(5)
+            received = b""
+            while chunk := plain.recv(4096):
+                received += chunk
+        assert b"\x89\x00" in received
+        eventually(lambda: gateway.open_connections == 0)
+
+
+def test_a_client_that_answers_pings_stays() -> None:
+    with BlockingEmbeddedGateway(ping_interval=0.01, tick_interval=0.05) as gateway, raw(gateway) as client:
+        for _ in range(3):
+            client.next_event("tick", timeout=5)
+        assert client.request("health")["ok"] is True
+
+
+def test_frames_over_the_limit_close_with_1009() -> None:
+    with BlockingEmbeddedGateway(max_payload=100_000) as gateway:
+        client = connected(gateway)
+        assert client.hello["policy"]["maxPayload"] == 100_000
+        client.send({"type": "req", "id": "1", "method": "x", "params": {"pad": "y" * 100_000}})
+        assert closed_with(client) == (1009, "")
+        client.close()
+
+
+@pytest.mark.parametrize(("release", "close"), [("2026.4.15", (1008, "slow consumer")), ("2026.9.6", None)])
+def test_a_client_that_does_not_read_is_closed_or_cut(release: str, close: tuple[int, str] | None) -> None:
+    client = {"id": "gateway-client", "version": "1", "platform": "x", "mode": "backend"}
+    versions = {"minProtocol": 3, "maxProtocol": 4}
+
+    async def scenario() -> None:
+        async with EmbeddedGateway(release=release, max_buffered=100_000) as gateway:
+            # One frame in the client's own queue, then it reads nothing more from its socket.
+            async with connect_async(gateway.url, proxy=None, max_size=None, max_queue=1, ping_interval=None) as socket:
+                challenge = json.loads(await socket.recv())["payload"]
+                auth = {"token": gateway.token}
+                params = {**versions, "client": client, "role": "operator", "scopes": ["operator.read"], "auth": auth}
+                params["device"] = RawDevice().proof(params, challenge)
+                await socket.send(json.dumps({"type": "req", "id": "1", "method": "connect", "params": params}))
+                await socket.recv()
+                # 60 MB in one step of the loop: the kernel's buffers take a few, the rest waits.
+                for _ in range(60):
+                    gateway.emit("noise", {"pad": "x" * 1_000_000})
+                with pytest.raises(ConnectionClosed) as closed:
+                    while True:
+                        await asyncio.wait_for(socket.recv(), 20)
+                received = closed.value.rcvd
+                assert (received and (received.code, received.reason)) == close
+
+    asyncio.run(scenario())
+
+
+def test_fragmented_and_binary_requests_are_read() -> None:
+    with BlockingEmbeddedGateway() as gateway, connect(gateway.url, proxy=None) as plain:
+        plain.recv(timeout=5)
+        text = json.dumps({"type": "req", "id": "1", "method": "health"})
+        plain.send([text[:10], text[10:20], text[20:]])
+        assert json.loads(plain.recv(timeout=5))["error"]["message"].startswith("invalid handshake")
+
+
+def test_invalid_text_closes_with_1007() -> None:
+    with BlockingEmbeddedGateway() as gateway, connect(gateway.url, proxy=None) as plain:
+        plain.recv(timeout=5)
+        plain.send(b"\xff\xfe", text=True)
+        with pytest.raises(ConnectionClosed) as closed:
+            plain.recv(timeout=5)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1007
+
+
+def test_counters() -> None:
+    with BlockingEmbeddedGateway() as gateway:
+        with raw(gateway) as client:
+            assert gateway.open_connections == 1
+            client.request("health")
+            client.request("health")
+        eventually(lambda: gateway.open_connections == 0)
+        gateway.restart()
+        assert (gateway.seen.opened, gateway.seen.requests["health"], len(gateway.seen.connects)) == (1, 2, 1)
+
+
+def test_a_taken_port_is_an_error_and_leaves_nothing_behind() -> None:
+    with BlockingEmbeddedGateway() as first:
+        second = BlockingEmbeddedGateway(port=first.port)
+        with pytest.raises(OSError, match="address already in use"):
+            second.start()
+        assert not second.running
+        with pytest.raises(UsageError, match="closed"):
+            second.tick()
+    assert not [thread for thread in threading.enumerate() if thread.name == "embedded-gateway"]
+
+
+def test_wrong_order_of_calls() -> None:
+    async def scenario() -> None:
+        gateway = EmbeddedGateway()
+        await gateway.stop()
+        with pytest.raises(UsageError, match="not running"):
+            gateway.tick()
+        async with gateway:
+            with pytest.raises(UsageError, match="is running"):
+                await gateway.start()
+        assert not gateway.running
+
+    asyncio.run(scenario())
+
+
+def test_many_connections_come_and_go() -> None:
+    async def one(gateway: EmbeddedGateway) -> None:
+        async with connect_async(gateway.url, proxy=None, compression=None) as socket:
+            assert json.loads(await socket.recv())["event"] == "connect.challenge"
+
+    async def scenario() -> None:
+        async with EmbeddedGateway() as gateway:
+            await asyncio.gather(*(one(gateway) for _ in range(200)))
+            assert gateway.seen.opened == 200
+        assert gateway.open_connections == 0
+
+    asyncio.run(scenario())

@@ -1,6 +1,6 @@
 """Fixtures for tests of programs that use this package: a gateway on a real socket, and a client connected to it.
 
-Imports nothing of the package before a fixture is used: pytest loads this file in every run on the machine.
+Loads the embedded gateway only when a fixture is used: pytest loads this file in every run on the machine.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def openclaw_gateway(request: pytest.FixtureRequest) -> Iterator[BlockingEmbeddedGateway]:
-    """An embedded gateway on a thread of its own, new for each test; the marker of the same name sets its parameters."""
+    """An embedded gateway on its own thread, new for each test; the marker of the same name sets its parameters."""
     from openclaw_client.testing import BlockingEmbeddedGateway
 
     marker = request.node.get_closest_marker(MARKER)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from openclaw_client.testing import BlockingEmbeddedGateway, Gate, Turn, scripts
-from tests.gateways.raw import RawError
+from tests.gateways.raw import RawClient, RawError
 from tests.testing.helpers import CLI, RELEASES, RawDevice, chats, connected, raw, text_of
 
 
@@ -246,20 +246,20 @@ def test_sessions_are_parallel() -> None:
     ("release", "states"), [("2026.2.17", ["error"]), ("2026.4.15", []), ("2026.6.1", []), ("2026.9.6", ["error"] * 2)]
 )
 def test_what_a_failed_run_shows(release: str, states: list[str]) -> None:
-    with BlockingEmbeddedGateway(scripts.fails("no luck", "timeout"), release=release) as gateway:
-        with raw(gateway) as client:
-            run_id = client.chat_send("s", "go")
-            while client.next_event("agent")["payload"]["data"].get("phase") != "error":
-                pass
-            client.request("health")  # everything that the failure sent has come before this answer
-            shown = [one for one in chats(client, run_id) if one["state"] != "status"]
-            assert [one["state"] for one in shown] == states
-            if states:
-                assert shown[0]["errorMessage"] == "no luck"
-            last = client.request("chat.history", {"sessionKey": "s"})["messages"][-1]
-            assert last["stopReason"] == "error"
-            assert last.get("errorMessage") == (None if release == "2026.9.6" else "no luck")
-            assert client.chat_send("s", "again")
+    agent = scripts.fails("no luck", "timeout")
+    with BlockingEmbeddedGateway(agent, release=release) as gateway, raw(gateway) as client:
+        run_id = client.chat_send("s", "go")
+        while client.next_event("agent")["payload"]["data"].get("phase") != "error":
+            pass
+        client.request("health")  # everything that the failure sent has come before this answer
+        shown = [one for one in chats(client, run_id) if one["state"] != "status"]
+        assert [one["state"] for one in shown] == states
+        if states:
+            assert shown[0]["errorMessage"] == "no luck"
+        last = client.request("chat.history", {"sessionKey": "s"})["messages"][-1]
+        assert last["stopReason"] == "error"
+        assert last.get("errorMessage") == (None if release == "2026.9.6" else "no luck")
+        assert client.chat_send("s", "again")
 
 
 def test_an_agent_that_raises_is_a_failed_run(caplog: pytest.LogCaptureFixture) -> None:
@@ -286,23 +286,31 @@ def test_an_answer_without_a_word() -> None:
             assert "message" not in run.events[-1]
 
 
+def tool_phases(client: RawClient) -> list[str]:
+    """The phases of the tool events that this client gets until the run ends."""
+    phases: list[str] = []
+    while True:
+        event = client.next_event()
+        payload = event["payload"]
+        if event["event"] == "agent" and payload["stream"] == "tool":
+            phases.append(payload["data"]["phase"])
+        if event["event"] == "chat" and payload["state"] == "final":
+            return phases
+
+
 def test_tools_are_shown_to_the_one_who_asked_and_has_the_cap() -> None:
     agent = scripts.uses_tool("lookup", "found", "done")
-    with BlockingEmbeddedGateway(agent) as gateway, raw(gateway, caps=["tool-events"]) as with_cap:
-        with raw(gateway, caps=["tool-events"]) as bystander, raw(gateway) as without:
-            seen: dict[str, list[str]] = {}
-            run_id = with_cap.chat_send("s", "go")
-            for name, client in (("asker", with_cap), ("bystander", bystander), ("without", without)):
-                phases = seen[name] = []
-                while True:
-                    event = client.next_event()
-                    payload = event["payload"]
-                    if event["event"] == "agent" and payload["stream"] == "tool":
-                        phases.append(payload["data"]["phase"])
-                    if event["event"] == "chat" and payload["state"] == "final":
-                        break
-            assert seen == {"asker": ["start", "result"], "bystander": [], "without": []}
-            assert run_id
+    capable = {"caps": ["tool-events"]}
+    with (
+        BlockingEmbeddedGateway(agent) as gateway,
+        raw(gateway, **capable) as asker,
+        raw(gateway, **capable) as bystander,
+        raw(gateway) as incapable,
+    ):
+        asker.chat_send("s", "go")
+        assert [tool_phases(client) for client in (asker, bystander, incapable)] == [["start", "result"], [], []]
+        incapable.chat_send("s", "go")
+        assert [tool_phases(client) for client in (asker, bystander, incapable)] == [[], [], []]
 
 
 def test_a_replaced_text_is_told_as_such() -> None:
@@ -416,7 +424,8 @@ def test_attachments_reach_the_agent_as_bytes() -> None:
 
     content = base64.b64encode(b"picture").decode()
     image = {"type": "image", "mimeType": "image/png", "fileName": "a.png", "content": content}
-    text = {"type": "file", "mimeType": "text/plain", "fileName": "b.txt", "content": f"data:text/plain;base64,{content}"}
+    url = f"data:text/plain;base64,{content}"
+    text = {"type": "file", "mimeType": "text/plain", "fileName": "b.txt", "content": url}
     for release, names in (("2026.4.15", ["a.png"]), ("2026.9.6", ["a.png", "b.txt"])):
         seen.clear()
         with BlockingEmbeddedGateway(agent, release=release) as gateway, raw(gateway) as client:

@@ -122,7 +122,10 @@ def test_versions(low: int, high: int, v3: bool, v4: bool) -> None:
         ({"locale": None}, "at /locale: must be string"),
         ({"scopes": "operator.read"}, "at /scopes: must be array"),
         ({"minProtocol": 0}, "at /minProtocol: must be >= 1"),
-        ({"client": {"id": "cli", "version": "1", "platform": "x", "mode": "operator"}}, "at /client/mode: must be equal"),
+        (
+            {"client": {"id": "cli", "version": "1", "platform": "x", "mode": "operator"}},
+            "at /client/mode: must be equal",
+        ),
         ({"auth": {"token": "t", "other": 1}}, "at /auth: unexpected property 'other'"),
     ],
 )
@@ -180,7 +183,11 @@ def test_a_new_device_waits_for_approval_where_nobody_approves_for_it() -> None:
         device = RawDevice()
         first, second = (refused(gateway, device=device) for _ in range(2))
         details = first.error["details"]
-        assert (first.error["code"], details["code"], details["reason"]) == ("NOT_PAIRED", "PAIRING_REQUIRED", "not-paired")
+        assert (first.error["code"], details["code"], details["reason"]) == (
+            "NOT_PAIRED",
+            "PAIRING_REQUIRED",
+            "not-paired",
+        )
         assert second.error["details"]["requestId"] == details["requestId"]
         assert details["requestId"] in first.close_reason
         assert [request.device_id for request in gateway.pending] == [device.device_id]

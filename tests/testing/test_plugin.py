@@ -11,7 +11,7 @@ import pytest
 pytest_plugins = ["pytester"]
 
 QUIET = ("-p", "no:cacheprovider", "-p", "no:asyncio")
-"""Plugins that a sub-session can do without: one writes files, one complains about settings that only this project has."""
+"""What a sub-session can do without: one plugin writes files, one complains about a setting of this project."""
 
 SUITE = """
 import pytest
@@ -47,7 +47,7 @@ def test_no_home_folder_is_touched(pytester: pytest.Pytester, own_home: Path) ->
     assert list(own_home.iterdir()) == []
 
 
-def test_loading_the_plugin_imports_nothing_of_the_package() -> None:
+def test_loading_the_plugin_does_not_load_the_gateway() -> None:
     code = (
         "import sys, openclaw_client.pytest_plugin as plugin; assert plugin.MARKER;"
         "print([name for name in sys.modules if name.startswith('openclaw_client.testing')])"

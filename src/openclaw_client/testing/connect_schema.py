@@ -122,4 +122,3 @@ def _ascii_lower(value: Any) -> str:
     """As the gateways normalise metadata: only A to Z become small."""
     text = value.strip() if isinstance(value, str) else ""
     return "".join(chr(ord(char) + 32) if "A" <= char <= "Z" else char for char in text)
-

@@ -17,9 +17,7 @@ def method_rules(profile: Profile) -> dict[str, Fields | None]:
         "chat.history": _history(profile),
         "chat.abort": Fields(_with_agent(profile, {"sessionKey": _FILLED, "runId": _FILLED}), ("sessionKey",)),
         "chat.inject": Fields(
-            _with_agent(
-                profile, {"sessionKey": _FILLED, "message": _FILLED, "label": Text(high=limits.MAX_LABEL)}
-            ),
+            _with_agent(profile, {"sessionKey": _FILLED, "message": _FILLED, "label": Text(high=limits.MAX_LABEL)}),
             ("sessionKey", "message"),
         ),
         "agent.wait": Fields({"runId": _FILLED, "timeoutMs": Whole(low=0)}, ("runId",)),

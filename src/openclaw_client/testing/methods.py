@@ -221,9 +221,7 @@ class Methods:
                 "approvedAtMs": device.approved_at,
                 "tokens": []
                 if device.token is None
-                else [
-                    {"role": device.role, "scopes": device.token.scopes, "createdAtMs": device.token.created_at}
-                ],
+                else [{"role": device.role, "scopes": device.token.scopes, "createdAtMs": device.token.created_at}],
             }
             for device in pairing.devices.values()
         ]
@@ -278,5 +276,3 @@ class Methods:
     def _expel_soon(self, device_id: str) -> None:
         # After the response: a device that rotates its own token gets the answer, then the close.
         self._hub.loop.call_soon(self._hub.expel, device_id)
-
-

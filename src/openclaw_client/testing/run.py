@@ -306,5 +306,3 @@ class Run:
 def agent_of(key: str) -> str:
     """The agent's id in a canonical session key."""
     return key.split(":", 2)[1] if key.startswith("agent:") else "main"
-
-

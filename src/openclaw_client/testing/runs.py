@@ -77,7 +77,8 @@ class Runs:
         if known is not None:
             return known
         session = self._transcripts.open(message.key)
-        ahead = self._by_session.get(message.key, [])
+        # A run that has ended is retired one step later; whoever has read its final may send in between.
+        ahead = [run for run in self._by_session.get(message.key, ()) if not run.over]
         if ahead and self._profile.same_text_joins:
             same = next((run for run in ahead if run.message == message.text), None)
             if same is not None:

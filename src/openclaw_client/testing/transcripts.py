@@ -75,9 +75,7 @@ class Transcripts:
         return found
 
 
-def new_row(
-    role: str, text: str, at: int, *, run_id: str | None = None, sender: str = "", **extra: Any
-) -> Row:
+def new_row(role: str, text: str, at: int, *, run_id: str | None = None, sender: str = "", **extra: Any) -> Row:
     """A row with an id of its own."""
     return Row(role, text, at, str(uuid.uuid4()), run_id, sender, extra)
 

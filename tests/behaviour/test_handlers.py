@@ -1,0 +1,148 @@
+"""Handlers, event streams and sessions: what reaches the user beside the replies."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from openclaw_client import GatewayEvent, ProactiveMessage
+from openclaw_client.errors import ClientClosed, UsageError
+from openclaw_client.testing import BlockingEmbeddedGateway
+from tests.faces import Face
+from tests.waiting import until
+
+Make = Callable[..., Any]
+
+
+async def test_a_handler_that_raises_harms_nobody(
+    make: Make, gateway: BlockingEmbeddedGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[str] = []
+
+    def bad(user: Any, message: ProactiveMessage) -> None:
+        raise RuntimeError("a handler's own fault")
+
+    client = make(gateway)
+    client.on_proactive_message(bad)
+    client.on_proactive_message(lambda user, message: heard.append(message.text))
+    async with client:
+        with caplog.at_level(logging.ERROR, logger="openclaw_client"):
+            gateway.say("main", "one")
+            gateway.say("main", "two")
+            await until(lambda: len(heard) == 2)
+        assert heard == ["one", "two"]
+        assert (await client.chat_send(session_key="main", message="fine")).text.endswith("fine")
+    assert "bad raised" in caplog.text
+
+
+async def test_a_handler_may_be_a_coroutine_function_or_call_the_client(
+    face: Face, make: Make, gateway: BlockingEmbeddedGateway
+) -> None:
+    answered = threading.Event()
+    client = make(gateway)
+
+    if face.name == "async":
+
+        @client.on_proactive_message
+        async def answer(user: Any, message: ProactiveMessage) -> None:
+            await client.chat_send(session_key="other", message=message.text)
+            answered.set()
+
+    else:
+
+        @client.on_proactive_message
+        def answer_in_thread(user: Any, message: ProactiveMessage) -> None:
+            client.inner.chat_send(session_key="other", message=message.text)
+            answered.set()
+
+    async with client:
+        gateway.say("main", "please repeat")
+        await until(answered.is_set)
+    assert [row["text"] for row in gateway.transcript("agent:main:other")] == ["please repeat", "echo: please repeat"]
+
+
+async def test_events_are_handed_out_by_name(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    async with make(gateway) as client:
+        ticks: list[GatewayEvent] = []
+        stop = client.on("tick", ticks.append)
+        stream = client.events("tick")
+        gateway.tick()
+        event = await anext(stream)
+        assert event.name == "tick"
+        assert "ts" in event.payload
+        await until(lambda: len(ticks) == 1)
+        stop()
+        gateway.tick()
+        await anext(stream)
+        await client.request("health")
+        assert len(ticks) == 1
+
+
+async def test_an_event_stream_ends_with_the_client(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    client = make(gateway)
+    await client.connect()
+    stream = client.events("never")
+    await client.disconnect()
+    with pytest.raises(ClientClosed):
+        await anext(stream)
+    with pytest.raises(StopAsyncIteration):
+        await anext(stream)
+
+
+async def test_only_the_sessions_asked_for_are_handed_out(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    heard: list[tuple[str, str]] = []
+    client = make(gateway, sessions=["Mine"], user="u1")
+    client.on_proactive_message(lambda user, message: heard.append((user, message.text)))
+    async with client:
+        stream = client.events("chat")
+        gateway.say("agent:main:theirs", "not for u1")
+        gateway.say("agent:main:mine", "for u1")
+        await until(lambda: heard)
+        assert heard == [("u1", "for u1")]
+        assert (await anext(stream)).payload["sessionKey"] == "agent:main:mine"
+
+
+async def test_sessions_by_predicate(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    heard: list[str] = []
+    client = make(gateway, sessions=lambda key: key.startswith("agent:main:web-"))
+    client.on_proactive_message(lambda user, message: heard.append(message.text))
+    async with client:
+        gateway.say("cli-1", "no")
+        gateway.say("web-1", "yes")
+        await until(lambda: heard)
+        assert heard == ["yes"]
+
+
+async def test_sessions_must_be_a_list(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    with pytest.raises(UsageError, match="list"):
+        make(gateway, sessions="main")
+
+
+async def test_ticks_are_no_use(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    async with make(gateway) as client:
+        stream = client.events("tick")
+        await client.request("health")
+        before = client.idle_seconds
+        gateway.tick()
+        await anext(stream)
+        assert client.idle_seconds >= before
+
+
+async def test_two_iterations_at_once_are_refused(make: Make, gateway: BlockingEmbeddedGateway, face: Face) -> None:
+    async with make(gateway) as client:
+        stream = client.events("never")
+        first = asyncio.ensure_future(anext(stream))
+        if face.name == "async":
+            await asyncio.sleep(0)
+            with pytest.raises(UsageError, match="two tasks"):
+                await anext(stream)
+            stream.close()
+        else:
+            await stream.close()
+        with pytest.raises(StopAsyncIteration):
+            await first

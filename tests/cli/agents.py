@@ -1,0 +1,77 @@
+"""What the gateway of these tests says: the message decides."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from openclaw_client.testing import Turn
+
+MARKDOWN = "# Heading\n\nSome **bold** words.\n\n- one\n- two\n\nThe end."
+
+SNOW = "snow ☃ \N{GRINNING FACE}"
+
+
+async def agent(turn: Turn) -> AsyncIterator[str]:
+    """Echoes, but for a few words."""
+    speak = _SPEAKERS.get(turn.message)
+    if speak is None:
+        yield f"echo: {turn.message}"
+        return
+    async for piece in speak(turn):
+        yield piece
+
+
+async def _endless(turn: Turn) -> AsyncIterator[str]:
+    yield "working"
+    await asyncio.Event().wait()
+
+
+async def _gated(turn: Turn) -> AsyncIterator[str]:
+    yield "before the gate"
+    await turn.gate.wait()
+    yield ", behind the gate"
+
+
+async def _tool(turn: Turn) -> AsyncIterator[str]:
+    turn.thinking("which one?")
+    call = turn.tool_start("web_search", {"query": "weather"})
+    await turn.gate.wait()
+    turn.tool_finish(call, "web_search", "found")
+    yield "sunny"
+
+
+async def _rewrite(turn: Turn) -> AsyncIterator[str]:
+    yield "a first draft"
+    await turn.gate.wait()
+    turn.replace("the better answer")
+
+
+async def _fail(turn: Turn) -> AsyncIterator[str]:
+    yield "so far so good"
+    turn.fail("the model is gone")
+
+
+async def _markdown(turn: Turn) -> AsyncIterator[str]:
+    for piece in MARKDOWN.split(" "):
+        yield piece if piece == "#" else f" {piece}"
+
+
+async def _escape(turn: Turn) -> AsyncIterator[str]:
+    yield "harm\x1b]0;title\x07less \x1b[2Jtext"
+
+
+async def _snow(turn: Turn) -> AsyncIterator[str]:
+    yield SNOW
+
+
+_SPEAKERS = {
+    "endless": _endless,
+    "gated": _gated,
+    "tool": _tool,
+    "rewrite": _rewrite,
+    "fail": _fail,
+    "markdown": _markdown,
+    "snow": _snow,
+    "escape sequences": _escape,
+}

@@ -1,0 +1,101 @@
+"""The real program in a process of its own, against a gateway in this one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openclaw_client.testing import BlockingEmbeddedGateway
+from tests.cli.agents import agent
+from tests.waiting import PATIENCE
+
+TOKEN = "canary-shared-token-7f3a"
+PROGRAM = (sys.executable, "-m", "openclaw_client")
+WITHOUT_RICH = (
+    sys.executable,
+    "-c",
+    "import sys; sys.modules['rich'] = None; from openclaw_client.cli import main; sys.exit(main())",
+)
+
+
+@dataclass
+class Program:
+    """Starts the program with an environment of its own."""
+
+    home: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def environ(self) -> dict[str, str]:
+        return {**os.environ, "NO_COLOR": "1", **self.environment}
+
+    def start(self, *arguments: str, program: tuple[str, ...] = PROGRAM, **options: Any) -> subprocess.Popen[str]:
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(
+            [*program, *arguments], text=True, encoding="utf-8", env=self.environ(), **{**pipes, **options}
+        )
+
+    def run(self, *arguments: str, given: str | None = None, program: tuple[str, ...] = PROGRAM) -> Ran:
+        stdin = subprocess.DEVNULL if given is None else subprocess.PIPE
+        with self.start(*arguments, program=program, stdin=stdin) as process:
+            try:
+                out, err = process.communicate(given, timeout=2 * PATIENCE)
+            finally:
+                process.kill()
+        return Ran(process.returncode, out, err)
+
+
+@dataclass
+class Ran:
+    """How the program ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        """The lines of --json; every line is an object with a type."""
+        objects = [json.loads(line) for line in self.out.splitlines()]
+        assert all(isinstance(item, dict) and isinstance(item["type"], str) for item in objects)
+        return objects
+
+    @property
+    def types(self) -> list[str]:
+        return [item["type"] for item in self.objects]
+
+
+@pytest.fixture
+def gateway() -> Iterator[BlockingEmbeddedGateway]:
+    with BlockingEmbeddedGateway(agent, token=TOKEN, throttle=0) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def alone(own_home: Path) -> Program:
+    """The program without any gateway."""
+    return Program(own_home)
+
+
+@pytest.fixture
+def program(own_home: Path, gateway: BlockingEmbeddedGateway) -> Program:
+    """The program, with the gateway of the test in its environment."""
+    return Program(own_home, {"OPENCLAW_GATEWAY_URL": gateway.url, "OPENCLAW_GATEWAY_TOKEN": TOKEN})
+
+
+def read_until(process: subprocess.Popen[str], kind: str) -> list[dict[str, Any]]:
+    """The objects that --json prints up to the first of a type; ends with the program."""
+    assert process.stdout is not None
+    seen = []
+    for line in process.stdout:
+        seen.append(json.loads(line))
+        if seen[-1]["type"] == kind:
+            return seen
+    pytest.fail(f"the program ended without {kind!r}: {seen}")

@@ -1,0 +1,199 @@
+"""Every command, as a program with pipes."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from openclaw_client import GatewayClient
+from openclaw_client.testing import BlockingEmbeddedGateway
+from tests.cli.agents import SNOW
+from tests.cli.conftest import TOKEN, WITHOUT_RICH, Program, read_until
+
+
+def test_the_reply_is_all_that_stdout_gets(program: Program) -> None:
+    ran = program.run("chat", "hello there")
+    assert (ran.code, ran.out, ran.err) == (0, "echo: hello there\n", "")
+
+
+def test_options_may_stand_on_either_side_of_the_command(program: Program, gateway: BlockingEmbeddedGateway) -> None:
+    assert program.run("--session", "agent:main:before", "chat", "one").code == 0
+    assert program.run("chat", "two", "--session", "agent:main:behind").code == 0
+    assert [row["text"] for row in gateway.transcript("agent:main:before")] == ["one", "echo: one"]
+    assert [row["text"] for row in gateway.transcript("agent:main:behind")] == ["two", "echo: two"]
+
+
+@pytest.mark.parametrize("arguments", [("chat",), ("chat", "-")])
+def test_a_message_comes_from_stdin(program: Program, arguments: tuple[str, ...]) -> None:
+    assert program.run(*arguments, given="two\nlines\n").out == "echo: two\nlines\n"
+
+
+def test_markdown_is_left_alone_in_a_pipe(program: Program) -> None:
+    assert program.run("chat", "**bold** `code`").out == "echo: **bold** `code`\n"
+
+
+def test_json_has_every_event_and_ends_with_the_reply(program: Program) -> None:
+    ran = program.run("chat", "--json", "hello")
+    assert ran.code == 0
+    assert ran.types[0] == "run_started"
+    assert ran.types[-2:] == ["run_completed", "reply"]
+    assert "".join(item["text"] for item in ran.objects if item["type"] == "text_appended") == "echo: hello"
+    reply = ran.objects[-1]
+    assert reply["text"] == "echo: hello"
+    assert reply["state"] == "final"
+    assert {item["run_id"] for item in ran.objects} == {reply["run_id"]}
+
+
+def test_json_is_utf8_in_any_locale(program: Program) -> None:
+    program.environment |= {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    assert program.run("chat", "--json", "snow").objects[-1]["text"] == SNOW
+    assert program.run("chat", "snow").out == "snow ? ?\n"
+    ran = program.run("chat", "-", given=SNOW)
+    assert (ran.code, ran.err.startswith("openclaw-client: stdin is not text")) == (2, True)
+
+
+def test_tools_are_events_and_no_text(program: Program, gateway: BlockingEmbeddedGateway) -> None:
+    with program.start("chat", "--json", "tool") as process:
+        before = read_until(process, "tool_started")
+        gateway.release()
+        after = read_until(process, "reply")
+    started, finished = before[-1], next(item for item in after if item["type"] == "tool_finished")
+    assert (started["name"], started["args"]) == ("web_search", {"query": "weather"})
+    assert (finished["call_id"], finished["is_error"]) == (started["call_id"], False)
+    assert after[-1]["text"] == "sunny"
+
+
+def test_a_rewritten_reply_is_printed_whole_at_the_end(program: Program, gateway: BlockingEmbeddedGateway) -> None:
+    with program.start("chat", "rewrite") as process:
+        assert process.stdout is not None
+        first = process.stdout.read(len("a first draft"))
+        gateway.release()
+        rest, err = process.communicate()
+    assert first == "a first draft"
+    assert rest == "\nthe better answer\n"
+    assert "rewrote the reply" in err
+
+
+def test_history_shows_what_was_said(program: Program) -> None:
+    assert "nothing has been said" in program.run("history").err
+    program.run("chat", "-", given="first line\nsecond line")
+    assert program.run("history").out == (
+        "user: first line\n  second line\nassistant: echo: first line\n  second line\n"
+    )
+    ran = program.run("history", "--json", "--limit", "1")
+    assert ran.types == ["message", "history"]
+    assert (ran.objects[0]["role"], ran.objects[0]["text"]) == ("assistant", "echo: first line\nsecond line")
+    assert ran.objects[1]["messages"] == 1
+
+
+def test_abort_stops_the_run_of_another_process(program: Program) -> None:
+    assert program.run("abort").out == "nothing was running\n"
+    with program.start("chat", "--json", "endless") as process:
+        run_id = read_until(process, "text_appended")[-1]["run_id"]
+        ran = program.run("abort", "--run", run_id, "--json")
+        reply = read_until(process, "reply")[-1]
+    assert ran.objects == [{"type": "abort", "aborted": True, "run_ids": [run_id]}]
+    assert (reply["state"], reply["text"], process.returncode) == ("aborted", "working", 8)
+
+
+def test_inject_asks_for_the_scope_that_it_needs(program: Program, gateway: BlockingEmbeddedGateway) -> None:
+    program.run("chat", "hello")
+    ran = program.run("inject", "a note", "--label", "crm", "--json")
+    assert ran.code == 0, ran.err
+    assert ran.objects[0]["message_id"]
+    assert "a note" in gateway.transcript("agent:main:main")[-1]["text"]
+    assert "operator.admin" in gateway.seen.connects[-1].params["scopes"]
+
+
+def test_call_prints_the_payload(program: Program) -> None:
+    program.run("chat", "hello")
+    plain = program.run("call", "sessions.list", '{"limit": 1}')
+    assert len(json.loads(plain.out)["sessions"]) == 1
+    (response,) = program.run("call", "sessions.list", "-", "--json", given='{"limit": 1}').objects
+    assert (response["type"], response["method"]) == ("response", "sessions.list")
+    assert len(response["payload"]["sessions"]) == 1
+
+
+def test_events_are_printed_as_they_come(program: Program, gateway: BlockingEmbeddedGateway) -> None:
+    with program.start("events", "--json", "weather") as process:
+        assert read_until(process, "listening")[-1]["names"] == ["weather"]
+        gateway.emit("other", {"is": "not asked for"})
+        gateway.emit("weather", {"sky": "blue"})
+        event = read_until(process, "event")[-1]
+        process.send_signal(2)
+        rest, err = process.communicate()
+    assert (event["name"], event["payload"]) == ("weather", {"sky": "blue"})
+    assert (process.returncode, rest, err) == (0, "", "")
+
+
+def test_events_of_one_session_only(program: Program, gateway: BlockingEmbeddedGateway) -> None:
+    with program.start("events", "--json", "chat", "--session", "mine") as process:
+        read_until(process, "listening")
+        gateway.say("agent:main:other", "for somebody else")
+        gateway.say("agent:main:mine", "for me")
+        event = read_until(process, "event")[-1]
+        process.send_signal(2)
+        process.communicate()
+    assert event["payload"]["sessionKey"] == "agent:main:mine"
+
+
+@pytest.mark.parametrize("protocol", [3, 4])
+def test_the_gateway_command_serves_a_gateway(alone: Program, protocol: int) -> None:
+    with alone.start("gateway", "--json", "--protocol", str(protocol)) as process:
+        told = read_until(process, "gateway")[-1]
+        with GatewayClient(told["url"], token=told["token"]) as client:
+            assert client.negotiated_protocol == protocol
+            assert client.chat_send(session_key="main", message="hi").text == "echo: hi"
+        process.send_signal(2)
+        rest, err = process.communicate()
+    assert (process.returncode, rest, err) == (0, "", "")
+
+
+def test_the_gateway_command_keeps_a_given_token_to_itself(alone: Program) -> None:
+    with alone.start("gateway", "--token", TOKEN) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[1]
+        with GatewayClient(url, token=TOKEN, identity=False) as client:
+            assert client.connected
+        process.send_signal(2)
+        rest, _ = process.communicate()
+    assert "(the one you gave)" in rest
+    assert TOKEN not in rest
+
+
+def test_embedded_needs_nothing_and_leaves_nothing(alone: Program) -> None:
+    # A gateway that the environment names is not asked.
+    alone.environment["OPENCLAW_GATEWAY_URL"] = "ws://127.0.0.1:1"
+    ran = alone.run("chat", "--embedded", "hello")
+    assert (ran.code, ran.out, ran.err) == (0, "echo: hello\n", "")
+    assert list(alone.home.iterdir()) == []
+
+
+def test_without_rich_everything_is_plain(program: Program) -> None:
+    ran = program.run("chat", "hello", program=WITHOUT_RICH)
+    assert (ran.code, ran.out, ran.err) == (0, "echo: hello\n", "")
+
+
+def test_help_tells_all_commands_and_warns_of_tokens(alone: Program) -> None:
+    ran = alone.run("--help")
+    assert ran.code == 0
+    for command in ("chat", "history", "abort", "inject", "call", "events", "gateway"):
+        assert f"\n    {command} " in ran.out
+        assert alone.run(command, "--help").out.startswith(f"usage: openclaw-client {command}")
+    assert "can be seen by every user of this" in ran.out
+    assert "exit codes:" in ran.out
+    assert max(map(len, ran.out.splitlines())) <= 80
+
+
+def test_the_version_is_quick(alone: Program) -> None:
+    # Slow to load and of no use to most commands.
+    check = (
+        "import sys; from openclaw_client.cli import main\n"
+        "try: main(['--version'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted(name for name in sys.modules if name in ('rich', 'markdown_it', 'openclaw_client.testing')))"
+    )
+    ran = alone.run(program=(sys.executable, "-c", check))
+    assert ran.out.splitlines() == ["openclaw-client 0.1.0", "[]"]

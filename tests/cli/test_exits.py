@@ -1,0 +1,254 @@
+"""How the program ends: exit codes, errors, signals, pipes."""
+
+from __future__ import annotations
+
+import inspect
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import openclaw_client
+from openclaw_client import errors
+from openclaw_client.cli import main
+from openclaw_client.cli.exit_codes import MEANINGS, ExitCode, exit_code
+from openclaw_client.cli.parser import parse
+from openclaw_client.testing import BlockingEmbeddedGateway
+from tests.cli.conftest import TOKEN, Program, read_until
+
+DOCUMENT = Path(openclaw_client.__file__).parents[2] / "docs" / "cli.md"
+
+EXPECTED = {
+    "GatewayError": 1,
+    "UsageError": 2,
+    "NotConnected": 2,
+    "IdentityError": 4,
+    "ConnectError": 3,
+    "Unreachable": 3,
+    "HandshakeTimeout": 7,
+    "ProtocolMismatch": 6,
+    "AuthRejected": 4,
+    "RateLimited": 4,
+    "PairingRequired": 5,
+    "MissingScope": 4,
+    "TlsPinMismatch": 3,
+    "ConnectionLost": 3,
+    "ClientClosed": 3,
+    "OutcomeUnknown": 3,
+    "ProtocolViolation": 6,
+    "RequestError": 1,
+    "RequestFailed": 1,
+    "RequestTimeout": 7,
+    "PayloadTooLarge": 2,
+    "RunError": 9,
+    "RunFailed": 9,
+    "RunTimeout": 7,
+    "RunLost": 9,
+    "ManagerError": 1,
+}
+
+
+def test_every_error_has_its_exit_code() -> None:
+    kinds = {name: kind for name, kind in inspect.getmembers(errors, inspect.isclass) if name in errors.__all__}
+    assert {name: int(exit_code(kind())) for name, kind in kinds.items()} == EXPECTED
+
+
+def test_the_document_has_every_exit_code() -> None:
+    rows = [row.split("|") for row in DOCUMENT.read_text(encoding="utf-8").splitlines() if row.startswith("| ")]
+    told = {int(row[1]): row[2].strip() for row in rows if row[1].strip().isdecimal()}
+    assert told == {int(code): meaning for code, meaning in MEANINGS.items()}
+
+
+def wrong_token(program: Program, gateway: BlockingEmbeddedGateway) -> tuple[str, ...]:
+    program.environment["OPENCLAW_GATEWAY_TOKEN"] = "canary-wrong"
+    return ("chat", "hi")
+
+
+def closed_port(program: Program, gateway: BlockingEmbeddedGateway) -> tuple[str, ...]:
+    gateway.stop()
+    return ("chat", "hi")
+
+
+def mismatch(program: Program, gateway: BlockingEmbeddedGateway) -> tuple[str, ...]:
+    gateway.faults.refuse("protocol mismatch", details={"expectedProtocol": 9}, close_code=1002, times=9)
+    return ("chat", "hi")
+
+
+def pairing(program: Program, gateway: BlockingEmbeddedGateway) -> tuple[str, ...]:
+    details = {"code": "PAIRING_REQUIRED", "requestId": "req-1", "reason": "not-paired"}
+    gateway.faults.refuse("pairing required", code="NOT_PAIRED", details=details, times=9)
+    return ("chat", "hi")
+
+
+Situation = Callable[[Program, BlockingEmbeddedGateway], tuple[str, ...]]
+SITUATIONS: list[tuple[ExitCode, str, Situation]] = [
+    (ExitCode.FAILED, "RequestFailed", lambda *_: ("call", "no.such.method")),
+    (ExitCode.USAGE, "UsageError", lambda *_: ("chat", " ")),
+    (ExitCode.USAGE, "UsageError", lambda *_: ("call", "status", "[1]")),
+    (ExitCode.USAGE, "UsageError", lambda *_: ("call", "status", "{")),
+    (ExitCode.USAGE, "UsageError", lambda *_: ("history", "--limit", "0")),
+    (ExitCode.USAGE, "UsageError", lambda *_: ("chat", "hi", "--url", "http://example.org")),
+    (ExitCode.USAGE, "UsageError", lambda *_: ("chat", "hi", "--token-file", "/nonexistent/token")),
+    (ExitCode.UNREACHABLE, "Unreachable", closed_port),
+    (ExitCode.AUTH, "AuthRejected", wrong_token),
+    (ExitCode.AUTH, "MissingScope", lambda *_: ("inject", "x", "--scopes", "read,write")),
+    (ExitCode.PAIRING, "PairingRequired", pairing),
+    (ExitCode.PROTOCOL, "ProtocolMismatch", mismatch),
+    (ExitCode.TIMEOUT, "RunTimeout", lambda *_: ("chat", "endless", "--timeout", "1")),
+    (ExitCode.RUN_FAILED, "RunFailed", lambda *_: ("chat", "fail")),
+]
+
+
+@pytest.mark.parametrize(("code", "error", "situation"), SITUATIONS)
+def test_an_error_is_one_line_and_a_code(
+    program: Program, gateway: BlockingEmbeddedGateway, code: ExitCode, error: str, situation: Situation
+) -> None:
+    ran = program.run(*situation(program, gateway), "--json")
+    assert ran.code == code, ran.err
+    assert ran.err.startswith("openclaw-client: ")
+    assert ran.err.count("\n") == 1, ran.err
+    last = ran.objects[-1]
+    assert (last["type"], last["error"], last["exit_code"]) == ("error", error, code)
+    assert ran.err == f"openclaw-client: {last['message']}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ((), "COMMAND"),
+        (("dance",), "dance"),
+        (("chat", "hi", "--token", "a", "--token-file", "b"), "exclude each other"),
+        (("chat", "hi", "--no-device", "--identity", "f"), "exclude each other"),
+        (("chat", "hi", "--embedded", "--url", "ws://127.0.0.1:1"), "leave --url out"),
+        (("gateway", "--embedded"), "does not connect"),
+        (("gateway", "--url", "ws://127.0.0.1:1"), "does not connect"),
+        (("gateway", "--port", "65536"), "no port"),
+        (("chat", "hi", "--timeout", "0"), "no time in seconds"),
+        (("chat", "hi", "--timeout", "soon"), "no time in seconds"),
+        (("chat", "hi", "--timeout", "nan"), "no time in seconds"),
+        (("chat", "hi", "--scopes", ","), "no name given"),
+    ],
+)
+def test_an_unusable_command_line(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], complaint: str
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    out, err = capsys.readouterr()
+    assert (left.value.code, out) == (2, "")
+    assert err.startswith("openclaw-client: ")
+    assert complaint in err
+    assert err.count("\n") == 1
+
+
+def test_what_the_command_line_says() -> None:
+    options = parse(["--session", "s", "-v", "call", "m", '{"a": 1}', "--scopes", "read, write", "--timeout", "2.5"])
+    assert (options.command, options.method, options.params) == ("call", "m", '{"a": 1}')
+    assert (options.session, options.scopes, options.timeout, options.verbose) == ("s", ["read", "write"], 2.5, 1)
+    assert parse(["chat"]).session_key == "main"
+    assert parse(["events", "a", "b"]).names == ["a", "b"]
+    assert parse(["events"]).names == []
+
+
+def test_no_options_object_shows_a_secret() -> None:
+    assert "s3cret" not in repr(parse(["chat", "--token", "s3cret", "--password", "s3cret"]))
+
+
+def test_ctrl_c_aborts_the_run(program: Program, gateway: BlockingEmbeddedGateway) -> None:
+    with program.start("chat", "--json", "endless") as process:
+        read_until(process, "text_appended")
+        process.send_signal(signal.SIGINT)
+        reply = read_until(process, "reply")[-1]
+        rest, err = process.communicate()
+    assert (reply["state"], reply["text"]) == ("aborted", "working")
+    assert (process.returncode, rest, err) == (ExitCode.ABORTED, "", "")
+    assert gateway.active_runs == []
+
+
+def test_ctrl_c_in_a_pipe_keeps_the_partial_text(program: Program) -> None:
+    with program.start("chat", "endless") as process:
+        assert process.stdout is not None
+        text = process.stdout.read(len("working"))
+        process.send_signal(signal.SIGINT)
+        rest, err = process.communicate()
+    assert (text + rest, err, process.returncode) == ("working\n", "[aborted]\n", ExitCode.ABORTED)
+
+
+def test_a_second_ctrl_c_leaves_a_gateway_that_does_not_answer(
+    program: Program, gateway: BlockingEmbeddedGateway
+) -> None:
+    gateway.faults.swallow("chat.abort")
+    with program.start("chat", "-v", "endless") as process:
+        assert process.stdout is not None
+        process.stdout.read(len("working"))
+        before = gateway.seen.requests["chat.abort"]
+        process.send_signal(signal.SIGINT)
+        while gateway.seen.requests["chat.abort"] == before:
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert "Traceback" not in err
+
+
+def test_ctrl_c_while_connecting(alone: Program) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        alone.environment["OPENCLAW_GATEWAY_URL"] = f"ws://127.0.0.1:{server.getsockname()[1]}"
+        with alone.start("chat", "hi") as process:
+            server.accept()[0].recv(1)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate()
+    assert (process.returncode, out, err) == (ExitCode.INTERRUPTED, "", "")
+
+
+@pytest.mark.parametrize("arguments", [("call", "status"), ("chat", "hi"), ("chat", "hi", "--json"), ("history",)])
+def test_a_reader_that_leaves_is_no_error_to_talk_about(program: Program, arguments: tuple[str, ...]) -> None:
+    program.run("chat", "hello")
+    with program.start(*arguments) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        err = process.stderr.read()
+    assert (process.returncode, err) == (ExitCode.BROKEN_PIPE, "")
+
+
+@pytest.mark.parametrize("verbose", ["-v", "-vv"])
+def test_no_secret_is_ever_printed(program: Program, tmp_path: Path, verbose: str) -> None:
+    file = tmp_path / "token"
+    file.write_text(f"{TOKEN}\n", encoding="utf-8")
+    ran = [
+        program.run("chat", "hi", verbose),
+        program.run("chat", "hi", verbose, "--json", "--token", TOKEN),
+        program.run("call", "no.such.method", verbose, "--token-file", str(file)),
+        program.run("chat", "hi", verbose, "--json", "--token", f"{TOKEN}-wrong", "--no-device"),
+        program.run("chat", "hi", verbose, "--url", f"ws://user:{TOKEN}@127.0.0.1:1/?token={TOKEN}"),
+    ]
+    assert [each.code for each in ran][:4] == [0, 0, 1, 4]
+    assert ran[4].code != 0
+    tokens = next(program.home.rglob("*.tokens.json")).read_text(encoding="utf-8")
+    keys = next(path for path in program.home.rglob("*.json") if "tokens" not in path.name).read_text(encoding="utf-8")
+    secrets = [TOKEN, *_strings(tokens, "token"), *_strings(keys, "privateKey")]
+    assert len(secrets) >= 3
+    for each in ran:
+        for secret in secrets:
+            assert secret not in each.out + each.err
+
+
+def test_tracebacks_come_when_asked_for_twice(program: Program) -> None:
+    assert "Traceback" not in program.run("call", "no.such.method", "-v").err
+    assert "Traceback" in program.run("call", "no.such.method", "-vv").err
+
+
+def test_a_token_that_was_not_sent_is_explained(program: Program, gateway: BlockingEmbeddedGateway) -> None:
+    del program.environment["OPENCLAW_GATEWAY_URL"]
+    ran = program.run("chat", "hi", "--url", gateway.url)
+    assert ran.code == ExitCode.AUTH
+    assert "OPENCLAW_GATEWAY_TOKEN goes with OPENCLAW_GATEWAY_URL only" in ran.err
+
+
+def _strings(text: str, key: str) -> list[str]:
+    import re
+
+    return re.findall(rf'"{key}":\s*"([^"]+)"', text)

@@ -1,0 +1,167 @@
+"""The blocking client: many threads, the loop's own thread, foreign loops, forks, and the end of the process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from openclaw_client import AsyncGatewayClient, GatewayClient, MemoryIdentityStore
+from openclaw_client.errors import UsageError
+from openclaw_client.identity.device import DeviceIdentity
+from openclaw_client.sync.loop_thread import loop_thread
+from openclaw_client.testing import BlockingEmbeddedGateway
+
+THREADS, MESSAGES, SESSIONS = 200, 2000, 50
+
+
+@pytest.fixture
+def gateway() -> Iterator[BlockingEmbeddedGateway]:
+    with BlockingEmbeddedGateway() as gateway:
+        yield gateway
+
+
+def client_for(gateway: BlockingEmbeddedGateway) -> GatewayClient:
+    store = MemoryIdentityStore(DeviceIdentity.generate())
+    return GatewayClient(gateway.url, token=gateway.token, identity=store)
+
+
+def test_many_threads_share_one_client(gateway: BlockingEmbeddedGateway) -> None:
+    with client_for(gateway) as client, ThreadPoolExecutor(THREADS) as pool:
+
+        def send(number: int) -> bool:
+            text = f"message number {number}"
+            reply = client.chat_send(session_key=f"session-{number % SESSIONS}", message=text)
+            return reply.text == f"echo: {text}" and reply.state == "final"
+
+        right = list(pool.map(send, range(MESSAGES)))
+        assert right.count(True) == MESSAGES
+        page = client.chat_history(session_key="session-7", limit=1000)
+        assert sum(message.role == "user" for message in page.messages) == MESSAGES // SESSIONS
+    assert len(gateway.seen.connects) == 1
+
+
+def test_threads_ask_at_once(gateway: BlockingEmbeddedGateway) -> None:
+    with client_for(gateway) as client, ThreadPoolExecutor(32) as pool:
+        answers = pool.map(lambda _: client.request("health")["ok"], range(500))
+        assert all(answers)
+
+
+def test_clients_share_one_loop_thread(gateway: BlockingEmbeddedGateway) -> None:
+    with client_for(gateway), client_for(gateway):
+        assert sum(thread.name == "openclaw-loop" for thread in threading.enumerate()) == 1
+
+
+def test_the_loop_s_own_thread_is_refused(gateway: BlockingEmbeddedGateway) -> None:
+    with client_for(gateway) as client:
+
+        async def on_the_loop() -> str:
+            with pytest.raises(UsageError) as caught:
+                client.request("health")
+            return str(caught.value)
+
+        sentence = asyncio.run_coroutine_threadsafe(on_the_loop(), loop_thread().loop).result(10)
+    assert "await request" in sentence
+    assert "AsyncGatewayClient" in sentence
+
+
+async def test_a_foreign_running_loop_does_not_matter(gateway: BlockingEmbeddedGateway) -> None:
+    with client_for(gateway) as client:
+        assert client.chat_send(session_key="main", message="from a coroutine").text == "echo: from a coroutine"
+
+
+def test_an_async_client_belongs_to_one_loop(gateway: BlockingEmbeddedGateway) -> None:
+    client = AsyncGatewayClient(gateway.url, token=gateway.token, identity=False)
+
+    async def left_open() -> None:
+        await client.connect()
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(left_open())
+    with pytest.raises(UsageError, match="another event loop"):
+        asyncio.run(left_open())
+    loop.run_until_complete(client.disconnect())
+    loop.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+def test_a_forked_child_has_a_connection_of_its_own(gateway: BlockingEmbeddedGateway, tmp_path: Path) -> None:
+    script = tmp_path / "fork.py"
+    script.write_text(FORK)
+    arguments = [sys.executable, str(script), gateway.url, str(gateway.token)]
+    result = subprocess.run(arguments, capture_output=True, text=True, timeout=50)
+    assert result.stderr == ""
+    assert result.stdout.split() == ["child", "child", "parent", "0"]
+    # The parent's connection was never closed: two children and the parent make three.
+    assert len(gateway.seen.connects) == 3
+
+
+FORK = """
+import os, sys
+from openclaw_client import GatewayClient
+
+client = GatewayClient(sys.argv[1], token=sys.argv[2], identity=False)
+client.connect()
+connection = client.hello.server.conn_id
+for _ in range(2):
+    child = os.fork()
+    if child == 0:
+        ok = client.chat_send(session_key="child", message="hi").text == "echo: hi"
+        ok = ok and client.hello.server.conn_id != connection
+        print("child" if ok else "wrong", flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+ok = client.chat_send(session_key="parent", message="hi").text == "echo: hi"
+print("parent" if ok and client.hello.server.conn_id == connection else "wrong", flush=True)
+client.disconnect()
+print(0)
+"""
+
+
+@pytest.mark.parametrize("stage", ["connect", "stream"])
+def test_ctrl_c_ends_the_process_quietly(stage: str, tmp_path: Path) -> None:
+    """Ctrl-C reaches the caller at once, and the end of the process leaves no noise behind."""
+
+    async def slow(turn: object) -> object:
+        yield "beginning"
+        await turn.gate.wait()  # type: ignore[attr-defined]
+
+    with BlockingEmbeddedGateway(slow) as gateway:  # type: ignore[arg-type]
+        if stage == "connect":
+            gateway.faults.withhold_challenge()
+        script = tmp_path / "interrupted.py"
+        script.write_text(INTERRUPTED)
+        arguments = [sys.executable, str(script), gateway.url, str(gateway.token), stage]
+        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        if stage == "connect":
+            while not gateway.seen.opened:
+                os.sched_yield()
+        else:
+            assert process.stdout.readline() == "beginning\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=10)
+    assert (out, err, process.returncode) == ("interrupted\n", "", 0)
+
+
+INTERRUPTED = """
+import sys
+from openclaw_client import GatewayClient
+
+client = GatewayClient(sys.argv[1], token=sys.argv[2], identity=False)
+try:
+    client.connect()
+    with client.chat_stream(session_key="main", message="go") as run:
+        for piece in run.text_stream:
+            print(piece, flush=True)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""

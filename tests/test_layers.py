@@ -1,6 +1,6 @@
 """Who may import whom, held against every import of every module, those in functions and under TYPE_CHECKING included.
 
-The table is that of docs/architecture.md; a layer always may import itself and the version.
+docs/architecture.md says why. A layer always may import itself and the version.
 """
 
 from __future__ import annotations

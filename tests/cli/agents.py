@@ -61,6 +61,14 @@ async def _escape(turn: Turn) -> AsyncIterator[str]:
     yield "harm\x1b]0;title\x07less \x1b[2Jtext"
 
 
+async def _long(turn: Turn) -> AsyncIterator[str]:
+    yield "```\n"
+    for number in range(100):
+        yield f"line {number}\n"
+        await asyncio.sleep(0)
+    yield "```\n"
+
+
 async def _snow(turn: Turn) -> AsyncIterator[str]:
     yield SNOW
 
@@ -72,6 +80,7 @@ _SPEAKERS = {
     "rewrite": _rewrite,
     "fail": _fail,
     "markdown": _markdown,
+    "long": _long,
     "snow": _snow,
     "escape sequences": _escape,
 }

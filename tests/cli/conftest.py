@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,3 +101,21 @@ def read_until(process: subprocess.Popen[str], kind: str) -> list[dict[str, Any]
         if seen[-1]["type"] == kind:
             return seen
     pytest.fail(f"the program ended without {kind!r}: {seen}")
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """The rest of both outputs and the end of the program; unlike `communicate`, with what was read ahead."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    rest = process.stdout.read(), process.stderr.read()
+    process.wait(PATIENCE)
+    return rest
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Return when the condition holds; fails the test when it never does."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for never came"
+        # The other side gives no sign; this only keeps the wait from taking a whole core.
+        threading.Event().wait(0.02)

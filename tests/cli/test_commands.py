@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from openclaw_client import GatewayClient
 from openclaw_client.testing import BlockingEmbeddedGateway
 from tests.cli.agents import SNOW
-from tests.cli.conftest import TOKEN, WITHOUT_RICH, Program, read_until
+from tests.cli.conftest import TOKEN, WITHOUT_RICH, Program, finish, read_until
 
 
 def test_the_reply_is_all_that_stdout_gets(program: Program) -> None:
@@ -70,7 +71,7 @@ def test_a_rewritten_reply_is_printed_whole_at_the_end(program: Program, gateway
         assert process.stdout is not None
         first = process.stdout.read(len("a first draft"))
         gateway.release()
-        rest, err = process.communicate()
+        rest, err = finish(process)
     assert first == "a first draft"
     assert rest == "\nthe better answer\n"
     assert "rewrote the reply" in err
@@ -122,8 +123,8 @@ def test_events_are_printed_as_they_come(program: Program, gateway: BlockingEmbe
         gateway.emit("other", {"is": "not asked for"})
         gateway.emit("weather", {"sky": "blue"})
         event = read_until(process, "event")[-1]
-        process.send_signal(2)
-        rest, err = process.communicate()
+        process.send_signal(signal.SIGINT)
+        rest, err = finish(process)
     assert (event["name"], event["payload"]) == ("weather", {"sky": "blue"})
     assert (process.returncode, rest, err) == (0, "", "")
 
@@ -134,8 +135,8 @@ def test_events_of_one_session_only(program: Program, gateway: BlockingEmbeddedG
         gateway.say("agent:main:other", "for somebody else")
         gateway.say("agent:main:mine", "for me")
         event = read_until(process, "event")[-1]
-        process.send_signal(2)
-        process.communicate()
+        process.send_signal(signal.SIGINT)
+        finish(process)
     assert event["payload"]["sessionKey"] == "agent:main:mine"
 
 
@@ -146,8 +147,8 @@ def test_the_gateway_command_serves_a_gateway(alone: Program, protocol: int) -> 
         with GatewayClient(told["url"], token=told["token"]) as client:
             assert client.negotiated_protocol == protocol
             assert client.chat_send(session_key="main", message="hi").text == "echo: hi"
-        process.send_signal(2)
-        rest, err = process.communicate()
+        process.send_signal(signal.SIGINT)
+        rest, err = finish(process)
     assert (process.returncode, rest, err) == (0, "", "")
 
 
@@ -157,8 +158,8 @@ def test_the_gateway_command_keeps_a_given_token_to_itself(alone: Program) -> No
         url = process.stdout.readline().split()[1]
         with GatewayClient(url, token=TOKEN, identity=False) as client:
             assert client.connected
-        process.send_signal(2)
-        rest, _ = process.communicate()
+        process.send_signal(signal.SIGINT)
+        rest, _ = finish(process)
     assert "(the one you gave)" in rest
     assert TOKEN not in rest
 

@@ -90,6 +90,13 @@ def test_any_other_answer_is_final(payload: object) -> None:
     assert [type(event) for event in events(core)] == [Responded]
 
 
+def test_an_answer_with_broken_text_in_it_is_final() -> None:
+    core = ready()
+    ident = core.request("agent", None, START, 30, expect_final=True)
+    core.receive(b'{"type":"res","id":"%s","ok":true,"payload":{"status":"\xff"}}' % ident.encode(), START)
+    assert [type(event) for event in events(core)] == [Responded]
+
+
 def test_a_refusal_is_final() -> None:
     core = ready()
     ident = core.request("agent", None, START, 30, expect_final=True)

@@ -149,6 +149,13 @@ def test_a_resumed_run_takes_the_text_of_the_history(text: str, events: tuple[Ru
     assert fold.text == text
 
 
+@pytest.mark.parametrize("text", ["", "Hel"])
+def test_a_history_older_than_what_came_live_takes_nothing_away(text: str) -> None:
+    fold = after(HELLO)
+    assert fold.resume(text) == ()
+    assert fold.text == "Hello"
+
+
 def test_after_resuming_late_frames_are_late_and_counters_start_anew() -> None:
     fold = after(chat("delta", "Hello", seq=40))
     fold.resume("Hello you")

@@ -1,34 +1,59 @@
-"""What a page of the history says about a run whose events were missed."""
+"""What a page of the history says about a run whose events were missed, and what is done about it."""
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw_client.runs.recovery import Answered, Finding, StillRunning, Unanswered, look_up
+from openclaw_client.runs.recovery import (
+    CLOCK_SLACK_MS,
+    Answered,
+    AskAgain,
+    Continue,
+    Finding,
+    Finish,
+    Known,
+    Lost,
+    Question,
+    Resend,
+    Step,
+    StillRunning,
+    Unanswered,
+    Unknown,
+    decide,
+    look_up,
+)
 from openclaw_client.wire.history import HistoryMessage, HistoryPage, InFlightRun, history_page
 
+SENT = 1_700_000_000_000.0
+QUESTION = Question("r", "Hi", SENT)
 
-def user(text: str, run_id: str | None = None) -> dict[str, Any]:
+
+def user(text: str, run_id: str | None = None, at: float | None = SENT) -> dict[str, Any]:
     meta = {"__openclaw": {"idempotencyKey": f"{run_id}:user"}} if run_id else {}
-    return {"role": "user", "content": text, **meta}
+    return {"role": "user", "content": text, **({} if at is None else {"timestamp": at}), **meta}
 
 
-def assistant(text: str, run_id: str | None = None, **rest: Any) -> dict[str, Any]:
+def assistant(text: str, run_id: str | None = None, stop: str | None = None, **rest: Any) -> dict[str, Any]:
     meta = {"__openclaw": {"runId": run_id}} if run_id else {}
-    return {"role": "assistant", "content": [{"type": "text", "text": text}], **meta, **rest}
+    stopped = {} if stop is None else {"stopReason": stop}
+    return {"role": "assistant", "content": [{"type": "text", "text": text}], **meta, **stopped, **rest}
 
 
 TOOL = {"role": "toolResult", "content": "ok"}
 
 
 def page(
-    *rows: dict[str, Any], flight: InFlightRun | None = None, active: tuple[str, ...] | None = None
+    *rows: dict[str, Any],
+    flight: InFlightRun | None = None,
+    active: tuple[str, ...] | None = None,
+    busy: bool | None = None,
 ) -> HistoryPage:
-    return HistoryPage([HistoryMessage(row) for row in rows], flight, active)
+    return HistoryPage([HistoryMessage(row) for row in rows], flight, active, busy)
 
 
 @pytest.mark.parametrize(
@@ -40,54 +65,116 @@ def page(
         (page(flight=InFlightRun("other", "x"), active=("other", "r")), StillRunning(None)),
         (page(assistant("early", "r"), active=("r",)), StillRunning(None)),
         # 2026.9.6: rows name their runs.
-        (page(user("Hi", "r"), assistant("Hello", "r", stopReason="end_turn")), Answered("Hello", "end_turn")),
-        (page(assistant("a", "r"), TOOL, assistant("b", "r")), Answered("a\n\nb")),
-        (page(assistant("a", "r"), assistant("", "r", stopReason="stop")), Answered("a", "stop")),
-        (page(user("Hi", "r"), assistant("", "r", errorMessage="boom")), Answered("", None, "boom")),
+        (page(user("Hi", "r"), assistant("Hello", "r", "end_turn")), Answered("Hello", "end_turn")),
+        (page(assistant("Hello", "r", "stop")), Answered("Hello", "stop")),
+        (page(user("Hi", "r"), assistant("", "r", "error", errorMessage="boom")), Answered("", "error", "boom")),
         (page(user("Hi", "r"), assistant("Hello")), Answered("Hello")),
-        (
-            page(user("Hi", "r"), TOOL, assistant("a"), assistant("b"), user("Next", "s"), assistant("c")),
-            Answered("a\n\nb"),
-        ),
+        (page(user("Hi", "r"), assistant("a"), assistant("b"), user("Next", "s"), assistant("c")), Answered("a\n\nb")),
         (page(user("Hi", "r"), assistant("Hello", "r"), user("Hi", "s"), assistant("No", "s")), Answered("Hello")),
-        (page(user("Hi", "r")), Unanswered(sent=True)),
-        (page(user("Hi", "r"), user("Hi", "s"), assistant("No")), Unanswered(sent=True)),
-        # Before 2026.9: by the words of the last turn.
+        # 2026.2.17 writes the id into the text that the model gets.
+        (page(user('{"message_id": "r"} other words', at=None), assistant("Hello")), Answered("Hello")),
+        # Tools are called in between, and what follows the last row was injected.
+        (
+            page(assistant("a", "r", "toolUse"), TOOL, assistant("b", "r", "stop"), assistant("injected", "r")),
+            Answered("a\n\nb", "stop"),
+        ),
+        (page(assistant("a", "r", "toolUse"), assistant("", "r", "stop")), Answered("a", "stop")),
+        (page(user("Hi", "r"), assistant("a", "r", "toolUse"), TOOL), Unanswered(sent=True)),
+        (page(assistant("a", "r", "toolUse"), TOOL, assistant("b", "r")), Unanswered(sent=True)),
+        # 2026.4.15 names nothing: the latest turn, by its words and its time.
         (page(user("Hi"), assistant("Hello")), Answered("Hello")),
         (page(user("[Mon 10:00] Hi "), assistant("Hello")), Answered("Hello")),
-        (page(user("Hi")), Unanswered(sent=True)),
+        (page(user("Hi", at=SENT - CLOCK_SLACK_MS), assistant("Hello")), Answered("Hello")),
+        (page(user("Hi", at=SENT - CLOCK_SLACK_MS - 1), assistant("before")), Unanswered(sent=False)),
+        (page(user("Hi", at=None), assistant("who knows when")), Unanswered(sent=False)),
         (page(user("Hi"), assistant("old"), user("Other"), assistant("no")), Unanswered(sent=False)),
         (page(user("Hi", "other"), assistant("no")), Unanswered(sent=False)),
-        (page(user("Hi", "other"), assistant("no"), user("Hi"), assistant("yes")), Answered("yes")),
-        # No trace.
+        (page(user("Hi", "r"), assistant("yes"), user("Other", "other"), assistant("no")), Answered("yes")),
+        # Asked and not answered yet, or no trace; and what the page says about activity.
+        (page(user("Hi", "r")), Unanswered(sent=True)),
+        (page(user("Hi", "r"), user("Hi", "s"), assistant("No")), Unanswered(sent=True)),
         (page(), Unanswered(sent=False)),
         (page(assistant("proactive")), Unanswered(sent=False)),
-        (page(flight=InFlightRun("other", "x"), active=()), Unanswered(sent=False)),
+        (page(flight=InFlightRun("other", "x"), active=("other",), busy=True), Unanswered(sent=False, active=False)),
+        (page(active=()), Unanswered(sent=False, active=False)),
+        (page(user("Hi", "r"), busy=False), Unanswered(sent=True, active=False)),
+        (page(user("Hi", "r"), busy=True), Unanswered(sent=True)),
     ],
 )
 def test_findings(found: HistoryPage, finding: Finding) -> None:
-    assert look_up(found, "r", message="Hi") == finding
+    assert look_up(found, QUESTION) == finding
 
 
-@pytest.mark.parametrize("message", [None, ""])
-def test_without_the_words_only_names_count(message: str | None) -> None:
-    assert look_up(page(user("Hi"), assistant("no")), "r", message=message) == Unanswered(sent=False)
-    assert look_up(page(user("Hi", "r"), assistant("Hello")), "r", message=message) == Answered("Hello")
+@pytest.mark.parametrize("question", [Question("r"), Question("r", " ", SENT), Question("r", "Hi")])
+def test_without_the_words_or_the_time_only_names_count(question: Question) -> None:
+    assert look_up(page(user("Hi"), assistant("no")), question) == Unanswered(sent=False)
+    assert look_up(page(user("Hi", "r"), assistant("Hello")), question) == Answered("Hello")
 
 
 rows = st.builds(
-    lambda role, text, run_id: {"role": role, "content": text, **({"runId": run_id} if run_id else {})},
+    lambda role, text, run_id, stop: {"role": role, "content": text, "timestamp": SENT, **run_id, **stop},
     st.sampled_from(["user", "assistant", "toolResult", ""]),
     st.sampled_from(["Hi", "Hello", ""]),
-    st.sampled_from([None, "r", "s"]),
+    st.sampled_from([{}, {"runId": "r"}, {"runId": "s"}]),
+    st.sampled_from([{}, {"stopReason": "stop"}, {"stopReason": "toolUse"}]),
 )
 
 
 @given(messages=st.lists(rows, max_size=8))
-def test_an_answer_is_made_of_rows_that_are_there_and_never_of_another_runs(messages: list[dict[str, Any]]) -> None:
-    finding = look_up(history_page({"messages": messages}), "r", message="Hi")
-    foreign = {"role": "assistant", "content": "FOREIGN", "runId": "s"}
-    turn = {"role": "user", "content": "later", "runId": "s"}
-    assert look_up(history_page({"messages": [*messages, turn, foreign]}), "r", message="Hi") == finding
-    if any(row["role"] == "assistant" and row.get("runId") == "r" for row in messages):
-        assert isinstance(finding, Answered)
+def test_a_later_turn_of_another_run_changes_nothing(messages: list[dict[str, Any]]) -> None:
+    finding = look_up(history_page({"messages": messages}), QUESTION)
+    later = [{"role": "user", "content": "Hi", "runId": "s"}, {"role": "assistant", "content": "FOREIGN", "runId": "s"}]
+    assert look_up(history_page({"messages": [*messages, *later]}), QUESTION) == finding
+
+
+# What is done.
+
+SENT_OR_TAKEN = [(True, False), (False, True), (True, True)]
+
+
+@pytest.mark.parametrize(("restarted", "patient"), list(itertools.product([False, True], repeat=2)))
+@pytest.mark.parametrize("acknowledged", [False, True])
+def test_what_the_page_shows_decides_whatever_else_is_known(acknowledged: bool, restarted: bool, patient: bool) -> None:
+    known = Known(acknowledged, restarted, patient)
+    answer = Answered("Hello", "stop")
+    assert decide(StillRunning("so far"), known) == Continue("so far")
+    assert decide(StillRunning(None), known) == Continue(None)
+    assert decide(answer, known) == Finish(answer)
+
+
+@pytest.mark.parametrize(("acknowledged", "sent"), SENT_OR_TAKEN)
+@pytest.mark.parametrize(
+    ("active", "restarted", "patient", "step"),
+    [
+        # It may go on: its events will come.
+        (None, False, True, Continue()),
+        (None, False, False, Continue()),
+        # It is over, because the page says so or because its process is gone.
+        (False, False, True, AskAgain()),
+        (False, True, True, AskAgain()),
+        (None, True, True, AskAgain()),
+        (False, False, False, Lost()),
+        (False, True, False, Lost()),
+        (None, True, False, Lost()),
+    ],
+)
+def test_a_message_that_the_gateway_took(
+    acknowledged: bool, sent: bool, active: bool | None, restarted: bool, patient: bool, step: Step
+) -> None:
+    assert decide(Unanswered(sent, active), Known(acknowledged, restarted, patient)) == step
+
+
+@pytest.mark.parametrize("patient", [False, True])
+@pytest.mark.parametrize(
+    ("active", "restarted", "step"),
+    [
+        # The same process knows the key: a second sending is no second run.
+        (None, False, Resend()),
+        (False, False, Resend()),
+        (False, True, Resend()),
+        # A new process forgot it, and a turn of wire v3 is written down at its end only.
+        (None, True, Unknown()),
+    ],
+)
+def test_a_message_of_which_there_is_no_trace(active: bool | None, restarted: bool, patient: bool, step: Step) -> None:
+    assert decide(Unanswered(False, active), Known(False, restarted, patient)) == step

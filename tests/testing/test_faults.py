@@ -182,7 +182,10 @@ def test_silence_sends_nothing_with_the_socket_open(gateway: BlockingEmbeddedGat
         with pytest.raises(TimeoutError):
             client.request("health", timeout=0.05)
         assert gateway.open_connections == 1
-        gateway.faults.speak()
+        with connect(gateway.url, proxy=None, ping_interval=None) as socket:
+            assert socket.ping().wait(0.02) is False
+            gateway.faults.speak()
+            assert socket.ping().wait(5) is True
         assert client.request("health")["ok"] is True
 
 

@@ -197,20 +197,21 @@ def test_a_client_that_does_not_read_is_closed_or_cut(release: str, close: tuple
     versions = {"minProtocol": 3, "maxProtocol": 4}
 
     async def scenario() -> None:
-        async with EmbeddedGateway(release=release, max_buffered=100_000) as gateway:
-            # One frame in the client's own queue, then it reads nothing more from its socket.
-            async with connect_async(gateway.url, proxy=None, max_size=None, max_queue=1, ping_interval=None) as socket:
-                challenge = json.loads(await socket.recv())["payload"]
-                auth = {"token": gateway.token}
-                params = {**versions, "client": client, "role": "operator", "scopes": ["operator.read"], "auth": auth}
-                params["device"] = RawDevice().proof(params, challenge)
-                await socket.send(json.dumps({"type": "req", "id": "1", "method": "connect", "params": params}))
-                await socket.recv()
-                # 60 MB in one step of the loop: the kernel's buffers take a few, the rest waits.
-                for _ in range(60):
-                    gateway.emit("noise", {"pad": "x" * 1_000_000})
-                await asyncio.wait_for(_drain(socket), 20)
-                assert (socket.close_code, socket.close_reason) == (close or (1006, ""))
+        gateway = EmbeddedGateway(release=release, max_buffered=100_000)
+        # One frame in the client's own queue, then it reads nothing more from its socket.
+        lazy = {"proxy": None, "max_size": None, "max_queue": 1, "ping_interval": None}
+        async with gateway, connect_async(gateway.url, **lazy) as socket:
+            challenge = json.loads(await socket.recv())["payload"]
+            auth = {"token": gateway.token}
+            params = {**versions, "client": client, "role": "operator", "scopes": ["operator.read"], "auth": auth}
+            params["device"] = RawDevice().proof(params, challenge)
+            await socket.send(json.dumps({"type": "req", "id": "1", "method": "connect", "params": params}))
+            await socket.recv()
+            # 60 MB in one step of the loop: the kernel's buffers take a few, the rest waits.
+            for _ in range(60):
+                gateway.emit("noise", {"pad": "x" * 1_000_000})
+            await asyncio.wait_for(_drain(socket), 20)
+            assert (socket.close_code, socket.close_reason) == (close or (1006, ""))
 
     asyncio.run(scenario())
 
@@ -254,13 +255,14 @@ def test_counters() -> None:
 
 def test_a_taken_port_is_an_error_and_leaves_nothing_behind() -> None:
     with BlockingEmbeddedGateway() as first:
+        before = threading.active_count()
         second = BlockingEmbeddedGateway(port=first.port)
         with pytest.raises(OSError, match="address already in use"):
             second.start()
         assert not second.running
         with pytest.raises(UsageError, match="closed"):
             second.tick()
-    assert not [thread for thread in threading.enumerate() if thread.name == "embedded-gateway"]
+        assert threading.active_count() == before
 
 
 def test_wrong_order_of_calls() -> None:

@@ -70,6 +70,7 @@ def test_a_whole_page() -> None:
         messages=[HistoryMessage(USER_9_6), HistoryMessage(ASSISTANT_9_6)],
         in_flight_run=InFlightRun("run-2", "so far"),
         active_run_ids=("run-2",),
+        has_active_run=True,
         session_key="agent:main:main",
         session_id="s",
         has_more=True,
@@ -98,6 +99,26 @@ def test_a_page_without_messages_is_empty(result: object) -> None:
 )
 def test_unknown_active_runs_are_not_no_active_runs(info: object, active: object) -> None:
     assert history_page({"sessionInfo": info}).active_run_ids == active
+
+
+@pytest.mark.parametrize(
+    ("info", "busy"),
+    [
+        (None, None),
+        ({}, None),
+        ({"hasActiveRun": "yes"}, None),
+        ({"hasActiveRun": True}, True),
+        ({"hasActiveRun": False}, False),
+    ],
+)
+def test_whether_anything_is_active(info: object, busy: bool | None) -> None:
+    assert history_page({"sessionInfo": info}).has_active_run is busy
+
+
+@pytest.mark.parametrize(("told", "timestamp"), [(5, 5), (5.5, 5.5), (True, None), ("5", None), (None, None)])
+def test_the_time_of_a_message_is_a_number_or_unknown(told: object, timestamp: float | None) -> None:
+    assert HistoryMessage({"timestamp": told}).timestamp == timestamp
+    assert HistoryMessage().timestamp is None
 
 
 @pytest.mark.parametrize(

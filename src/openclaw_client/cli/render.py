@@ -89,7 +89,7 @@ class RichRunView:
         self._activity, self._since = "sending", time.monotonic()
         self._tools: dict[str, tuple[ToolStarted, float]] = {}
         self._settled, self._tail = "", ""
-        self._apart = False
+        self._fresh, self._apart = False, False
         self._stopping = False
 
     def __enter__(self) -> Self:
@@ -109,9 +109,11 @@ class RichRunView:
         with self._lock:
             if isinstance(event, TextAppended):
                 self._tail += event.text
+                self._fresh = True
                 self._do("writing")
             elif isinstance(event, TextReplaced):
                 self._replace(event.text)
+                self._fresh = True
                 self._do("writing")
             elif isinstance(event, SideResult):
                 self._settle(whole=True)
@@ -207,7 +209,10 @@ class RichRunView:
     def _tick(self) -> None:
         while not self._over.wait(FRAME):
             with self._lock:
-                self._settle()
+                if self._fresh:
+                    # Reading a long block costs time; without new text it reads the same.
+                    self._fresh = False
+                    self._settle()
                 self._live.update(self._picture(), refresh=True)
 
     def _picture(self) -> RenderableType:

@@ -1,10 +1,14 @@
-"""The caller's own time limits for a run. Off by default: a healthy run can be silent for minutes."""
+"""The clocks of a run: the caller's own time limits, and the silence after which the gateway is asked.
+
+The limits are off by default, because a healthy run can be silent for minutes.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 
+from openclaw_client.client.inquiry import SILENCE
 from openclaw_client.policy.timeouts import Timeouts
 
 
@@ -15,12 +19,15 @@ class RunClocks:
     last one was, and sets itself again.
     """
 
-    def __init__(self, limits: Timeouts, expired: Callable[[str, float], None]) -> None:
+    def __init__(self, limits: Timeouts, expired: Callable[[str, float], None], silent: Callable[[], None]) -> None:
         self.last_sign = 0.0
         self._limits = limits
         self._expired = expired
+        self._silent = silent
+        self._patience = SILENCE
         self._total: asyncio.TimerHandle | None = None
         self._idle: asyncio.TimerHandle | None = None
+        self._quiet: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         loop = asyncio.get_running_loop()
@@ -28,16 +35,32 @@ class RunClocks:
             self._total = loop.call_later(self._limits.total, self._expired, "total", self._limits.total)
         if self._limits.idle is not None:
             self._look(self._limits.idle, loop.time())
+        self._listen(loop.time())
 
-    def sign_of_life(self) -> None:
-        """Something was heard of the run."""
-        self.last_sign = asyncio.get_running_loop().time()
+    def sign_of_life(self, patience: float = SILENCE) -> None:
+        """Something was heard of the run. patience: seconds of silence after it that are nothing to ask about."""
+        loop = asyncio.get_running_loop()
+        self.last_sign = loop.time()
+        if patience < self._patience and self._quiet is not None:
+            self._quiet.cancel()
+            self._quiet = loop.call_later(patience, self._listen, self.last_sign)
+        self._patience = patience
 
     def stop(self) -> None:
-        for timer in (self._total, self._idle):
+        for timer in (self._total, self._idle, self._quiet):
             if timer is not None:
                 timer.cancel()
-        self._total = self._idle = None
+        self._total = self._idle = self._quiet = None
+
+    def _listen(self, since: float) -> None:
+        """Report silence, and again after every further stretch of it."""
+        loop = asyncio.get_running_loop()
+        latest = max(since, self.last_sign)
+        if loop.time() - latest >= self._patience:
+            self._silent()
+            latest = loop.time()
+            self._patience = SILENCE
+        self._quiet = loop.call_at(latest + self._patience, self._listen, latest)
 
     def _look(self, limit: float, since: float) -> None:
         loop = asyncio.get_running_loop()

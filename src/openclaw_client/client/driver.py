@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from openclaw_client.client.chat import ChatRequest
 from openclaw_client.client.clocks import RunClocks
+from openclaw_client.client.inquiry import SILENCE, SILENCE_AFTER_ERROR, Inquiry
 from openclaw_client.client.turns import jumps_the_queue
+from openclaw_client.connection.connection import Connection
 from openclaw_client.errors import (
+    ClientClosed,
     ConnectionLost,
     GatewayError,
     OutcomeUnknown,
@@ -19,9 +22,11 @@ from openclaw_client.errors import (
     RunTimeout,
 )
 from openclaw_client.policy.timeouts import Timeouts
-from openclaw_client.runs.ack import EndedBefore, Running, Stopped, read_ack
+from openclaw_client.runs.ack import EndedBefore, Stopped, read_ack
 from openclaw_client.runs.events import (
     ChatReply,
+    Reconnecting,
+    Resumed,
     RunAborted,
     RunCompleted,
     RunErrored,
@@ -30,15 +35,12 @@ from openclaw_client.runs.events import (
     Terminal,
 )
 from openclaw_client.runs.fold import RunFold
-from openclaw_client.runs.recovery import Answered, StillRunning, look_up
+from openclaw_client.runs.recovery import Answered
 from openclaw_client.wire.agent import AgentPayload
 from openclaw_client.wire.chat import ChatPayload
 
 if TYPE_CHECKING:
     from openclaw_client.client.engine import Engine
-
-RECOVERY_PAGE = 50
-"""Messages of history that are looked through for a reply; a run with its tools is rarely above twenty rows."""
 
 
 SETTLING = 0.05
@@ -70,9 +72,12 @@ class RunDriver:
         self._recovered = False
         self._merged_into: str | None = None
         self._stopped: tuple[str, ...] = ()
-        self._clocks = RunClocks(timeouts, self._time_out)
+        self._clocks = RunClocks(timeouts, self._time_out, self._on_silence)
         self._turn: str | None = None
-        self._lookup: asyncio.Task[None] | None = None
+        self._inquiry = Inquiry(engine, self)
+        self._away: ConnectionLost | None = None
+        self._started = False
+        self._aborted_before = False
 
     async def begin(self) -> None:
         """Send the message. Raises what keeps it from being sent; everything later goes to the sink."""
@@ -98,7 +103,18 @@ class RunDriver:
         except BaseException:
             engine.router.remove(self)
             raise
+        self._inquiry.sent(connection)
         self._clocks.start()
+
+    def send_over(self, connection: Connection) -> None:
+        """Send the message again with the same key."""
+        hello = connection.hello
+        assert hello is not None
+        try:
+            params = self.request.params(hello.policy)
+            connection.request("chat.send", params, self._timeouts.request, self._engine.outcome(self._on_ack))
+        except GatewayError as error:
+            self._end(None, error)
 
     async def _take_turn(self) -> None:
         """Wait for the runs of this session that this client began before."""
@@ -139,7 +155,7 @@ class RunDriver:
         self._emit(self.fold.chat(payload))
 
     def on_agent(self, payload: AgentPayload) -> None:
-        self._clocks.sign_of_life()
+        self._clocks.sign_of_life(SILENCE_AFTER_ERROR if _is_lifecycle_error(payload) else SILENCE)
         self._emit(self.fold.agent(payload))
 
     def on_side_result(self, payload: dict[str, object]) -> None:
@@ -147,21 +163,83 @@ class RunDriver:
         self._emit(self.fold.side_result(payload))
 
     def on_lost(self, error: ConnectionLost) -> None:
-        """The connection is gone in mid-run."""
+        """The connection is gone; the run goes on at the gateway, and the client will be back."""
+        if not self.ended:
+            self._away = error
+            self._sink.put(Reconnecting(self.fold.run_id))
+
+    def on_return(self) -> None:
+        """There is a connection again."""
+        if not self.ended:
+            self._inquiry.again()
+
+    def on_gone(self, error: GatewayError) -> None:
+        """The connection is gone for good."""
         if self.ended:
             return
-        if not self.acknowledged:
-            # The response to chat.send fails in the same turn, and says what is known about it.
-            return
+        self._away = error if isinstance(error, ConnectionLost) else self._away
+        if self.acknowledged:
+            self.lose(f"{error.message or 'the connection was lost'}; the run may go on at the gateway", error)
+        else:
+            self.leave_unknown(error)
+
+    # What the inquiry finds out.
+
+    def resumed(self, text: str | None) -> None:
+        """The run goes on; text is what it has written, None where that is not known."""
+        self.acknowledged = True
+        self._clocks.sign_of_life()
+        if self._away is not None:
+            self._away = None
+            self._sink.put(Resumed(self.fold.run_id))
+        if text is not None:
+            self._emit(self.fold.resume(text))
+
+    def settle(self, answer: Answered) -> None:
+        """The run ended unheard, with this answer."""
+        self._recovered = True
+        if self._away is not None:
+            self._away = None
+            self._sink.put(Resumed(self.fold.run_id))
+        run_id = self.fold.run_id
+        outcome: Terminal
+        if answer.error is not None:
+            outcome = RunErrored(run_id, answer.error, answer.text or self.fold.text)
+        elif answer.stop_reason == "aborted" or self._aborted_before:
+            outcome = RunAborted(run_id, answer.text, answer.stop_reason)
+        else:
+            outcome = RunCompleted(run_id, answer.text, answer.stop_reason)
+        self._emit(self.fold.finish(outcome))
+
+    def lose(self, what: str, cause: GatewayError | None = None) -> None:
+        """How the run ended cannot be found out."""
         lost = RunLost(
-            message=f"{error.message or 'the connection was lost'}; the run may go on at the gateway",
+            message=what,
             remedy="Look into chat_history(); chat_send() with the same idempotency_key doesn't run it twice",
             run_id=self.fold.run_id,
             session_key=self.request.session_key,
             partial_text=self.fold.text,
         )
-        lost.__cause__ = error
+        lost.__cause__ = cause or self._away
         self._end(None, lost)
+
+    def leave_unknown(self, cause: GatewayError | None = None) -> None:
+        """Whether the message ran cannot be found out."""
+        if isinstance(cause, ClientClosed):
+            self._end(None, ClientClosed(message="disconnect() was called", sent=True))
+            return
+        lost = self._away
+        error = OutcomeUnknown(
+            method="chat.send",
+            message="the connection was lost before the gateway took the message",
+            remedy="Look into chat_history() before sending it again",
+            idempotency_key=self.request.run_id,
+            close_code=lost.close_code if lost is not None else None,
+            close_reason=lost.close_reason if lost is not None else None,
+            sent=True,
+        )
+        error.__cause__ = cause or lost
+        self._end(None, error)
 
     # Inside.
 
@@ -183,11 +261,18 @@ class RunDriver:
             self._merged_into = ack.run_id
             self._engine.router.add(self)
         if isinstance(ack, EndedBefore):
-            self._look_up(ack)
+            # No event will come: the answer is in the history.
+            self._aborted_before = ack.status == "timeout"
+            self._inquiry.begin()
             return
-        self._sink.put(RunStarted(self.fold.run_id, ack.status))
+        if self._away is not None:
+            self._away = None
+            self._sink.put(Resumed(self.fold.run_id))
+        if not self._started:
+            self._started = True
+            self._sink.put(RunStarted(self.fold.run_id, ack.status))
         if ack.status == "in_flight":
-            self._look_up(ack)
+            self._inquiry.begin()
 
     def _on_refusal(self, error: GatewayError) -> None:
         payload = error.payload if isinstance(error, RequestFailed) else None
@@ -199,60 +284,13 @@ class RunDriver:
             # Only the response is late; the run has been heard of.
             self.acknowledged = True
             return
-        if isinstance(error, RequestTimeout | OutcomeUnknown):
+        if isinstance(error, OutcomeUnknown):
+            # The socket died before the response; what follows decides, in this very turn or after the reconnect.
+            return
+        if isinstance(error, RequestTimeout):
             error.idempotency_key = self.request.run_id
             error.remedy = "chat_send() again with this idempotency_key doesn't run it twice"
         self._end(None, error)
-
-    def _look_up(self, ack: Running | EndedBefore) -> None:
-        self._lookup = asyncio.get_running_loop().create_task(self._consult_history(ack))
-
-    async def _consult_history(self, ack: Running | EndedBefore) -> None:
-        """Find the text that was missed: of a run that is over, or of one that began before this call."""
-        try:
-            page = await self._engine.history(self.request.session_key, RECOVERY_PAGE)
-        except GatewayError as error:
-            if isinstance(ack, EndedBefore):
-                self._end(None, self._unfound(error))
-            return
-        if self.ended:
-            return
-        finding = look_up(page, ack.run_id, message=self.request.message)
-        if isinstance(ack, Running):
-            if isinstance(finding, StillRunning) and finding.text and len(finding.text) > len(self.fold.text):
-                self._emit(self.fold.resume(finding.text))
-            elif isinstance(finding, Answered):
-                self._settle(finding)
-            return
-        if isinstance(finding, Answered):
-            self._settle(finding, ack)
-        elif ack.status == "timeout":
-            self._emit(self.fold.finish(RunAborted(self.fold.run_id, self.fold.text)))
-        else:
-            self._end(None, self._unfound(None))
-
-    def _settle(self, finding: Answered, ack: EndedBefore | None = None) -> None:
-        self._recovered = True
-        run_id = self.fold.run_id
-        outcome: Terminal
-        if finding.error is not None:
-            outcome = RunErrored(run_id, finding.error, finding.text)
-        elif ack is not None and ack.status == "timeout":
-            outcome = RunAborted(run_id, finding.text, finding.stop_reason)
-        else:
-            outcome = RunCompleted(run_id, finding.text, finding.stop_reason)
-        self._emit(self.fold.finish(outcome))
-
-    def _unfound(self, cause: GatewayError | None) -> RunLost:
-        lost = RunLost(
-            message="the gateway says that this run is over, and its reply was not found in the history",
-            remedy="Read chat_history() with a larger limit",
-            run_id=self.fold.run_id,
-            session_key=self.request.session_key,
-            partial_text=self.fold.text,
-        )
-        lost.__cause__ = cause
-        return lost
 
     def _emit(self, events: tuple[RunEvent, ...]) -> None:
         for event in events:
@@ -296,10 +334,14 @@ class RunDriver:
     def _close(self) -> None:
         self.ended = True
         self._clocks.stop()
-        if self._lookup is not None and self._lookup is not asyncio.current_task():
-            self._lookup.cancel()
+        self._inquiry.stop()
         self._engine.router.remove(self)
         self._give_turn_back()
+
+    def _on_silence(self) -> None:
+        """Nothing was heard for a while: ask, and go on."""
+        if self._away is None:
+            self._inquiry.begin()
 
     def _time_out(self, limit: str, seconds: float) -> None:
         self._end(
@@ -313,3 +355,7 @@ class RunDriver:
                 partial_text=self.fold.text,
             ),
         )
+
+
+def _is_lifecycle_error(payload: AgentPayload) -> bool:
+    return payload.stream == "lifecycle" and payload.fields().get("phase") == "error"

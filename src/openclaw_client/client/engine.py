@@ -84,7 +84,7 @@ class Engine:
         closed = ClientClosed(message="disconnect() was called")
         self.turns.fail(closed)
         await self.supervisor.disconnect()
-        self._end_runs(closed)
+        self._runs_are_gone(closed)
         for stream in self.router.streams():
             stream.end(closed)
 
@@ -259,10 +259,19 @@ class Engine:
         if self.hello is not None:
             self.router.sessions.learn(self.hello)
 
-    def on_lost(self, error: ConnectionLost) -> None:
-        self._end_runs(error)
+    def on_back(self) -> None:
+        for run in self.router.runs():
+            run.on_return()
+
+    def on_lost(self, error: ConnectionLost, *, returning: bool) -> None:
+        if not returning:
+            self._runs_are_gone(error)
+            return
+        for run in self.router.runs():
+            run.on_lost(error)
 
     def on_parked(self, error: GatewayError) -> None:
+        self._runs_are_gone(error)
         for stream in self.router.streams():
             stream.end(error)
         for handler in tuple(self.fatal_handlers):
@@ -278,9 +287,9 @@ class Engine:
         for handler in tuple(self.message_handlers):
             self._dispatch(handler, self.user, message)
 
-    def _end_runs(self, error: ConnectionLost) -> None:
+    def _runs_are_gone(self, error: GatewayError) -> None:
         for run in self.router.runs():
-            run.on_lost(error)
+            run.on_gone(error)
 
     def _request_error(self, outcome: Outcome) -> GatewayError:
         method = outcome.method

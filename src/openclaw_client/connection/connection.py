@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
@@ -65,7 +66,8 @@ class Refused(Exception):
 class Connection:
     """Open it once with `open`; it is over when `ended` is done.
 
-    on_end is called, once and on the spot, when the connection can no longer be used.
+    on_end is called, once and on the spot, when the connection can no longer be used. clock_offset: seconds by which
+    the gateway's clock is ahead of this one, None where it did not tell.
     """
 
     def __init__(self, sink: FrameSink, *, prefix: str) -> None:
@@ -83,6 +85,7 @@ class Connection:
         self.on_end: Callable[[End], None] | None = None
         self.ended: asyncio.Future[End] = self._loop.create_future()
         self.shutdown: Shutdown | None = None
+        self.clock_offset: float | None = None
 
     @property
     def end(self) -> End | None:
@@ -242,6 +245,8 @@ class Connection:
 
     def _answer(self, challenge: Challenge) -> None:
         assert self._sign is not None
+        if challenge.ts is not None:
+            self.clock_offset = challenge.ts / 1000 - time.time()
         try:
             self._core.send_connect(self._sign(challenge), self._loop.time())
         except Exception as error:  # noqa: BLE001 - handed to the caller of open(), whatever it is

@@ -52,8 +52,11 @@ class Watcher(FrameSink, Protocol):
 
     def on_ready(self, connection: Connection) -> None: ...
 
-    def on_lost(self, error: ConnectionLost) -> None:
-        """The connection is gone; it is tried again unless a state change to PAUSED or DISCONNECTED follows."""
+    def on_back(self) -> None:
+        """The connection is ready to be used, and says so."""
+
+    def on_lost(self, error: ConnectionLost, *, returning: bool) -> None:
+        """The connection is gone. returning: whether it is tried again."""
 
     def on_parked(self, error: GatewayError) -> None: ...
 
@@ -249,6 +252,7 @@ class Supervisor:
         self._last_error = None
         self._watcher.on_ready(connection)
         self._set_state(ConnectionState.CONNECTED)
+        self._watcher.on_back()
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(connection)
@@ -264,11 +268,11 @@ class Supervisor:
         verdict = judge_close(end.code, end.reason)
         if verdict.action is Action.PARK or not self._settings.reconnect.enabled:
             self._task = None
-            self._watcher.on_lost(error)
+            self._watcher.on_lost(error, returning=False)
             self._give_up(error, park=verdict.action is Action.PARK)
             return
         self._set_state(ConnectionState.RECONNECTING, error)
-        self._watcher.on_lost(error)
+        self._watcher.on_lost(error, returning=True)
 
     def _first_delay(self, connection: Connection) -> float:
         policy, notice = self._settings.reconnect, connection.shutdown

@@ -97,7 +97,8 @@ class RunFold:
         """Adopt the text of a run that went on while this side was away."""
         if self.outcome is not None:
             return _NOTHING
-        event = self._reducer.become(text)
+        # The page may be older than what has come live since.
+        event = None if self.text.startswith(text) else self._reducer.become(text)
         self._reducer = TextReducer(self.run_id, self._reducer.text, resumed=True)
         return (event,) if event is not None else _NOTHING
 

@@ -1,6 +1,7 @@
-"""What the history says about a run whose events were missed.
+"""What the history says about a run whose events were missed, and what to do then.
 
-Pure: starts from stored facts alone (the run id, the page), so that another process can decide the same.
+Pure: starts from stored facts alone (the run id, the message, when it was sent), so that another process can decide the
+same. The table of `decide` stands in docs/recovery.md.
 """
 
 from __future__ import annotations
@@ -9,6 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from openclaw_client.wire.history import HistoryMessage, HistoryPage
+
+CLOCK_SLACK_MS = 250.0
+"""How much earlier than the sending a turn may be dated: the gateway's clock is known to within one network trip."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The message that is looked for. sent_at_ms: the gateway's clock when it was sent, None where that is unknown."""
+
+    run_id: str
+    message: str = ""
+    sent_at_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,48 +42,128 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """The page holds no trace of an answer. sent: whether it holds the question."""
+    """The page holds no whole answer. sent: whether it holds the question. active: whether the run may still go on,
+    None where the page doesn't tell."""
 
     sent: bool
+    active: bool | None = None
 
 
 Finding = StillRunning | Answered | Unanswered
 
 
-def look_up(page: HistoryPage, run_id: str, *, message: str | None = None) -> Finding:
-    """What a page of chat.history tells about a run.
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What this side knows. acknowledged: the gateway took the message. restarted: another gateway process than the one
+    that got the message. patient: whether asking again is still worth while."""
 
-    message: the text that was sent; used to find the turn on releases that don't name runs in their rows (before
-    2026.9), and only where exactly the last user turn is that text.
-    """
-    flight = page.in_flight_run
+    acknowledged: bool
+    restarted: bool = False
+    patient: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """Go on listening. text: what the run has written, None where it is not known."""
+
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    answer: Answered
+
+
+@dataclass(frozen=True, slots=True)
+class Resend:
+    """Send the message again with the same key: it cannot have run, or the gateway tells it from a new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskAgain:
+    """Look once more in a moment: the run is over, and its rows may not be written yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Nobody can know whether the message ran."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The run is over without an answer."""
+
+
+Step = Continue | Finish | Resend | AskAgain | Unknown | Lost
+
+
+def decide(finding: Finding, known: Known) -> Step:
+    """What to do about a run after its events were missed."""
+    if isinstance(finding, StillRunning):
+        return Continue(finding.text)
+    if isinstance(finding, Answered):
+        return Finish(finding)
+    over = finding.active is False or known.restarted
+    if known.acknowledged or finding.sent:
+        if not over:
+            return Continue()
+        return AskAgain() if known.patient else Lost()
+    if known.restarted and finding.active is None:
+        # A gateway of wire v3 writes a turn down when it ends, and forgets the key with its process.
+        return Unknown()
+    return Resend()
+
+
+def look_up(page: HistoryPage, question: Question) -> Finding:
+    """What a page of chat.history tells about a run."""
+    run_id, flight = question.run_id, page.in_flight_run
     if flight is not None and flight.run_id == run_id:
         return StillRunning(flight.text)
     if page.active_run_ids is not None and run_id in page.active_run_ids:
         return StillRunning(None)
-    start = _turn_of(page.messages, run_id, message)
+    start = _turn_of(page.messages, question)
     rows = [row for row in page.messages if row.role == "assistant" and row.run_id == run_id]
     if not rows and start is not None:
         rows = _answers_after(page.messages, start)
-    if not rows:
-        return Unanswered(sent=start is not None)
-    last = rows[-1]
-    texts = [row.text for row in rows if row.text]
-    return Answered("\n\n".join(texts), last.stop_reason, last.error_message)
+    whole = _up_to_the_end(rows)
+    if whole:
+        last = whole[-1]
+        return Answered("\n\n".join(row.text for row in whole if row.text), last.stop_reason, last.error_message)
+    return Unanswered(start is not None or bool(rows), _activity(page))
 
 
-def _turn_of(rows: Sequence[HistoryMessage], run_id: str, message: str | None) -> int | None:
+def _activity(page: HistoryPage) -> bool | None:
+    """Whether the run may be active although the page does not name it."""
+    if page.active_run_ids is not None:
+        return False
+    # "Something is active" may be another run; "nothing is" is an answer.
+    return None if page.has_active_run else page.has_active_run
+
+
+def _turn_of(rows: Sequence[HistoryMessage], question: Question) -> int | None:
     """Where the user's turn of the run stands."""
     for index in range(len(rows) - 1, -1, -1):
-        if rows[index].role == "user":
-            if rows[index].run_id == run_id:
-                return index
-            if message and rows[index].run_id is None and rows[index].text.rstrip().endswith(message.strip()):
-                return index
-            if rows[index].run_id is None:
-                # Older rows with the same words would be another turn's.
-                return None
+        row = rows[index]
+        if row.role != "user":
+            continue
+        # 2026.2.17 writes the run id into the text that it gives the model.
+        if row.run_id == question.run_id or f'"message_id": "{question.run_id}"' in row.text:
+            return index
+        if row.run_id is None:
+            # 2026.4.15 names no run. Only the latest turn can be this one, with its words, and not from before.
+            return index if _same_words(row, question) and _not_before(row, question) else None
     return None
+
+
+def _same_words(row: HistoryMessage, question: Question) -> bool:
+    words = question.message.strip()
+    return bool(words) and row.text.rstrip().endswith(words)
+
+
+def _not_before(row: HistoryMessage, question: Question) -> bool:
+    if question.sent_at_ms is None or row.timestamp is None:
+        return False
+    return row.timestamp >= question.sent_at_ms - CLOCK_SLACK_MS
 
 
 def _answers_after(rows: Sequence[HistoryMessage], start: int) -> list[HistoryMessage]:
@@ -81,3 +174,15 @@ def _answers_after(rows: Sequence[HistoryMessage], start: int) -> list[HistoryMe
         if row.role == "assistant":
             answers.append(row)
     return answers
+
+
+def _up_to_the_end(rows: Sequence[HistoryMessage]) -> list[HistoryMessage]:
+    """The rows of the answer up to its last one; [] while the last is not there.
+
+    A row with which the model called a tool is not the last, and what follows the last was injected. Rows that don't
+    say why they ended are taken as they are.
+    """
+    for index, row in enumerate(rows):
+        if row.stop_reason is not None and row.stop_reason != "toolUse":
+            return list(rows[: index + 1])
+    return [] if any(row.stop_reason for row in rows) else list(rows)

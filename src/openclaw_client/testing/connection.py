@@ -79,6 +79,10 @@ class Connection(WSListener):
         if kind == WSMsgType.PONG:
             self.ponged = True
             return
+        if kind == WSMsgType.PING:
+            if not self.hub.faults.is_silent:
+                transport.send_pong(frame.get_payload_as_bytes())
+            return
         if kind == _CLOSE:
             self._on_close(transport, frame)
             return

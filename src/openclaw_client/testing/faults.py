@@ -267,7 +267,7 @@ class Faults:
     # Sockets.
 
     def silence(self) -> None:
-        """From now on send nothing at all, no ticks and no pongs of ours either, with all sockets open."""
+        """From now on send nothing at all, no ticks and no pongs either, with all sockets open."""
         self.is_silent = True
 
     def speak(self) -> None:

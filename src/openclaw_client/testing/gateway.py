@@ -186,6 +186,7 @@ class EmbeddedGateway:
                 max_frame_size=2 * self._settings.max_payload + 1024,
                 read_buffer_init_size=4096,
                 logger_name="openclaw-embedded",
+                enable_auto_pong=False,  # a gateway that fell silent answers no ping either
                 backlog=4096,
             )
         except BaseException:

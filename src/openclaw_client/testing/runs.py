@@ -102,7 +102,7 @@ class Runs:
             return Sent({"runId": run.id, "status": "in_flight"})
         if run.state == "aborted":
             if self._profile.rerun_aborted:
-                del self._finished[run.id]
+                self._finished.pop(run.id, None)
                 return None
             return Sent(self._aborted_ack(run))
         if run.state == "error":
@@ -182,6 +182,7 @@ class Runs:
             if not run.over:
                 self._record_assistant(run)
                 run.finish()
+                self._retire(run)
                 self._changed(run, "end")
 
     def _answer_status(self, run: Run) -> None:
@@ -195,6 +196,7 @@ class Runs:
         # Not within the task: one that is cancelled before its first step never gets there.
         self._tasks.discard(task)
         self._retire(run)
+        run.task = None
         if not self._stopping:
             for late in run.late:
                 self._follow_up(run.session, late)
@@ -227,6 +229,7 @@ class Runs:
         text = f"The run failed: {message}" if self._profile.failure_text else ""
         self._record(run, new_row("assistant", text, self._audience.now_ms(), run_id=run.id, **extra))
         run.fail(message, kind)
+        self._retire(run)
         self._changed(run, "error")
 
     def _expire(self, run: Run) -> None:
@@ -240,15 +243,16 @@ class Runs:
             self._start(queue[0])
 
     def _retire(self, run: Run) -> None:
-        if self.live.pop(run.id, None) is None:
+        """Take a run that is over from the queue of its session, at once: the next message must not meet it."""
+        if self.live.get(run.id) is not run:
             return
+        del self.live[run.id]
         queue = self._by_session[run.key]
         queue.remove(run)
         if not queue:
             del self._by_session[run.key]
         if run.over:
             self._finished[run.id] = run
-            run.task = None
             if len(self._finished) > REMEMBERED:
                 del self._finished[next(iter(self._finished))]
 
@@ -296,13 +300,12 @@ class Runs:
 
     def _abort(self, run: Run, reason: str) -> None:
         run.abort(reason)
+        run.late.clear()
+        self._retire(run)
         if run.text:
             self._record_aborted(run, reason)
         self._changed(run, "end")
-        if run.task is None:
-            self._retire(run)
-        else:
-            self._cancel(run)
+        self._cancel(run)
 
     def _cancel(self, run: Run) -> None:
         if run.task is not None:

@@ -43,6 +43,12 @@ class HistoryMessage(dict[str, Any]):
         return self._meta_str("runId") or self._str("runId") or key
 
     @property
+    def timestamp(self) -> float | None:
+        """Milliseconds of the gateway's clock when the turn began; None where the gateway gave none."""
+        value = self.get("timestamp")
+        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+    @property
     def error_message(self) -> str | None:
         """Why the run that wrote this message failed; None where it did not."""
         return self._str("errorMessage")
@@ -74,13 +80,14 @@ class InFlightRun:
 class HistoryPage:
     """One page of chat.history, oldest message first.
 
-    active_run_ids: None where the gateway doesn't tell (before 2026.6), () where the session is idle. raw: the whole
-    result.
+    active_run_ids: None where the gateway doesn't tell (before 2026.9), () where the session is idle. has_active_run:
+    None where it doesn't tell (wire v3). raw: the whole result.
     """
 
     messages: list[HistoryMessage]
     in_flight_run: InFlightRun | None = None
     active_run_ids: tuple[str, ...] | None = None
+    has_active_run: bool | None = None
     session_key: str | None = None
     session_id: str | None = None
     has_more: bool | None = None
@@ -95,11 +102,13 @@ def history_page(result: Any) -> HistoryPage:
     messages = [HistoryMessage(row) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     info = raw.get("sessionInfo")
     active = info.get("activeRunIds") if isinstance(info, dict) else None
+    busy = info.get("hasActiveRun") if isinstance(info, dict) else None
     key, session_id, more, offset = (raw.get(name) for name in ("sessionKey", "sessionId", "hasMore", "nextOffset"))
     return HistoryPage(
         messages=messages,
         in_flight_run=_in_flight(raw.get("inFlightRun")),
         active_run_ids=tuple(item for item in active if isinstance(item, str)) if isinstance(active, list) else None,
+        has_active_run=busy if isinstance(busy, bool) else None,
         session_key=key if isinstance(key, str) else None,
         session_id=session_id if isinstance(session_id, str) else None,
         has_more=more if isinstance(more, bool) else None,

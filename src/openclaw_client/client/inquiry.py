@@ -1,0 +1,134 @@
+"""Asks the gateway about a run whose events were missed, and carries out what `runs.recovery` decides.
+
+Asked after every reconnect, and when nothing has been heard of a run for a while: gateways drop events of slow readers,
+and 2026.4.15 and 2026.6.1 send no chat event for a run that failed (observed).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from openclaw_client.connection.connection import Connection
+from openclaw_client.errors import ConnectionLost, GatewayError, NotConnected, RequestFailed
+from openclaw_client.runs.recovery import (
+    AskAgain,
+    Continue,
+    Finish,
+    Known,
+    Lost,
+    Question,
+    Resend,
+    Step,
+    decide,
+    look_up,
+)
+
+if TYPE_CHECKING:
+    from openclaw_client.client.driver import RunDriver
+    from openclaw_client.client.engine import Engine
+
+PAGE = 50
+"""Messages of history that are looked through for a reply; a run with its tools is rarely above twenty rows."""
+TRIES = 6
+"""How often a run that is over is looked for in the history before it is lost."""
+PAUSE = 0.5
+"""Seconds between these tries: observed gateways write the rows of a run within a second of its end."""
+SILENCE = 30.0
+"""Seconds without a sign of a run until the gateway is asked about it. Nothing is decided by the silence itself."""
+SILENCE_AFTER_ERROR = 16.0
+"""The same after a lifecycle error: a gateway may start the run again within 15 s of one (protocol docs)."""
+
+logger = logging.getLogger("openclaw_client.runs")
+
+
+class Inquiry:
+    """The questions about one run; one at a time."""
+
+    def __init__(self, engine: Engine, run: RunDriver) -> None:
+        self._engine = engine
+        self._run = run
+        self._sent_at: float | None = None
+        self._sent_over: Connection | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def sent(self, connection: Connection) -> None:
+        """The message is on its way over this connection."""
+        if self._sent_over is None:
+            self._sent_at, self._sent_over = time.time(), connection
+
+    def begin(self) -> None:
+        """Ask now, unless a question is under way."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._ask(), name="openclaw-inquiry")
+
+    def again(self) -> None:
+        """Ask now, whatever was asked over an earlier connection."""
+        self.stop()
+        self.begin()
+
+    def stop(self) -> None:
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+        self._task = None
+
+    async def _ask(self) -> None:
+        for left in range(TRIES, -1, -1):
+            try:
+                connection = await self._engine.ready(None)
+                step = await self._step(connection, patient=left > 0)
+            except (ConnectionLost, NotConnected):
+                # Another connection, another question; or the end, of which the run hears by itself.
+                return
+            except RequestFailed as error:
+                if not error.retryable:
+                    logger.debug("the history of %s cannot be read: %s", self._run.request.session_key, error)
+                    return
+                step = AskAgain()
+            except GatewayError as error:
+                logger.debug("the history of %s cannot be read: %s", self._run.request.session_key, error)
+                return
+            if self._run.ended:
+                return
+            if not isinstance(step, AskAgain):
+                self._carry_out(step, connection)
+                return
+            await asyncio.sleep(PAUSE)
+
+    async def _step(self, connection: Connection, *, patient: bool) -> Step:
+        run, request = self._run, self._run.request
+        page = await self._engine.history(request.session_key, PAGE)
+        question = Question(run.run_ids[-1], request.message, self._sent_at_gateway(connection))
+        known = Known(run.acknowledged, restarted=self._restarted(connection), patient=patient)
+        return decide(look_up(page, question), known)
+
+    def _carry_out(self, step: Step, connection: Connection) -> None:
+        run = self._run
+        if isinstance(step, Continue):
+            run.resumed(step.text)
+        elif isinstance(step, Finish):
+            run.settle(step.answer)
+        elif isinstance(step, Resend):
+            run.send_over(connection)
+        elif isinstance(step, Lost):
+            run.lose("the run is over, and its reply is not in the history")
+        else:
+            run.leave_unknown()
+
+    def _sent_at_gateway(self, connection: Connection) -> float | None:
+        if self._sent_at is None or connection.clock_offset is None:
+            return None
+        return (self._sent_at + connection.clock_offset) * 1000
+
+    def _restarted(self, connection: Connection) -> bool:
+        """Whether the gateway is another process than the one that got the message."""
+        before = self._sent_over.hello if self._sent_over is not None else None
+        after = connection.hello
+        if before is None or after is None or connection is self._sent_over or self._sent_at is None:
+            return False
+        if before.server.boot_id and after.server.boot_id:
+            return before.server.boot_id != after.server.boot_id
+        uptime = after.snapshot.uptime_ms
+        return uptime is not None and uptime / 1000 < time.time() - self._sent_at

@@ -1,0 +1,190 @@
+"""A run whose socket dies, whose gateway restarts, or whose end is never told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from openclaw_client import Reconnecting, Resumed, RunCompleted, TextAppended
+from openclaw_client.errors import AuthRejected, OutcomeUnknown, RunFailed, RunLost
+from openclaw_client.testing import BlockingEmbeddedGateway, OutFrame, Turn
+from openclaw_client.testing.faults import chat
+from tests.waiting import until
+
+Make = Callable[..., Any]
+Start = Callable[..., BlockingEmbeddedGateway]
+
+
+async def gated(turn: Turn) -> AsyncIterator[str]:
+    yield "beginning"
+    await turn.gate.wait()
+    yield f" of {turn.message}"
+
+
+def taken(frame: OutFrame) -> bool:
+    """The response to chat.send."""
+    return frame.field("status") == "started"
+
+
+async def test_a_run_survives_the_socket(make: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(gated)
+    async with make(gateway) as client, client.chat_stream(session_key="main", message="x") as run:
+        seen: list[Any] = []
+        async for event in run:
+            seen.append(event)
+            if isinstance(event, TextAppended) and event.text == "beginning":
+                gateway.faults.disconnect()
+            elif isinstance(event, Resumed):
+                gateway.release()
+        reply = await run.result()
+    kinds = [type(event) for event in seen if not isinstance(event, TextAppended)]
+    assert kinds[-3:] == [Reconnecting, Resumed, RunCompleted]
+    assert "".join(event.text for event in seen if isinstance(event, TextAppended)) == "beginning of x"
+    assert (reply.text, reply.recovered) == ("beginning of x", False)
+    assert gateway.seen.requests["chat.send"] == 1
+
+
+@pytest.mark.parametrize("release", ["2026.2.17", "2026.4.15", "2026.6.1", "2026.9.6"])
+async def test_a_run_that_ended_meanwhile_is_finished_from_the_history(
+    make: Make, start_gateway: Start, release: str
+) -> None:
+    gateway = start_gateway(gated, release=release)
+    async with make(gateway) as client:
+        # The same words before: a later run must not be given the earlier one's answer.
+        gateway.faults.clear()
+        first = asyncio.ensure_future(client.chat_send(session_key="main", message="x"))
+        await until(lambda: gateway.active_runs)
+        gateway.release()
+        assert (await first).recovered is False
+        async with client.chat_stream(session_key="main", message="x") as run:
+            assert await anext(run.text_stream) == "beginning"
+            gateway.faults.refuse_upgrade(503, times=3)
+            gateway.faults.disconnect()
+            gateway.release()
+            await until(lambda: not gateway.active_runs)
+            reply = await run.result()
+            rest = "".join([event.text async for event in run if isinstance(event, TextAppended)])
+    assert (reply.text, reply.recovered, reply.state) == ("beginning of x", True, "final")
+    assert "beginning" + rest == reply.text
+    assert gateway.seen.requests["chat.send"] == 2
+
+
+async def test_a_message_that_was_not_taken_is_sent_again_once(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    async with make(gateway) as client:
+        gateway.faults.swallow("chat.send")
+        sending = asyncio.ensure_future(client.chat_send(session_key="main", message="x"))
+        await until(lambda: not gateway.faults.swallowed)
+        gateway.faults.disconnect()
+        assert (await sending).text == "echo: x"
+    rows = gateway.transcript("agent:main:main")
+    assert [row["role"] for row in rows] == ["user", "assistant"]
+
+
+@pytest.mark.parametrize("release", ["2026.2.17", "2026.4.15", "2026.6.1", "2026.9.6"])
+async def test_a_message_whose_response_was_lost_runs_once(make: Make, start_gateway: Start, release: str) -> None:
+    gateway = start_gateway(gated, release=release)
+    async with make(gateway) as client:
+        gateway.faults.cut(where=taken, before=0)
+        sending = asyncio.ensure_future(client.chat_send(session_key="main", message="x"))
+        await until(lambda: not gateway.faults.rules)
+        await client.request("health")
+        gateway.release()
+        assert (await sending).text == "beginning of x"
+    assert [row["role"] for row in gateway.transcript("agent:main:main")] == ["user", "assistant"]
+
+
+async def test_a_crash_in_mid_run_is_a_lost_run(make: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(gated)
+    async with make(gateway) as client, client.chat_stream(session_key="main", message="x") as run:
+        assert await anext(run.text_stream) == "beginning"
+        gateway.crash()
+        gateway.start()
+        with pytest.raises(RunLost, match="not in the history") as caught:
+            await run.result()
+        assert caught.value.partial_text == "beginning"
+        assert caught.value.run_id == run.run_id
+
+
+async def test_on_wire_v3_a_crash_before_the_response_leaves_it_unknown(make: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(gated, protocol=3)
+    async with make(gateway) as client:
+        gateway.faults.swallow("chat.send")
+        sending = asyncio.ensure_future(client.chat_send(session_key="main", message="x", idempotency_key="my-key"))
+        await until(lambda: not gateway.faults.swallowed)
+        gateway.crash()
+        gateway.start()
+        with pytest.raises(OutcomeUnknown) as caught:
+            await sending
+        assert caught.value.idempotency_key == "my-key"
+    assert gateway.seen.requests["chat.send"] == 0
+
+
+async def test_a_client_that_is_refused_on_its_return_gives_the_run_up(make: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(gated)
+    async with make(gateway) as client, client.chat_stream(session_key="main", message="x") as run:
+        assert await anext(run.text_stream) == "beginning"
+        gateway.faults.refuse("unauthorized: gateway token mismatch", details={"code": "AUTH_TOKEN_MISMATCH"}, times=9)
+        gateway.faults.disconnect()
+        with pytest.raises(RunLost, match="may go on at the gateway") as caught:
+            await run.result()
+        assert isinstance(caught.value.__cause__, AuthRejected)
+
+
+class MovedClock:
+    """The running loop's clock, which can be moved forward."""
+
+    def __init__(self) -> None:
+        self._shift = 0.0
+        loop = asyncio.get_running_loop()
+        loop.time = lambda: time.monotonic() + self._shift  # type: ignore[method-assign]
+
+    def move(self, seconds: float) -> None:
+        self._shift += seconds
+
+
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+async def test_a_final_that_never_comes_is_asked_for(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    clock = MovedClock()
+    async with make(gateway) as client:
+        gateway.faults.drop(chat("final"))
+        sending = asyncio.ensure_future(client.chat_send(session_key="main", message="x"))
+        await until(lambda: gateway.seen.requests["chat.send"] and not gateway.active_runs)
+        await client.request("health")
+        clock.move(31)
+        reply = await sending
+    assert (reply.text, reply.recovered) == ("echo: x", True)
+
+
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+async def test_a_silent_run_that_is_listed_active_is_not_given_up(make: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(gated, tick_interval=3600)
+    clock = MovedClock()
+    async with make(gateway) as client, client.chat_stream(session_key="main", message="x") as run:
+        assert await anext(run.text_stream) == "beginning"
+        for minutes in range(10):
+            clock.move(60)
+            await until(lambda asked=minutes: gateway.seen.requests["chat.history"] > asked)  # type: ignore[misc]
+        gateway.release()
+        assert (await run.result()).text == "beginning of x"
+
+
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+@pytest.mark.parametrize("release", ["2026.4.15", "2026.6.1"])
+async def test_a_failure_that_no_chat_event_tells(make: Make, start_gateway: Start, release: str) -> None:
+    async def failing(turn: Turn) -> AsyncIterator[str]:
+        yield "half"
+        turn.fail("the provider said no")
+
+    gateway = start_gateway(failing, release=release)
+    clock = MovedClock()
+    async with make(gateway) as client:
+        sending = asyncio.ensure_future(client.chat_send(session_key="main", message="x"))
+        await until(lambda: gateway.seen.requests["chat.send"] and not gateway.active_runs)
+        await client.request("health")
+        clock.move(17)
+        with pytest.raises(RunFailed, match="the provider said no"):
+            await sending

@@ -9,45 +9,112 @@
         print(reply.text)
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from openclaw_client import errors
-from openclaw_client.client.attachments import Attachment
-from openclaw_client.client.chat import AbortResult, InjectResult
-from openclaw_client.client.client import AsyncGatewayClient
-from openclaw_client.client.events import EventStream, GatewayEvent
-from openclaw_client.client.run import AsyncChatRun
-from openclaw_client.connection.settings import ClientInfo
-from openclaw_client.connection.supervisor import ConnectionState, StateChange
-from openclaw_client.errors import GatewayError
-from openclaw_client.identity.device import DeviceIdentity
-from openclaw_client.identity.files import FileIdentityStore
-from openclaw_client.identity.store import DeviceToken, IdentityStore, MemoryIdentityStore
-from openclaw_client.policy.backoff import ReconnectPolicy
-from openclaw_client.policy.timeouts import Timeouts
-from openclaw_client.runs.events import (
-    ChatReply,
-    RawEvent,
-    Reconnecting,
-    Resumed,
-    RunAborted,
-    RunCompleted,
-    RunErrored,
-    RunEvent,
-    RunStarted,
-    RunStatus,
-    SideResult,
-    TextAppended,
-    TextReplaced,
-    ThinkingAppended,
-    ToolFinished,
-    ToolStarted,
-    ToolUpdated,
-)
-from openclaw_client.runs.proactive import ProactiveMessage
-from openclaw_client.sync.client import GatewayClient
-from openclaw_client.sync.events import BlockingEventStream
-from openclaw_client.sync.run import ChatRun
 from openclaw_client.version import __version__
-from openclaw_client.wire.history import HistoryMessage, HistoryPage, InFlightRun
+
+if TYPE_CHECKING:
+    from openclaw_client.client.attachments import Attachment
+    from openclaw_client.client.chat import AbortResult, InjectResult
+    from openclaw_client.client.client import AsyncGatewayClient
+    from openclaw_client.client.events import EventStream, GatewayEvent
+    from openclaw_client.client.run import AsyncChatRun
+    from openclaw_client.connection.settings import ClientInfo
+    from openclaw_client.connection.supervisor import ConnectionState, StateChange
+    from openclaw_client.errors import GatewayError
+    from openclaw_client.identity.device import DeviceIdentity
+    from openclaw_client.identity.files import FileIdentityStore
+    from openclaw_client.identity.store import DeviceToken, IdentityStore, MemoryIdentityStore
+    from openclaw_client.policy.backoff import ReconnectPolicy
+    from openclaw_client.policy.timeouts import Timeouts
+    from openclaw_client.runs.events import (
+        ChatReply,
+        RawEvent,
+        Reconnecting,
+        Resumed,
+        RunAborted,
+        RunCompleted,
+        RunErrored,
+        RunEvent,
+        RunStarted,
+        RunStatus,
+        SideResult,
+        TextAppended,
+        TextReplaced,
+        ThinkingAppended,
+        ToolFinished,
+        ToolStarted,
+        ToolUpdated,
+    )
+    from openclaw_client.runs.proactive import ProactiveMessage
+    from openclaw_client.sync.client import GatewayClient
+    from openclaw_client.sync.events import BlockingEventStream
+    from openclaw_client.sync.run import ChatRun
+    from openclaw_client.wire.history import HistoryMessage, HistoryPage, InFlightRun
+
+# A program that uses one face pays for one: each name is loaded when it is first asked for.
+_HOME = {
+    "AbortResult": "client.chat",
+    "AsyncChatRun": "client.run",
+    "AsyncGatewayClient": "client.client",
+    "Attachment": "client.attachments",
+    "BlockingEventStream": "sync.events",
+    "ChatReply": "runs.events",
+    "ChatRun": "sync.run",
+    "ClientInfo": "connection.settings",
+    "ConnectionState": "connection.supervisor",
+    "DeviceIdentity": "identity.device",
+    "DeviceToken": "identity.store",
+    "EventStream": "client.events",
+    "FileIdentityStore": "identity.files",
+    "GatewayClient": "sync.client",
+    "GatewayError": "errors",
+    "GatewayEvent": "client.events",
+    "HistoryMessage": "wire.history",
+    "HistoryPage": "wire.history",
+    "IdentityStore": "identity.store",
+    "InFlightRun": "wire.history",
+    "InjectResult": "client.chat",
+    "MemoryIdentityStore": "identity.store",
+    "ProactiveMessage": "runs.proactive",
+    "RawEvent": "runs.events",
+    "ReconnectPolicy": "policy.backoff",
+    "Reconnecting": "runs.events",
+    "Resumed": "runs.events",
+    "RunAborted": "runs.events",
+    "RunCompleted": "runs.events",
+    "RunErrored": "runs.events",
+    "RunEvent": "runs.events",
+    "RunStarted": "runs.events",
+    "RunStatus": "runs.events",
+    "SideResult": "runs.events",
+    "StateChange": "connection.supervisor",
+    "TextAppended": "runs.events",
+    "TextReplaced": "runs.events",
+    "ThinkingAppended": "runs.events",
+    "Timeouts": "policy.timeouts",
+    "ToolFinished": "runs.events",
+    "ToolStarted": "runs.events",
+    "ToolUpdated": "runs.events",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
 
 __all__ = [
     "AbortResult",

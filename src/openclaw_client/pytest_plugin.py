@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from openclaw_client import GatewayClient
+    from openclaw_client.sync.client import GatewayClient
     from openclaw_client.testing import BlockingEmbeddedGateway
 
 MARKER = "openclaw_gateway"
@@ -37,7 +37,8 @@ def openclaw_gateway(request: pytest.FixtureRequest) -> Iterator[BlockingEmbedde
 @pytest.fixture
 def openclaw_client(openclaw_gateway: BlockingEmbeddedGateway) -> Iterator[GatewayClient]:
     """A blocking client, connected to `openclaw_gateway`; its device key lives in memory, no home folder is touched."""
-    from openclaw_client import DeviceIdentity, GatewayClient, MemoryIdentityStore
+    from openclaw_client.client.options import DeviceIdentity, MemoryIdentityStore
+    from openclaw_client.sync.client import GatewayClient
 
     with GatewayClient(
         openclaw_gateway.url,

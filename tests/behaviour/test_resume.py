@@ -90,8 +90,7 @@ async def test_a_message_whose_response_was_lost_runs_once(make: Make, start_gat
     async with make(gateway) as client:
         gateway.faults.cut(where=taken, before=0)
         sending = asyncio.ensure_future(client.chat_send(session_key="main", message="x"))
-        await until(lambda: not gateway.faults.rules)
-        await client.request("health")
+        await until(lambda: not gateway.faults.rules and gateway.active_runs)
         gateway.release()
         assert (await sending).text == "beginning of x"
     assert [row["role"] for row in gateway.transcript("agent:main:main")] == ["user", "assistant"]
@@ -165,9 +164,11 @@ async def test_a_silent_run_that_is_listed_active_is_not_given_up(make: Make, st
     clock = MovedClock()
     async with make(gateway) as client, client.chat_stream(session_key="main", message="x") as run:
         assert await anext(run.text_stream) == "beginning"
-        for minutes in range(10):
+        for asked in range(10):
             clock.move(60)
-            await until(lambda asked=minutes: gateway.seen.requests["chat.history"] > asked)  # type: ignore[misc]
+            # Whoever moves the clock must let the answer to the question before come in.
+            await until(lambda limit=asked: gateway.seen.requests["chat.history"] > limit)  # type: ignore[misc]
+            await client.request("health")
         gateway.release()
         assert (await run.result()).text == "beginning of x"
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from openclaw_client.testing import Turn
 
-MARKDOWN = "# Heading\n\nSome **bold** words.\n\n- one\n- two\n\nThe end."
+MARKDOWN = "# Heading\n\nSome **bold** words.\n\n- one\n- two\n\nThe end\nof it."
 
 SNOW = "snow ☃ \N{GRINNING FACE}"
 

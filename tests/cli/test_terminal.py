@@ -84,6 +84,7 @@ def test_markdown_is_rendered(chat: Terminal) -> None:
     screen = chat.wait_for_prompt()
     assert "Some bold words.\n" in screen
     assert " • one\n • two\n" in screen
+    assert "\nThe end\nof it.\n" in screen
     assert "**" not in screen
 
 

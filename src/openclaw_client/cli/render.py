@@ -64,6 +64,7 @@ class RichLook:
     def message(self, who: str, text: str) -> None:
         self._console.print(Text(f"{one_line(who)}:", style="bold cyan" if who == "user" else "bold"))
         self._console.print(markdown(text))
+        self._console.print()
 
     def note(self, text: str) -> None:
         self._console.print(Text(one_line(text), style="dim"))
@@ -245,8 +246,16 @@ def finished_length(text: str) -> int:
 
 
 def markdown(text: str) -> Markdown:
-    """Text of a model: its Markdown, and nothing that steers the terminal."""
-    return Markdown(printable(text))
+    """Text of a model: its Markdown, and nothing that steers the terminal.
+
+    A line end stays one, as in every chat: the gateway's own answers (/status) are lists of lines.
+    """
+    rendered = Markdown(printable(text))
+    for token in rendered.parsed:
+        for part in token.children or ():
+            if part.type == "softbreak":
+                part.type = "hardbreak"
+    return rendered
 
 
 def new_console() -> Console:

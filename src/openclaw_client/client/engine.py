@@ -15,7 +15,7 @@ from openclaw_client.client.driver import RunDriver, RunSink
 from openclaw_client.client.events import EventStream
 from openclaw_client.client.router import EventHandler, Router, SessionFilter, Sessions
 from openclaw_client.client.turns import SessionTurns
-from openclaw_client.connection.connection import Connection, Outcome
+from openclaw_client.connection.connection import Cause, Connection, Expired, Gap, Outcome, Responded
 from openclaw_client.connection.settings import Settings
 from openclaw_client.connection.supervisor import ConnectionState, StateChange, Supervisor, lost_error
 from openclaw_client.errors import (
@@ -28,7 +28,6 @@ from openclaw_client.errors import (
 )
 from openclaw_client.policy import diagnose
 from openclaw_client.policy.timeouts import Timeouts
-from openclaw_client.protocol.events import Cause, Expired, Gap, Responded
 from openclaw_client.runs.proactive import ProactiveMessage
 from openclaw_client.wire.frames import ChatFrame, Event, decode_payload
 from openclaw_client.wire.handshake import Hello

@@ -78,9 +78,13 @@ class Inquiry:
         for left in range(TRIES, -1, -1):
             try:
                 connection = await self._engine.ready(None)
+            except GatewayError:
+                # The end, of which the run hears by itself.
+                return
+            try:
                 step = await self._step(connection, patient=left > 0)
             except (ConnectionLost, NotConnected):
-                # Another connection, another question; or the end, of which the run hears by itself.
+                # Another connection, another question.
                 return
             except RequestFailed as error:
                 if not error.retryable:

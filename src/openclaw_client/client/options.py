@@ -21,7 +21,9 @@ from openclaw_client.policy.urls import DEFAULT_URL, GatewayUrl, parse_url
 __all__ = [
     "ClientInfo",
     "ConnectionState",
+    "DeviceIdentity",
     "Identity",
+    "MemoryIdentityStore",
     "ReconnectPolicy",
     "Settings",
     "StateChange",

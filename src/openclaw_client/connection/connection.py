@@ -15,6 +15,7 @@ import msgspec
 from openclaw_client.protocol.client import ClientProtocol
 from openclaw_client.protocol.events import (
     Abandoned,
+    Cause,
     Challenged,
     Close,
     End,
@@ -28,6 +29,22 @@ from openclaw_client.protocol.states import State
 from openclaw_client.transport.base import Opener, Transport
 from openclaw_client.wire.frames import ChatFrame, Event
 from openclaw_client.wire.handshake import Challenge, ConnectParams, Hello
+
+# With the names of the protocol core that callers of a connection meet.
+__all__ = [
+    "Abandoned",
+    "Cause",
+    "Connection",
+    "Done",
+    "End",
+    "Expired",
+    "FrameSink",
+    "Gap",
+    "Outcome",
+    "Refused",
+    "Responded",
+    "Shutdown",
+]
 
 CLOSE_GRACE = 1.0
 """Seconds for the peer to answer a close frame before the socket is dropped; the gateway allows itself the same."""

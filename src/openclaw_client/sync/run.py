@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Self
 
 from openclaw_client.client.chat import AbortResult, ChatRequest
 from openclaw_client.client.driver import RunDriver
+from openclaw_client.client.options import Timeouts
 from openclaw_client.errors import GatewayError, RunError
-from openclaw_client.policy.timeouts import Timeouts
 from openclaw_client.runs.events import ChatReply, RunEvent, Terminal
 from openclaw_client.runs.stream import TextPieces
 from openclaw_client.sync.channel import RunChannel

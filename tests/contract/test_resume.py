@@ -1,0 +1,41 @@
+"""Runs whose socket dies, and runs that fail without a word."""
+
+from __future__ import annotations
+
+import pytest
+
+from openclaw_client import Reconnecting, ReconnectPolicy, Resumed, TextAppended
+from openclaw_client.errors import RunFailed
+from tests.contract.targets import PATIENT, Target, device_store
+from tests.faces import Face
+from tests.relay import Relay
+
+QUICK = ReconnectPolicy(initial=0.05, maximum=0.2)
+PIECES = 12
+SLOW_TEXT = " ".join(f"piece-{number}" for number in range(1, PIECES + 1))
+
+
+async def test_a_cut_in_mid_run_does_not_show_in_the_text(face: Face, target: Target, session: str) -> None:
+    async with Relay(target.url) as relay:
+        client = face.client(relay.url, token=target.token, identity=device_store(), timeouts=PATIENT, reconnect=QUICK)
+        async with client, client.chat_stream(session_key=session, message=f"stub:slow {PIECES}") as run:
+            seen: list[object] = []
+            async for event in run:
+                seen.append(event)
+                if isinstance(event, TextAppended) and not relay.cuts:
+                    relay.cut()
+            reply = await run.result()
+            page = await client.chat_history(session_key=session)
+    assert [type(event) for event in seen if isinstance(event, Reconnecting | Resumed)] == [Reconnecting, Resumed]
+    assert "".join(event.text for event in seen if isinstance(event, TextAppended)) == SLOW_TEXT
+    assert reply.text == SLOW_TEXT
+    assert sum(message.role == "user" for message in page.messages) == 1
+
+
+async def test_a_failed_model_is_a_failed_run_on_every_release(target: Target, session: str) -> None:
+    # On one face: 2026.4.15 and 2026.6.1 send no chat event for it, and the gateway is asked after 16 s of silence.
+    client = Face("async").client(target.url, token=target.token, identity=device_store(), timeouts=PATIENT)
+    async with client:
+        with pytest.raises(RunFailed) as caught:
+            await client.chat_send(session_key=session, message="stub:fail 400")
+    assert "400" in str(caught.value) or "provider" in str(caught.value)

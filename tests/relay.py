@@ -1,0 +1,67 @@
+"""A TCP relay on loopback that can be cut: what a network does to a connection, for gateways that have no faults."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+
+class Relay:
+    """Passes bytes on, in both directions, until `cut`. New connections are taken at any time.
+
+    async with Relay(gateway.url) as relay:
+        AsyncGatewayClient(relay.url, …)
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._target = (parts.hostname, parts.port)
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.cuts = 0
+
+    @property
+    def url(self) -> str:
+        assert self._server is not None
+        return f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: object, at: TracebackType | None) -> None:
+        assert self._server is not None
+        self._server.close()
+        self.cut()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()
+
+    def cut(self) -> None:
+        """End all connections without a word to either side."""
+        self.cuts += 1
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there = await asyncio.open_connection(*self._target)
+        self._writers |= {writer, there[1]}
+        for source, drain in ((reader, there[1]), (there[0], writer)):
+            task = asyncio.create_task(self._pass_on(source, drain))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _pass_on(self, source: asyncio.StreamReader, drain: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(65536):
+                drain.write(data)
+                await drain.drain()
+        except ConnectionError:
+            # Cut; the other direction ends the same way.
+            return
+        finally:
+            drain.transport.abort()
+            self._writers.discard(drain)

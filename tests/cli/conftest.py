@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,19 +39,29 @@ class Program:
     def environ(self) -> dict[str, str]:
         return {**os.environ, "NO_COLOR": "1", **self.environment}
 
-    def start(self, *arguments: str, program: tuple[str, ...] = PROGRAM, **options: Any) -> subprocess.Popen[str]:
-        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(
-            [*program, *arguments], text=True, encoding="utf-8", env=self.environ(), **{**pipes, **options}
-        )
+    @contextmanager
+    def start(
+        self, *arguments: str, program: tuple[str, ...] = PROGRAM, stdin: int = subprocess.DEVNULL
+    ) -> Iterator[subprocess.Popen[str]]:
+        """The running program; waited for at the end of the block, killed where the block fails."""
+        with subprocess.Popen(
+            [*program, *arguments],
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            env=self.environ(),
+        ) as process:
+            try:
+                yield process
+            except BaseException:
+                process.kill()
+                raise
 
     def run(self, *arguments: str, given: str | None = None, program: tuple[str, ...] = PROGRAM) -> Ran:
         stdin = subprocess.DEVNULL if given is None else subprocess.PIPE
         with self.start(*arguments, program=program, stdin=stdin) as process:
-            try:
-                out, err = process.communicate(given, timeout=2 * PATIENCE)
-            finally:
-                process.kill()
+            out, err = process.communicate(given, timeout=2 * PATIENCE)
         return Ran(process.returncode, out, err)
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import signal
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import openclaw_client
+from openclaw_client import GatewayClient, errors
 from openclaw_client.cli import main
+from openclaw_client.cli.converse import converse
 from openclaw_client.cli.exit_codes import MEANINGS, ExitCode, exit_code
 from openclaw_client.cli.parser import parse
+from openclaw_client.cli.view import JsonRunView
 from openclaw_client.errors import GatewayError
 from openclaw_client.testing import BlockingEmbeddedGateway
 from tests.cli.conftest import TOKEN, Program, finish, read_until, wait_until
@@ -201,6 +205,29 @@ def test_ctrl_c_while_connecting(alone: Program) -> None:
             process.send_signal(signal.SIGINT)
             out, err = finish(process)
     assert (process.returncode, out, err) == (ExitCode.INTERRUPTED, "", "")
+
+
+def test_a_gateway_that_stays_away_is_not_waited_for_for_ever(gateway: BlockingEmbeddedGateway) -> None:
+    with GatewayClient(gateway.url, token=TOKEN, identity=False) as client:
+        crash = threading.Timer(0, gateway.crash)
+        view = JsonRunView()
+        client.on("chat", lambda event: crash.start() if event.payload.get("state") == "delta" else None)
+        with pytest.raises(errors.Unreachable) as lost:
+            converse(client, "main", "endless", view, patience=0.2)
+        crash.join()
+    assert exit_code(lost.value) == ExitCode.UNREACHABLE
+    assert "the run may go on" in str(lost.value)
+
+
+def test_a_gateway_that_comes_back_goes_on(program: Program, gateway: BlockingEmbeddedGateway) -> None:
+    with program.start("chat", "gated", "--json") as process:
+        read_until(process, "text_appended")
+        gateway.faults.disconnect()
+        read_until(process, "resumed")
+        gateway.release()
+        reply = read_until(process, "reply")[-1]
+        rest, err = finish(process)
+    assert (reply["text"], rest, err) == ("before the gate, behind the gate", "", "")
 
 
 @pytest.mark.parametrize("arguments", [("call", "status"), ("chat", "hi"), ("chat", "hi", "--json"), ("history",)])

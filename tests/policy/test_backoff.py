@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openclaw_client.errors import UsageError
 from openclaw_client.policy.backoff import FLOOR, ReconnectPolicy
 
 attempts = st.integers(1, 10**9)
@@ -29,7 +30,7 @@ def test_a_draw_of_zero_is_still_a_pause() -> None:
 def test_a_delay_is_between_the_floor_and_the_maximum(
     attempt: int, draw: float, initial: float, maximum: float, factor: float
 ) -> None:
-    policy = ReconnectPolicy(initial=initial, maximum=maximum, factor=factor)
+    policy = ReconnectPolicy(initial=min(initial, maximum), maximum=maximum, factor=factor)
     assert FLOOR <= policy.delay(attempt, lambda: draw) <= max(maximum, FLOOR)
 
 
@@ -43,3 +44,12 @@ def test_one_number_is_drawn_per_delay() -> None:
     source = iter([0.25, 0.75])
     policy = ReconnectPolicy(initial=4)
     assert [policy.delay(1, lambda: next(source)) for _ in range(2)] == [1.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"initial": 0}, {"initial": 60.0}, {"maximum": -1.0}, {"factor": 0.5}, {"factor": 1e5}, {"stable_after": -1.0}],
+)
+def test_a_policy_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match="makes no sense"):
+        ReconnectPolicy(**wrong)  # type: ignore[arg-type]

@@ -211,10 +211,11 @@ def tick(seq: int | None) -> bytes:
 @pytest.mark.parametrize(("protocol", "certain"), [(3, False), (4, True)])
 def test_a_jump_of_the_counter_is_a_gap_and_certain_on_v4_only(protocol: int, certain: bool) -> None:
     core = ready(protocol=protocol)
-    for seq in (7, 8, None, 9, 11, 14):
+    # 12 comes late: it was counted as missing once, and what follows the highest is no further gap.
+    for seq in (7, 8, None, 9, 11, 14, 12, 15):
         core.receive(tick(seq), START)
     kinds = [event if isinstance(event, Gap) else type(event) for event in events(core)]
-    assert kinds == [*[Event] * 4, Gap(10, 11, certain), Event, Gap(12, 14, certain), Event]
+    assert kinds == [*[Event] * 4, Gap(10, 11, certain), Event, Gap(12, 14, certain), *[Event] * 3]
 
 
 @given(first=st.integers(0, 2**53), count=st.integers(1, 8), repeats=st.integers(0, 3))

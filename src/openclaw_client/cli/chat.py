@@ -20,6 +20,10 @@ send a message, or hold a conversation
 Without a MESSAGE: a conversation at a terminal, else the message is read
 from stdin. Ctrl-C aborts the run, a second one leaves without waiting."""
 
+GATEWAY_PATIENCE = 120.0
+"""Seconds that a gateway may stay away in mid-run. The releases of 2026 take up to half a minute to restart; a script
+must not wait for ever for one that does not. In a conversation the person decides, with Ctrl-C."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("message", nargs="?", metavar="MESSAGE", help='what to say; "-" reads it from stdin')
@@ -34,7 +38,7 @@ def run(options: Options) -> int:
     with connected(options, sessions=[options.session_key]) as client:
         view = choose_run_view(options)
         client.on_state_change(lambda change: _note(view, change))
-        reply = converse(client, options.session_key, message, view, timeout=options.timeout)
+        reply = converse(client, options.session_key, message, view, timeout=options.timeout, patience=GATEWAY_PATIENCE)
     return ExitCode.ABORTED if reply.state == "aborted" else ExitCode.OK
 
 

@@ -6,30 +6,82 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, TracebackType
+from typing import Self
 
 from openclaw_client.cli.view import RunView
 from openclaw_client.client.options import ConnectionState, StateChange
-from openclaw_client.errors import ConnectionLost, GatewayError
-from openclaw_client.runs.events import ChatReply
+from openclaw_client.errors import ConnectionLost, GatewayError, Unreachable
+from openclaw_client.runs.events import ChatReply, Reconnecting, Resumed, RunEvent
 from openclaw_client.sync.client import GatewayClient
 from openclaw_client.sync.run import ChatRun
 
 
 def converse(
-    client: GatewayClient, session_key: str, message: str, view: RunView, *, timeout: float | None = None
+    client: GatewayClient,
+    session_key: str,
+    message: str,
+    view: RunView,
+    *,
+    timeout: float | None = None,
+    patience: float | None = None,
 ) -> ChatReply:
     """Send a message and show its run; the reply is "aborted" after Ctrl-C. On the main thread.
 
-    Raises what `chat_stream` and its result raise, and KeyboardInterrupt for a second Ctrl-C, which leaves the run.
+    timeout: seconds for the whole run. patience: seconds that a gateway may be away in mid-run, None for no limit; the
+    client is disconnected after that. Raises Unreachable then, else what `chat_stream` and its result raise, and
+    KeyboardInterrupt for a second Ctrl-C, which leaves the run.
     """
     run = client.chat_stream(session_key=session_key, message=message, timeout=timeout)
-    with view, run, _abort_on_interrupt(run, view):
-        for event in run:
-            view.event(event)
-        reply = run.result()
-        view.finish(reply)
+    absence = _Absence(client, patience)
+    try:
+        with view, run, _abort_on_interrupt(run, view), absence:
+            for event in run:
+                absence.event(event)
+                view.event(event)
+            reply = run.result()
+            view.finish(reply)
+    except GatewayError as error:
+        if absence.given_up:
+            raise Unreachable(
+                message=f"the gateway did not come back within {patience:g} s; the run may go on there",
+                remedy="`openclaw-client history` shows what became of it",
+            ) from error
+        raise
     return reply
+
+
+class _Absence:
+    """Disconnects a client whose gateway stays away: the run would wait for it for ever."""
+
+    def __init__(self, client: GatewayClient, patience: float | None) -> None:
+        self.given_up = False
+        self._client = client
+        self._patience = patience
+        self._timer: threading.Timer | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._back()
+
+    def event(self, event: RunEvent) -> None:
+        if isinstance(event, Reconnecting) and self._patience is not None and self._timer is None:
+            self._timer = threading.Timer(self._patience, self._give_up)
+            self._timer.daemon = True
+            self._timer.start()
+        elif isinstance(event, Resumed):
+            self._back()
+
+    def _back(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        self.given_up = True
+        self._client.disconnect()
 
 
 def describe_change(change: StateChange) -> str:

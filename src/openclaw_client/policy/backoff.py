@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from openclaw_client.errors import UsageError
+
 FLOOR = 0.05
 """Seconds. Full jitter may draw zero; a loop of connects without any pause must not come of it."""
 
@@ -23,6 +25,13 @@ class ReconnectPolicy:
     factor: float = 2.0
     stable_after: float = 30.0
     enabled: bool = True
+
+    def __post_init__(self) -> None:
+        if not (0 < self.initial <= self.maximum and 1 <= self.factor <= 100 and self.stable_after >= 0):
+            raise UsageError(
+                message=f"{self} makes no sense",
+                remedy="0 < initial <= maximum, 1 <= factor <= 100, stable_after >= 0; all times in seconds",
+            )
 
     def delay(self, attempt: int, random: Callable[[], float]) -> float:
         """Seconds before reconnect number `attempt` (from 1); random gives numbers from 0 to 1."""

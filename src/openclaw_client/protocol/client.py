@@ -211,7 +211,8 @@ class ClientProtocol:
             self._events.append(Challenged(challenge))
 
     def _check_seq(self, seq: int) -> None:
-        last, self._last_seq = self._last_seq, seq
+        last = self._last_seq
+        self._last_seq = seq if last is None else max(last, seq)
         if last is not None and seq > last + 1:
             certain = self.hello is not None and self.hello.protocol >= 4
             self._events.append(Gap(last + 1, seq, certain))

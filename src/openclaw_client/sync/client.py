@@ -266,7 +266,7 @@ class GatewayClient:
     def events(self, *names: str) -> BlockingEventStream:
         """An iterator of gateway events of these names, or of all; from this call on, over reconnects."""
         router = self._engine.router
-        stream = BlockingEventStream(names, lambda leaving: self.soon(router.remove_stream, leaving))
+        stream = BlockingEventStream(names, lambda leaving: self._soon(router.remove_stream, leaving))
         router.add_stream(stream)
         return stream
 
@@ -297,10 +297,10 @@ class GatewayClient:
 
     # For the run and the loop thread.
 
-    def begin_run(
+    def _begin_run(
         self, request: ChatRequest, timeouts: Timeouts, on_end: Callable[[ChatReply | None, GatewayError | None], None]
     ) -> tuple[RunDriver, RunChannel]:
-        """Send a message; the driver and the channel of its run. Not for users."""
+        """Send a message; the driver and the channel of its run."""
         thread = self._ready_thread()
         engine = self._engine
         channel = RunChannel(thread.loop, on_end)
@@ -309,19 +309,19 @@ class GatewayClient:
         thread.call(driver.begin, "chat_send")
         return driver, channel
 
-    def soon(self, call: Callable[..., object], *args: Any) -> None:
-        """Run call(*args) on the loop's thread, soon; at once where there is none. Not for users."""
+    def _soon(self, call: Callable[..., object], *args: Any) -> None:
+        """Run call(*args) on the loop's thread, soon; at once where there is none."""
         if self._thread is None or self._thread.loop.is_closed():
             call(*args)
         else:
             self._thread.loop.call_soon_threadsafe(call, *args)
 
-    async def leave(self) -> None:
-        """The process ends. Not for users."""
+    async def _leave(self) -> None:
+        """The process ends."""
         await self._engine.disconnect()
 
-    def forked(self) -> None:
-        """This is a forked child: start anew, without touching the parent's socket. Not for users."""
+    def _forked(self) -> None:
+        """This is a forked child: start anew, without touching the parent's socket."""
         old, was_connected = self._engine, self._engine.state is not ConnectionState.DISCONNECTED
         old.supervisor.forsake()
         self._engine = self._new_engine()

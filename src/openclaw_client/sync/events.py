@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Self
@@ -29,11 +30,10 @@ class BlockingEventStream:
 
     def put(self, event: GatewayEvent) -> None:
         if self._events.qsize() >= MAX_WAITING:
-            try:
+            # Empty: the reader was quicker, and nothing needs to go.
+            with contextlib.suppress(Empty):
                 self._events.get_nowait()
                 self.dropped += 1
-            except Empty:
-                self.dropped += 0  # the reader was quicker
         self._events.put(event)
 
     def end(self, error: GatewayError) -> None:

@@ -26,9 +26,9 @@ _T = TypeVar("_T")
 class Tenant(Protocol):
     """Who lives on the loop: told when the process ends, and in a child when it was forked."""
 
-    async def leave(self) -> None: ...
+    async def _leave(self) -> None: ...
 
-    def forked(self) -> None: ...
+    def _forked(self) -> None: ...
 
 
 class LoopThread:
@@ -74,7 +74,7 @@ class LoopThread:
             self._thread.join(EXIT_GRACE)
 
     async def _leave(self) -> None:
-        await asyncio.gather(*(tenant.leave() for tenant in tuple(self.tenants)), return_exceptions=True)
+        await asyncio.gather(*(tenant._leave() for tenant in tuple(self.tenants)), return_exceptions=True)
         self.loop.stop()
 
     def _serve(self) -> None:
@@ -119,7 +119,7 @@ def _after_fork_in_child() -> None:
     thread, _current = _current, None
     if thread is not None:
         for tenant in tuple(thread.tenants):
-            tenant.forked()
+            tenant._forked()
         for shared in (thread, thread.loop):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(shared))
 

@@ -91,7 +91,7 @@ class ChatRun:
     def __exit__(self, *exc: object) -> None:
         driver, channel = self._driver, self._channel
         if driver is not None and channel is not None:
-            self._client.soon(self._leave, driver, channel)
+            self._client._soon(self._leave, driver, channel)
 
     def __repr__(self) -> str:
         state = "over" if self._over.is_set() else "running" if self._driver is not None else "not sent"
@@ -104,7 +104,7 @@ class ChatRun:
             return self._channel
         with self._begin_lock:
             if self._channel is None:
-                self._driver, self._channel = self._client.begin_run(self._request, self._timeouts, self._on_end)
+                self._driver, self._channel = self._client._begin_run(self._request, self._timeouts, self._on_end)
         return self._channel
 
     def _on_end(self, reply: ChatReply | None, error: GatewayError | None) -> None:

@@ -1,0 +1,67 @@
+"""The code blocks of the README and of docs/testing.md do what they show."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openclaw_client import AsyncGatewayClient
+from openclaw_client.testing import BlockingEmbeddedGateway, EmbeddedGateway, Turn
+
+ROOT = Path(__file__).parent.parent
+
+
+def blocks(name: str) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", (ROOT / name).read_text(), re.DOTALL | re.MULTILINE)
+
+
+def run(code: str, namespace: dict[str, Any]) -> dict[str, Any]:
+    """Execute a block; one that awaits outside a function is put into one."""
+    if re.search(r"^(async with|\w+ = await)", code, re.MULTILINE):
+        imports = "\n".join(line for line in code.splitlines() if line.startswith(("from ", "import ")))
+        body = "\n".join(line for line in code.splitlines() if not line.startswith(("from ", "import ")))
+        code = f"{imports}\nasync def block():\n{textwrap.indent(body, '    ')}\n    return locals()\n"
+        exec(code, namespace)
+        return asyncio.run(namespace["block"]())
+    exec(code, namespace)
+    return namespace
+
+
+def test_the_readme_s_blocking_example(capsys: pytest.CaptureFixture[str]) -> None:
+    with BlockingEmbeddedGateway() as gateway:
+        code = blocks("README.md")[0].replace("ws://127.0.0.1:18789", gateway.url).replace("…", str(gateway.token))
+        names = run(code, {})
+    assert capsys.readouterr().out == "echo: Hello final\necho: Tell me more"
+    assert [message.role for message in names["page"].messages] == ["user", "assistant"] * 2
+
+
+def test_the_readme_s_coroutine_example(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with BlockingEmbeddedGateway() as gateway:
+        monkeypatch.setenv("OPENCLAW_GATEWAY_URL", gateway.url)
+        monkeypatch.setenv("OPENCLAW_GATEWAY_TOKEN", str(gateway.token))
+        run(blocks("README.md")[1], {})
+    assert capsys.readouterr().out == "echo: What's new?"
+
+
+def test_the_readme_s_test_example() -> None:
+    async def my_agent(turn: Turn) -> Any:
+        yield "hello"
+
+    names = {"EmbeddedGateway": EmbeddedGateway, "AsyncGatewayClient": AsyncGatewayClient, "my_agent": my_agent}
+    exec(blocks("README.md")[2], names)
+    asyncio.run(names["test_my_bot"]())  # type: ignore[operator]
+
+
+def test_the_example_of_the_embedded_gateway() -> None:
+    assert run(blocks("docs/testing.md")[0], {})["reply"].text == "The sum is 3."
+
+
+def test_what_the_docs_link_to_is_there() -> None:
+    for name in ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))):
+        for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / name).read_text()):
+            assert ((ROOT / name).parent / target).exists(), f"{name} links to {target}"

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,9 @@ if TYPE_CHECKING:
     from openclaw_client.sync.events import BlockingEventStream
     from openclaw_client.sync.run import ChatRun
     from openclaw_client.wire.history import HistoryMessage, HistoryPage, InFlightRun
+
+# A library says nothing where the program has set up no logging; every error is raised or handed to a handler.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 # A program that uses one face pays for one: each name is loaded when it is first asked for.
 _HOME = {

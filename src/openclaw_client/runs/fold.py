@@ -33,7 +33,7 @@ class RunFold:
     After the terminal event nothing is returned any more. `text` is the text so far, `outcome` the terminal event.
     """
 
-    __slots__ = ("_reducer", "_tools", "outcome", "run_id", "side_results")
+    __slots__ = ("_last_status", "_reducer", "_tools", "outcome", "run_id", "side_results")
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
@@ -41,6 +41,7 @@ class RunFold:
         self.side_results: list[SideResult] = []
         self._reducer = TextReducer(run_id)
         self._tools = ToolTracker()
+        self._last_status: RunStatus | None = None
 
     @property
     def text(self) -> str:
@@ -61,7 +62,7 @@ class RunFold:
         if state == "error":
             return self._failed(payload)
         if state == "status":
-            return (RunStatus(self.run_id, payload.phase or "", payload.retry),)
+            return self._status(RunStatus(self.run_id, payload.phase or "", payload.retry))
         return (RawEvent(self.run_id, f"chat.{state}"),)
 
     def agent(self, payload: AgentPayload) -> tuple[RunEvent, ...]:
@@ -69,6 +70,8 @@ class RunFold:
         if self.outcome is not None:
             return _NOTHING
         event = self._tools.receive(self.run_id, payload)
+        if isinstance(event, RunStatus):
+            return self._status(event)
         return (event,) if event is not None else _NOTHING
 
     def side_result(self, payload: Mapping[str, Any]) -> tuple[RunEvent, ...]:
@@ -101,6 +104,13 @@ class RunFold:
         event = None if self.text.startswith(text) else self._reducer.become(text)
         self._reducer = TextReducer(self.run_id, self._reducer.text, resumed=True)
         return (event,) if event is not None else _NOTHING
+
+    def _status(self, event: RunStatus) -> tuple[RunEvent, ...]:
+        """2026.9.6 tells each phase twice, as a chat event and as an agent event."""
+        if event == self._last_status:
+            return _NOTHING
+        self._last_status = event
+        return (event,)
 
     def _final(self, payload: ChatPayload) -> tuple[RunEvent, ...]:
         text = message_text(payload.message)

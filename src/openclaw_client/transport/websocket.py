@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -182,9 +184,18 @@ async def open_websocket(target: Target, listener: Listener) -> None:
     except TimeoutError as error:
         raise _unreachable(target, "the WebSocket upgrade was not answered in time") from error
     except OSError as error:
-        raise _unreachable(target, error.strerror or str(error) or type(error).__name__) from error
+        raise _unreachable(target, _reason(error)) from error
     except picows.WSError as error:
         raise _unreachable(target, "the peer does not speak WebSocket") from error
+
+
+def _reason(error: OSError) -> str:
+    """Why no socket came about, in the system's words and not in asyncio's."""
+    if isinstance(error, socket.gaierror):
+        return f"the host name cannot be looked up ({error.strerror or error})"
+    if error.errno:
+        return os.strerror(error.errno).lower()
+    return str(error) or type(error).__name__
 
 
 def _number(code: object) -> int | None:

@@ -161,3 +161,13 @@ def test_after_resuming_late_frames_are_late_and_counters_start_anew() -> None:
     fold.resume("Hello you")
     assert fold.chat(chat("delta", "Hello", seq=2)) == ()
     assert fold.chat(chat("delta", "Hello you two", seq=3)) == (TextAppended("r", " two"),)
+
+
+def test_a_phase_that_is_told_twice_is_handed_out_once() -> None:
+    fold = RunFold("r")
+    agent = AgentPayload(run_id="r", stream="run_status", data=msgspec.Raw(b'{"phase":"starting_model"}'))
+    assert fold.chat(chat("status", phase="starting_model")) == (RunStatus("r", "starting_model"),)
+    assert fold.agent(agent) == ()
+    retry = {"attempt": 2}
+    assert fold.chat(chat("status", phase="starting_model", retry=retry)) == (RunStatus("r", "starting_model", retry),)
+    assert fold.agent(agent) == (RunStatus("r", "starting_model"),)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from openclaw_client.connection.breakers import _breakers
 from tests.faces import Face
 
 
@@ -28,6 +29,8 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     for name in tuple(os.environ):
         if name.startswith("OPENCLAW_") and name != "OPENCLAW_GATEWAY_CACHE":
             monkeypatch.delenv(name)
+    # A port may come back within the minute for which a breaker remembers failures.
+    _breakers.clear()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("OPENCLAW_STATE_DIR", str(home / "state"))
     return home

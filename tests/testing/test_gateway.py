@@ -291,3 +291,14 @@ def test_many_connections_come_and_go() -> None:
         assert gateway.open_connections == 0
 
     asyncio.run(scenario())
+
+
+def test_a_plain_with_is_the_blocking_form() -> None:
+    embedded = EmbeddedGateway()
+    with embedded as gateway:
+        assert isinstance(gateway, BlockingEmbeddedGateway)
+        assert gateway.url == embedded.url
+        assert gateway.running
+    assert not embedded.running
+    with embedded as again:
+        assert again.running

@@ -12,6 +12,7 @@ import itertools
 import logging
 import os
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,16 +20,17 @@ from typing import TypeVar
 
 import msgspec
 
+from openclaw_client.connection.breakers import breaker_for
 from openclaw_client.connection.connection import Connection, FrameSink, Refused
 from openclaw_client.connection.settings import Settings
-from openclaw_client.errors import ConnectError, HandshakeTimeout, MissingScope, TlsPinMismatch
+from openclaw_client.errors import ConnectError, HandshakeTimeout, MissingScope, RateLimited, TlsPinMismatch
 from openclaw_client.identity.device import DeviceIdentity
 from openclaw_client.identity.payload import PayloadVersion, prove
 from openclaw_client.identity.store import DeviceToken, MemoryIdentityStore, token_to_store
 from openclaw_client.policy import diagnose
 from openclaw_client.policy.credentials import Selection, clarify, may_retry_with_stored, select, trusted_endpoint
 from openclaw_client.policy.scopes import missing_scopes
-from openclaw_client.policy.verdict import PARK, RETRY, Verdict, judge_close, judge_refusal
+from openclaw_client.policy.verdict import LOCKOUT, PARK, RETRY, Action, Verdict, judge_close, judge_refusal
 from openclaw_client.protocol.events import Cause, End
 from openclaw_client.transport.base import Listener, Opener
 from openclaw_client.transport.pin import pinned_context
@@ -73,6 +75,7 @@ class Dialer:
         self._in_memory = isinstance(settings.store, MemoryIdentityStore)
         self._current: Connection | None = None
         self._pinned: ssl.SSLContext | None = None
+        self._breaker = breaker_for(settings.url)
 
     @property
     def phase(self) -> str:
@@ -85,6 +88,7 @@ class Dialer:
         Raises DialFailed, IdentityError or ProtocolViolation. When cancelled no socket is left behind.
         """
         store = self._settings.store
+        self._check_breaker(number)
         if store is not None and self._device is None:
             self._device = await self._blocking(store.load)
         while True:
@@ -97,13 +101,15 @@ class Dialer:
             except Refused as refused:
                 end = refused.end
                 if end.error is not None:
-                    end = replace(end, error=clarify(end.error, selection))
-                    if end.error is not None and await self._try_otherwise(end.error, stored, selection):
+                    error = clarify(end.error, selection)
+                    end = replace(end, error=error)
+                    self._tell_breaker(error)
+                    if await self._try_otherwise(error, stored, selection):
                         continue
                 raise self._failure(end, number, selection) from None
-            except ConnectError as error:
+            except ConnectError as failed:
                 # A certificate that changed in good faith is an upgrade that a person must confirm.
-                raise DialFailed(error, PARK if isinstance(error, TlsPinMismatch) else RETRY) from error
+                raise DialFailed(failed, PARK if isinstance(failed, TlsPinMismatch) else RETRY) from failed
             try:
                 await self._accept(hello, stored, selection, number)
             except BaseException:
@@ -115,6 +121,30 @@ class Dialer:
             return connection
 
     # Inside.
+
+    def _check_breaker(self, number: int) -> None:
+        """Don't try what would spend the gateway's patience with everybody behind this address."""
+        now = time.monotonic()
+        delay = self._breaker.delay(now)
+        if delay <= 0:
+            return
+        said = "the gateway locked this address out" if self._breaker.locked(now) else "too many connects were refused"
+        error = RateLimited(
+            message=f"{said}; no connect is tried for {delay:.0f} s",
+            remedy="Correct the credentials that were refused; the others connect when the time is over",
+            url=self._settings.url.redacted,
+            detail_code=codes.RATE_LIMITED,
+            retry_after=delay,
+            attempt=number,
+        )
+        raise DialFailed(error, Verdict(Action.WAIT, delay))
+
+    def _tell_breaker(self, error: ErrorShape) -> None:
+        now, code = time.monotonic(), codes.detail_code_of(error)
+        if code == codes.RATE_LIMITED:
+            self._breaker.rate_limited(now, judge_refusal(error).delay or LOCKOUT)
+        elif code is not None and code.startswith("AUTH_") and code not in codes.UNCOUNTED:
+            self._breaker.failed(now)
 
     async def _open(self, listener: Listener) -> None:
         settings = self._settings

@@ -231,8 +231,10 @@ class Supervisor:
             return None
         if verdict.action is Action.WAIT and verdict.delay is not None:
             # A gateway that is starting says so; within the caller's time limit that is no failure.
-            fits = asyncio.get_running_loop().time() + verdict.delay < deadline
-            return verdict.delay if fits or not first else None
+            if first:
+                return verdict.delay if asyncio.get_running_loop().time() + verdict.delay < deadline else None
+            # Never before the time that was named, and not with everybody else who was told the same.
+            return verdict.delay + self._rand()
         if first or not self._settings.reconnect.enabled:
             return None
         return self._settings.reconnect.delay(self.attempts, self._rand)

@@ -33,6 +33,17 @@ class BlockingEmbeddedGateway:
 
     def __init__(self, agent: Agent | None = None, **options: Any) -> None:
         self.gateway = EmbeddedGateway(agent, **options)
+        self._prepare()
+
+    @classmethod
+    def around(cls, gateway: EmbeddedGateway) -> Self:
+        """The blocking form of a gateway that was not started yet."""
+        twin = cls.__new__(cls)
+        twin.gateway = gateway
+        twin._prepare()
+        return twin
+
+    def _prepare(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 

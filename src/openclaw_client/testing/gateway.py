@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from picows import WSListener, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener, ws_create_server
 
@@ -24,6 +24,9 @@ from openclaw_client.testing.scripts import echo
 from openclaw_client.testing.transcripts import new_row
 from openclaw_client.testing.turn import Agent
 from openclaw_client.wire import limits
+
+if TYPE_CHECKING:
+    from openclaw_client.testing.blocking import BlockingEmbeddedGateway
 
 DEFAULT_TOKEN: Final = "embedded-gateway-token"  # noqa: S105 - public on purpose: it guards nothing
 THROTTLE: Final = 0.01
@@ -107,6 +110,7 @@ class EmbeddedGateway:
         self._memory = Memory()
         self._hub: Hub | None = None
         self._server: asyncio.Server | None = None
+        self._blocking: BlockingEmbeddedGateway | None = None
         self._port = 0
 
     async def __aenter__(self) -> Self:
@@ -117,6 +121,18 @@ class EmbeddedGateway:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         await self.stop()
+
+    def __enter__(self) -> BlockingEmbeddedGateway:
+        """`with EmbeddedGateway() as gateway:` is the blocking form, in a thread of its own."""
+        from openclaw_client.testing.blocking import BlockingEmbeddedGateway
+
+        self._blocking = BlockingEmbeddedGateway.around(self)
+        return self._blocking.__enter__()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._blocking is not None:
+            self._blocking.close()
+            self._blocking = None
 
     def __repr__(self) -> str:
         state = f"on {self.url}" if self.running else "not running"

@@ -36,6 +36,9 @@ INVALID_CONNECT: Final = "INVALID_CONNECT_PARAMS"
 INVALID_ROLE: Final = "INVALID_ROLE"
 """Not a wire code either: for "invalid role"."""
 
+UNCOUNTED: Final = frozenset({"AUTH_TOKEN_MISSING", "AUTH_PASSWORD_MISSING", "AUTH_REQUIRED"})
+"""Refusals that a gateway's limiter does not count: nothing was guessed (rate-limiting docs)."""
+
 # Ordered: the first text found in the lower-cased message decides. Texts of 2026.2.17 and 2026.4.15, observed.
 _TEXTS: Final = (
     ("protocol mismatch", PROTOCOL_MISMATCH),

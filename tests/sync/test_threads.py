@@ -93,10 +93,13 @@ def test_an_async_client_belongs_to_one_loop(gateway: BlockingEmbeddedGateway) -
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
-def test_a_forked_child_has_a_connection_of_its_own(gateway: BlockingEmbeddedGateway, tmp_path: Path) -> None:
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_forked_child_has_a_connection_of_its_own(
+    gateway: BlockingEmbeddedGateway, tmp_path: Path, loop: str
+) -> None:
     script = tmp_path / "fork.py"
     script.write_text(FORK)
-    arguments = [sys.executable, str(script), gateway.url, str(gateway.token)]
+    arguments = [sys.executable, str(script), gateway.url, str(gateway.token), loop]
     result = subprocess.run(arguments, capture_output=True, text=True, timeout=50)
     assert result.stderr == ""
     assert result.stdout.split() == ["child", "child", "parent", "0"]
@@ -105,19 +108,23 @@ def test_a_forked_child_has_a_connection_of_its_own(gateway: BlockingEmbeddedGat
 
 
 FORK = """
-import os, sys
+import gc, os, sys
+if sys.argv[3] == "asyncio":
+    sys.modules["uvloop"] = None
 from openclaw_client import GatewayClient
 
 client = GatewayClient(sys.argv[1], token=sys.argv[2], identity=False)
 client.connect()
 connection = client.hello.server.conn_id
-for _ in range(2):
+# Both ways of ending a child: without and with the interpreter's own clean-up, which collects what it inherited.
+for leave in (os._exit, sys.exit):
     child = os.fork()
     if child == 0:
         ok = client.chat_send(session_key="child", message="hi").text == "echo: hi"
         ok = ok and client.hello.server.conn_id != connection
         print("child" if ok else "wrong", flush=True)
-        os._exit(0)
+        gc.collect()
+        leave(0)
     os.waitpid(child, 0)
 ok = client.chat_send(session_key="parent", message="hi").text == "echo: hi"
 print("parent" if ok and client.hello.server.conn_id == connection else "wrong", flush=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import concurrent.futures
-import ctypes
 import os
 import threading
 import weakref
@@ -89,6 +88,7 @@ class LoopThread:
 
 _lock = threading.Lock()
 _current: LoopThread | None = None
+_inherited: list[LoopThread] = []
 
 
 def loop_thread() -> LoopThread:
@@ -112,7 +112,7 @@ def _after_fork_in_child() -> None:
     """Forget the parent's loop without touching what the two processes share.
 
     The sockets and the loop's epoll set belong to both. Were the loop collected here, closing it would take the
-    parent's descriptors out of the common set; so it is made immortal instead.
+    parent's descriptors out of the common set; so it is kept.
     """
     global _current, _lock
     _lock = threading.Lock()
@@ -120,8 +120,7 @@ def _after_fork_in_child() -> None:
     if thread is not None:
         for tenant in tuple(thread.tenants):
             tenant._forked()
-        for shared in (thread, thread.loop):
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(shared))
+        _inherited.append(thread)
 
 
 if hasattr(os, "register_at_fork"):

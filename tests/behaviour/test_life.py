@@ -305,3 +305,40 @@ async def test_the_last_caller_who_leaves_ends_the_attempt(make: Make, gateway: 
         await leaving
     assert client.state is ConnectionState.DISCONNECTED
     await until(lambda: not gateway.open_connections)
+
+
+async def test_a_parked_client_tries_again_when_told(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    states: asyncio.Queue[ConnectionState] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    client = make(gateway)
+    client.on_state_change(lambda change: loop.call_soon_threadsafe(states.put_nowait, change.new))
+    async with client:
+        gateway.faults.refuse("pairing required", details={"code": "PAIRING_REQUIRED"}, times=9)
+        gateway.faults.disconnect()
+        while await states.get() is not ConnectionState.PAUSED:
+            pass
+        gateway.faults.clear()
+        client.retry_now()
+        while await states.get() is not ConnectionState.CONNECTED:
+            pass
+        assert (await client.request("health"))["ok"] is True
+
+
+async def test_a_waiting_client_tries_at_once_when_told(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    states: asyncio.Queue[ConnectionState] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    client = make(gateway, reconnect=ReconnectPolicy(initial=600, maximum=600))
+    client.on_state_change(lambda change: loop.call_soon_threadsafe(states.put_nowait, change.new))
+    async with client:
+        gateway.faults.disconnect()
+        while await states.get() is not ConnectionState.RECONNECTING:
+            pass
+        await until(lambda: not gateway.open_connections)
+
+        def back() -> bool:
+            # The pause may begin a moment after the state says so; telling it again does no harm.
+            client.retry_now()
+            return bool(client.connected)
+
+        await until(back)
+        assert (await client.request("health"))["ok"] is True

@@ -180,7 +180,7 @@ def test_without_rich_everything_is_plain(program: Program) -> None:
 def test_help_tells_all_commands_and_warns_of_tokens(alone: Program) -> None:
     ran = alone.run("--help")
     assert ran.code == 0
-    for command in ("chat", "history", "abort", "inject", "call", "events", "gateway"):
+    for command in ("chat", "history", "abort", "inject", "call", "events", "pair", "devices", "gateway"):
         assert f"\n    {command} " in ran.out
         assert alone.run(command, "--help").out.startswith(f"usage: openclaw-client {command}")
     assert "can be seen by every user of this" in ran.out

@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from typing import Any, Protocol
 
 from openclaw_client import MemoryIdentityStore, Timeouts
 from openclaw_client.identity.device import DeviceIdentity
-from openclaw_client.testing import BlockingEmbeddedGateway, Turn
-from tests.gateways.install import RELEASES
+from openclaw_client.testing import BlockingEmbeddedGateway, EmbeddedGateway, Turn
+from openclaw_client.testing.profiles import Profile
+from tests.gateways.install import RELEASES, release_key
 from tests.gateways.launch import RealGateway
+
+FORWARDED = {"X-Forwarded-For": "203.0.113.7"}
+"""What makes a client of this machine one from elsewhere, which no gateway lets in without an approval."""
 
 PACE = 0.03
 """Seconds between two pieces of the embedded gateway's slow answer; above its throttle of 10 ms."""
@@ -40,9 +45,18 @@ class Target(Protocol):
         """The URL and the password of a second gateway of this release, in password mode."""
         ...
 
+    def behind_proxy(self) -> contextlib.AbstractContextManager[tuple[str, str]]:
+        """The URL and the token of a gateway of this release that takes connects with FORWARDED."""
+        ...
+
 
 def protocol_of(release: str) -> int:
     return 3 if release < "2026.5.12" else 4
+
+
+def wants_proxies_named(release: str) -> bool:
+    """Whether connects through a proxy that the configuration doesn't name are refused; older releases ask nothing."""
+    return release_key(release) >= (2026, 9)
 
 
 class _Real:
@@ -69,6 +83,16 @@ class _Real:
         with RealGateway(self.release, model_url=self._model.url, auth="password") as second:
             assert second.password is not None
             yield second.url, second.password
+
+    @contextlib.contextmanager
+    def behind_proxy(self) -> Iterator[tuple[str, str]]:
+        if not wants_proxies_named(self.release):
+            yield self.url, self.token
+            return
+        config = {"gateway": {"trustedProxies": ["127.0.0.1"]}}
+        with RealGateway(self.release, model_url=self._model.url, config=config) as second:
+            assert second.token is not None
+            yield second.url, second.token
 
 
 @contextlib.contextmanager
@@ -102,6 +126,20 @@ class _Embedded:
     def with_password(self) -> Iterator[tuple[str, str]]:
         with BlockingEmbeddedGateway(release=self.release, token=None, password="contract-password") as second:
             yield second.url, "contract-password"
+
+    @contextlib.contextmanager
+    def behind_proxy(self) -> Iterator[tuple[str, str]]:
+        with BlockingEmbeddedGateway.around(_KnowsItsProxy(release=self.release)) as second:
+            assert second.gateway.token is not None
+            yield second.url, second.gateway.token
+
+
+class _KnowsItsProxy(EmbeddedGateway):
+    """As 2026.9.6 is with 127.0.0.1 among its trusted proxies."""
+
+    @property
+    def profile(self) -> Profile:
+        return replace(super().profile, refuses_proxies=False)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +24,16 @@ def connected(
 
     scopes: what the command needs, where no --scopes was given. Raises what `connect()` raises, and UsageError.
     """
+    with described(options, sessions=sessions, scopes=scopes) as client:
+        client.connect()
+        yield client
+
+
+@contextmanager
+def described(
+    options: Options, *, sessions: Sessions = None, scopes: Iterable[str] | None = None
+) -> Iterator[GatewayClient]:
+    """The same before it connects; disconnected behind the block. Raises UsageError."""
     with ExitStack() as stack:
         url, token, identity = options.url, read_token(options), _identity(options)
         if options.embedded:
@@ -41,7 +51,8 @@ def connected(
             scopes=options.scopes or scopes,
             timeouts=_timeouts(options),
         )
-        yield stack.enter_context(client)
+        with closing(client):
+            yield client
 
 
 def read_token(options: Options) -> str | None:

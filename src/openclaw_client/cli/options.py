@@ -36,6 +36,9 @@ class Options:
     method: str = ""
     params: str | None = None
     names: list[str] = field(default_factory=list)
+    no_wait: bool = False
+    action: str = ""
+    ident: str | None = None
     port: int = 0
     protocol: int | None = None
 

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn, Protocol
 
-from openclaw_client.cli import abort, call, chat, events, gateway, history, inject
+from openclaw_client.cli import abort, call, chat, devices, events, gateway, history, inject, pair
 from openclaw_client.cli.exit_codes import MEANINGS, ExitCode
 from openclaw_client.cli.options import DEFAULT_SESSION, Options
 from openclaw_client.version import __version__
@@ -38,6 +38,8 @@ COMMANDS: dict[str, Command] = {
     "inject": inject,
     "call": call,
     "events": events,
+    "pair": pair,
+    "devices": devices,
     "gateway": gateway,
 }
 

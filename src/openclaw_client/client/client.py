@@ -20,7 +20,8 @@ from openclaw_client.client.chat import (
 )
 from openclaw_client.client.engine import Engine
 from openclaw_client.client.events import EventStream
-from openclaw_client.client.options import Identity, build_settings
+from openclaw_client.client.options import Identity, Proxy, build_settings
+from openclaw_client.client.pairing import POLL, OnPending, Pairing
 from openclaw_client.client.router import EventHandler, Sessions
 from openclaw_client.client.run import AsyncChatRun
 from openclaw_client.connection.settings import ClientInfo
@@ -49,6 +50,9 @@ class AsyncGatewayClient:
     sessions: whose messages and events are handed out: None for all of the gateway, else keys or a predicate on the
     canonical key. scopes: None for read, write and approvals ("operator." may be left out). caps: None for what this
     package implements.
+    proxy: a URL (`http://`, `https://`, `socks4://`, `socks5://`); None takes https_proxy, http_proxy, all_proxy and
+    no_proxy from the environment, but never for this machine, private hosts or a pinned certificate; "" or False for
+    none.
 
     Raises UsageError for arguments that cannot work.
     """
@@ -70,7 +74,7 @@ class AsyncGatewayClient:
         reconnect: ReconnectPolicy = ReconnectPolicy(),  # noqa: B008 - frozen
         tls_fingerprint: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
-        proxy: str | None = None,
+        proxy: Proxy = None,
         headers: Mapping[str, str] | None = None,
         client_info: ClientInfo = ClientInfo(),  # noqa: B008 - frozen
     ) -> None:
@@ -107,6 +111,24 @@ class AsyncGatewayClient:
         self._bind()
         await self._engine.connect()
 
+    async def pair(self, *, wait: bool = True, on_pending: OnPending | None = None, poll: float = POLL) -> None:
+        """Connect, and wait until somebody has approved this device at the gateway; the connection stays open.
+
+        on_pending(error) is called once for every new request, in this task; it may be `async def`, and what it raises
+        ends the call. The PairingRequired that it gets has the command that approves. poll: seconds to the next try,
+        growing to 60; always with the same identity. wait=False raises the PairingRequired instead of waiting.
+        Raises whatever else `connect()` raises, ClientClosed at the next try after disconnect(), and UsageError.
+        Cancelling ends the wait; the request stays at the gateway. Handlers of on_state_change and on_fatal_close hear
+        of every try.
+        """
+        self._bind()
+        pairing = Pairing(self._engine, wait=wait, poll=poll)
+        while (request := await pairing.next_request()) is not None:
+            if on_pending is not None:
+                result = on_pending(request)
+                if inspect.isawaitable(result):
+                    await result
+
     async def disconnect(self) -> None:
         """Close the connection. Requests, runs and event streams that wait end with ClientClosed, runs with RunLost.
 
@@ -116,6 +138,15 @@ class AsyncGatewayClient:
         await self._engine.disconnect()
 
     close = disconnect
+
+    def retry_now(self) -> None:
+        """Try to reconnect at once instead of waiting, also when parked; returns without waiting for the outcome.
+
+        For when something has changed: the network is back, the device was approved. Does nothing while connected and
+        before connect().
+        """
+        self._bind()
+        self._engine.supervisor.retry_now()
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -285,6 +316,9 @@ class AsyncGatewayClient:
         return _added(self._engine.state_handlers, handler)
 
     def __repr__(self) -> str:
+        if "_engine" not in self.__dict__:
+            # The constructor failed, and something shows its variables.
+            return f"{type(self).__name__}(not made)"
         return f"{type(self).__name__}({self._engine.settings.url.redacted!r}, {self.state.value})"
 
     def _bind(self) -> None:

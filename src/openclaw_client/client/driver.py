@@ -21,6 +21,7 @@ from openclaw_client.errors import (
     RunLost,
     RunTimeout,
 )
+from openclaw_client.policy.redact import Redactor
 from openclaw_client.policy.timeouts import Timeouts
 from openclaw_client.runs.ack import EndedBefore, Stopped, read_ack
 from openclaw_client.runs.events import (
@@ -300,13 +301,14 @@ class RunDriver:
 
     def _conclude(self, outcome: Terminal) -> None:
         if isinstance(outcome, RunErrored):
+            redactor = Redactor(self._engine.settings.secrets)
             failure = RunFailed(
-                message=outcome.message,
+                message=redactor.text(outcome.message),
                 run_id=self.fold.run_id,
                 session_key=self.request.session_key,
                 partial_text=outcome.text,
                 kind=outcome.kind,
-                detail=outcome.detail,
+                detail=redactor.value(outcome.detail),
             )
             self._end(None, failure)
             return

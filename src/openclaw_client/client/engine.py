@@ -59,6 +59,7 @@ class Engine:
         self.fatal_handlers: list[Callable[[Any, GatewayError], object]] = []
         self.state_handlers: list[Callable[[StateChange], object]] = []
         self.hello: Hello | None = None
+        self.closings = 0
         self._dispatch = dispatch
         self._last_use = -inf
         self._later: set[asyncio.Task[None]] = set()
@@ -80,6 +81,7 @@ class Engine:
 
     async def disconnect(self) -> None:
         """Close; runs and event streams end with ClientClosed."""
+        self.closings += 1
         closed = ClientClosed(message="disconnect() was called")
         self.turns.fail(closed)
         await self.supervisor.disconnect()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from openclaw_client.connection.settings import ClientInfo, Settings, parse_fingerprint
 from openclaw_client.connection.supervisor import ConnectionState, StateChange
@@ -24,6 +25,7 @@ __all__ = [
     "DeviceIdentity",
     "Identity",
     "MemoryIdentityStore",
+    "Proxy",
     "ReconnectPolicy",
     "Settings",
     "StateChange",
@@ -37,7 +39,19 @@ PASSWORD_VARIABLE = "OPENCLAW_GATEWAY_PASSWORD"  # noqa: S105 - the name of a va
 PORT_VARIABLE = "OPENCLAW_GATEWAY_PORT"
 INSECURE_VARIABLE = "OPENCLAW_ALLOW_INSECURE_PRIVATE_WS"
 
+# How a proxy's URL may begin, and how the transport calls that; names are looked up by the proxy in any case.
+_PROXY_SCHEMES = {
+    "http": "http",
+    "https": "https",
+    "socks4": "socks4",
+    "socks4a": "socks4",
+    "socks5": "socks5",
+    "socks5h": "socks5",
+}
+
 Identity = IdentityStore | DeviceIdentity | bool | None
+Proxy = str | Literal[False] | None
+"""A URL, None for what the environment says, "" or False for no proxy."""
 
 
 def build_settings(
@@ -54,41 +68,77 @@ def build_settings(
     reconnect: ReconnectPolicy,
     tls_fingerprint: str | None,
     ssl_context: ssl.SSLContext | None,
-    proxy: str | None,
+    proxy: Proxy,
     headers: Mapping[str, str] | None,
     client_info: ClientInfo,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
     """Checked settings; raises UsageError. Explicit values win over the environment."""
     env = os.environ if environ is None else environ
-    parsed = parse_url(url or _env_url(env), allow_insecure=env.get(INSECURE_VARIABLE) == "1")
-    credentials = Credentials(token=token, password=password, device_token=device_token)
-    if credentials == Credentials() and _env_speaks_of(parsed, url, env):
-        credentials = Credentials(token=env.get(TOKEN_VARIABLE), password=env.get(PASSWORD_VARIABLE))
-    fields = {} if caps is None else {"caps": tuple(caps)}
-    return Settings(
-        url=parsed,
-        credentials=credentials,
-        store=_store(identity, env),
-        role=role,
-        scopes=normalise_scopes(scopes),
-        client=client_info,
-        timeouts=timeouts,
-        reconnect=reconnect,
-        ssl_context=ssl_context,
-        headers=headers,
-        proxy=proxy,
-        tls_fingerprint=_pin(tls_fingerprint, parsed, proxy, ssl_context),
-        **fields,
+    try:
+        parsed = parse_url(url or _env_url(env), allow_insecure=env.get(INSECURE_VARIABLE) == "1")
+        credentials = Credentials(token=token, password=password, device_token=device_token)
+        if credentials == Credentials() and _env_speaks_of(parsed, url, env):
+            credentials = Credentials(token=env.get(TOKEN_VARIABLE), password=env.get(PASSWORD_VARIABLE))
+        fields = {} if caps is None else {"caps": tuple(caps)}
+        return Settings(
+            url=parsed,
+            credentials=credentials,
+            store=_store(identity, env),
+            role=role,
+            scopes=normalise_scopes(scopes),
+            client=client_info,
+            timeouts=timeouts,
+            reconnect=reconnect,
+            ssl_context=ssl_context,
+            headers=headers,
+            proxy=_proxy(proxy, parsed, pinned=tls_fingerprint is not None),
+            tls_fingerprint=_pin(tls_fingerprint, parsed, proxy, ssl_context),
+            **fields,
+        )
+    except UsageError as error:
+        # Without the frames below: their variables are pieces of what was given, secrets among them.
+        raise error.with_traceback(None) from None
+
+
+def _proxy(proxy: Proxy, url: GatewayUrl, *, pinned: bool) -> str | None:
+    """The proxy to use. That of the environment is none of a private host's, nor of a pin's, which is checked first."""
+    if proxy is None:
+        return None if url.private or pinned else _env_proxy(url)
+    return _proxy_url(proxy, "proxy=") if proxy else None
+
+
+def _env_proxy(url: GatewayUrl) -> str | None:
+    # Here because few need it and it brings the whole HTTP client along.
+    from urllib.request import getproxies_environment, proxy_bypass
+
+    proxies = getproxies_environment()
+    if proxy_bypass(f"{url.host}:{url.port}", proxies):
+        return None
+    name = "https" if url.secure else "http"
+    found = proxies.get(name) or proxies.get("all")
+    return _proxy_url(found, f"{name}_proxy or all_proxy in the environment") if found else None
+
+
+def _proxy_url(text: object, where: str) -> str:
+    """With a scheme that the transport knows; never quoted in an error, since it may hold a password."""
+    if isinstance(text, str):
+        scheme, mark, rest = text.strip().rpartition("://")
+        scheme = _PROXY_SCHEMES.get(scheme.lower() if mark else "http", "")
+        if scheme and rest.strip("/"):
+            return f"{scheme}://{rest}"
+    raise UsageError(
+        message=f"{where} is no URL of a proxy",
+        remedy='Use http://, https://, socks4:// or socks5:// with host and port, or proxy="" for none',
     )
 
 
-def _pin(fingerprint: str | None, url: GatewayUrl, proxy: str | None, ssl_context: ssl.SSLContext | None) -> str | None:
+def _pin(fingerprint: str | None, url: GatewayUrl, proxy: Proxy, ssl_context: ssl.SSLContext | None) -> str | None:
     if fingerprint is None:
         return None
     if not url.secure:
         raise UsageError(message="tls_fingerprint needs a wss:// URL", remedy="Use wss://, or leave the pin out")
-    if proxy is not None or ssl_context is not None:
+    if proxy or ssl_context is not None:
         raise UsageError(
             message="tls_fingerprint goes with neither proxy nor ssl_context", remedy="Give the one that you need"
         )

@@ -6,12 +6,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any, Protocol
 
 import msgspec
 
+from openclaw_client.policy.redact import Redactor
 from openclaw_client.protocol.client import ClientProtocol
 from openclaw_client.protocol.events import (
     Abandoned,
@@ -87,7 +88,7 @@ class Connection:
     the gateway's clock is ahead of this one, None where it did not tell.
     """
 
-    def __init__(self, sink: FrameSink, *, prefix: str) -> None:
+    def __init__(self, sink: FrameSink, *, prefix: str, redactor: Redactor | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._prefix = prefix
         self._core = ClientProtocol(self._loop.time(), prefix=prefix)
@@ -99,6 +100,7 @@ class Connection:
         self._armed = inf
         self._closer: asyncio.TimerHandle | None = None
         self._failed_in: str | None = None
+        self._redactor = redactor or Redactor()
         self.on_end: Callable[[End], None] | None = None
         self.ended: asyncio.Future[End] = self._loop.create_future()
         self.shutdown: Shutdown | None = None
@@ -107,7 +109,7 @@ class Connection:
     @property
     def end(self) -> End | None:
         """Why it ended or is ending; None while it can be used."""
-        return self._core.end
+        return self._shown(self._core.end) if self._core.end is not None else None
 
     @property
     def hello(self) -> Hello | None:
@@ -224,7 +226,7 @@ class Connection:
         if core.end is not None and self.on_end is not None:
             # Told in the same turn in which it can no longer be used, not when the closing handshake is over.
             told, self.on_end = self.on_end, None
-            told(core.end)
+            told(self._shown(core.end))
 
     def _flush(self) -> None:
         for item in self._core.outbox():
@@ -248,17 +250,18 @@ class Connection:
                 self.shutdown = _read_shutdown(event)
             self._sink.on_frame(event)
         elif isinstance(event, Responded | Expired | Abandoned):
-            event.tag(event)
+            event.tag(self._shown_outcome(event))
         elif isinstance(event, Challenged):
             self._answer(event.challenge)
         elif isinstance(event, Welcomed):
+            self._redactor = self._redactor.plus(event.hello.auth.device_token if event.hello.auth else None)
             if not self._hello.done():
                 self._hello.set_result(event.hello)
             self._arm()
         elif isinstance(event, Gap):
             self._sink.on_gap(event)
         elif isinstance(event, Ended):
-            self._over(event.end)
+            self._over(self._shown(event.end))
 
     def _answer(self, challenge: Challenge) -> None:
         assert self._sign is not None
@@ -271,6 +274,19 @@ class Connection:
                 self._hello.set_exception(error)
             return
         self._arm()
+
+    def _shown(self, end: End) -> End:
+        error = self._redactor.error(end.error) if end.error is not None else None
+        return replace(end, reason=self._redactor.text(end.reason), error=error)
+
+    def _shown_outcome(self, outcome: Outcome) -> Outcome:
+        """Without our own secrets, which some gateways put into their errors."""
+        if isinstance(outcome, Responded) and outcome.error is not None:
+            error, payload = self._redactor.error(outcome.error), self._redactor.payload(outcome.payload)
+            return msgspec.structs.replace(outcome, error=error, payload=payload)
+        if isinstance(outcome, Abandoned):
+            return msgspec.structs.replace(outcome, end=self._shown(outcome.end))
+        return outcome
 
     def _over(self, end: End) -> None:
         for handle in (self._timer, self._closer):

@@ -23,12 +23,20 @@ import msgspec
 from openclaw_client.connection.breakers import breaker_for
 from openclaw_client.connection.connection import Connection, FrameSink, Refused
 from openclaw_client.connection.settings import Settings
-from openclaw_client.errors import ConnectError, HandshakeTimeout, MissingScope, RateLimited, TlsPinMismatch
+from openclaw_client.errors import (
+    ConnectError,
+    HandshakeTimeout,
+    MissingScope,
+    RateLimited,
+    TlsPinMismatch,
+    Unreachable,
+)
 from openclaw_client.identity.device import DeviceIdentity
 from openclaw_client.identity.payload import PayloadVersion, prove
 from openclaw_client.identity.store import DeviceToken, MemoryIdentityStore, token_to_store
 from openclaw_client.policy import diagnose
 from openclaw_client.policy.credentials import Selection, clarify, may_retry_with_stored, select, trusted_endpoint
+from openclaw_client.policy.redact import Redactor
 from openclaw_client.policy.scopes import missing_scopes
 from openclaw_client.policy.verdict import LOCKOUT, PARK, RETRY, Action, Verdict, judge_close, judge_refusal
 from openclaw_client.protocol.events import Cause, End
@@ -94,7 +102,7 @@ class Dialer:
         while True:
             stored = await self._stored()
             selection = self._select(stored)
-            connection = Connection(sink, prefix=f"{os.getpid():x}.{next(_serial):x}")
+            connection = Connection(sink, prefix=f"{os.getpid():x}.{next(_serial):x}", redactor=self._redactor(stored))
             self._current = connection
             try:
                 hello = await connection.open(self._opener, partial(self._params, selection))
@@ -122,6 +130,9 @@ class Dialer:
 
     # Inside.
 
+    def _redactor(self, stored: DeviceToken | None) -> Redactor:
+        return Redactor(self._settings.secrets).plus(stored.token if stored is not None else None)
+
     def _check_breaker(self, number: int) -> None:
         """Don't try what would spend the gateway's patience with everybody behind this address."""
         now = time.monotonic()
@@ -147,21 +158,27 @@ class Dialer:
             self._breaker.failed(now)
 
     async def _open(self, listener: Listener) -> None:
-        settings = self._settings
-        context = settings.ssl_context
-        if settings.tls_fingerprint is not None:
-            if self._pinned is None:
-                url = settings.url
-                self._pinned = await pinned_context(url.host, url.port, settings.tls_fingerprint, url.redacted)
-            context = self._pinned
+        settings, pin = self._settings, self._settings.tls_fingerprint
+        if pin is not None and self._pinned is None:
+            self._pinned = await self._check_pin(pin)
         target = Target(
             url=settings.url.text,
             shown=settings.url.redacted,
-            ssl_context=context,
+            ssl_context=settings.ssl_context if pin is None else self._pinned,
             headers=settings.headers,
             proxy=settings.proxy,
         )
-        await open_websocket(target, listener)
+        try:
+            await open_websocket(target, listener)
+        except Unreachable as failed:
+            if pin is not None and isinstance(failed.__cause__, ssl.SSLCertVerificationError):
+                # The certificate is not the one of the check any more: see which it is now.
+                self._pinned = await self._check_pin(pin)
+            raise
+
+    async def _check_pin(self, pin: str) -> ssl.SSLContext:
+        url = self._settings.url
+        return await pinned_context(url.host, url.port, pin, url.redacted)
 
     def _select(self, stored: DeviceToken | None) -> Selection:
         settings, memory = self._settings, self._memory

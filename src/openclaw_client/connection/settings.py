@@ -12,7 +12,7 @@ from openclaw_client.policy.backoff import ReconnectPolicy
 from openclaw_client.policy.credentials import Credentials
 from openclaw_client.policy.scopes import DEFAULT_SCOPES, NEEDED_BY_DEFAULT
 from openclaw_client.policy.timeouts import Timeouts
-from openclaw_client.policy.urls import GatewayUrl
+from openclaw_client.policy.urls import GatewayUrl, is_secret_name
 from openclaw_client.transport.pin import parse_fingerprint
 from openclaw_client.version import __version__
 from openclaw_client.wire.handshake import ClientFields
@@ -72,6 +72,16 @@ class Settings:
     headers: Mapping[str, str] | None = field(default=None, repr=False)
     proxy: str | None = field(default=None, repr=False)
     tls_fingerprint: str | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What was configured and must never be shown, for a `Redactor`."""
+        given = self.credentials
+        headers = [value for name, value in (self.headers or {}).items() if is_secret_name(name)]
+        # A header's value has a scheme before the secret ("Bearer …"), and may be quoted without it.
+        words = [value.rpartition(" ")[2] for value in headers]
+        known = (given.token, given.device_token, given.password, given.bootstrap_token)
+        return tuple(one for one in (*known, *self.url.secrets, *headers, *words) if one)
 
     @property
     def requested_scopes(self) -> tuple[str, ...]:

@@ -82,6 +82,7 @@ class Supervisor:
         self._task: asyncio.Task[None] | None = None
         self._waiters: set[asyncio.Future[Connection]] = set()
         self._parked: GatewayError | None = None
+        self._nap: asyncio.Future[None] | None = None
         self._last_error: GatewayError | None = None
 
     async def connect(self) -> Connection:
@@ -93,9 +94,7 @@ class Supervisor:
         if self.state is ConnectionState.CONNECTED and self.connection is not None:
             return self.connection
         if self._task is None:
-            self._parked = None
-            self._set_state(ConnectionState.CONNECTING)
-            self._task = asyncio.get_running_loop().create_task(self._run(), name="openclaw-supervisor")
+            self._begin(ConnectionState.CONNECTING)
         try:
             # The first attempt ends by itself within the time limit, and knows better than a timer here why it failed.
             first = self.state is ConnectionState.CONNECTING
@@ -138,6 +137,13 @@ class Supervisor:
         if self.state is not ConnectionState.DISCONNECTED:
             self._set_state(ConnectionState.DISCONNECTED)
 
+    def retry_now(self) -> None:
+        """Try at once instead of waiting; also when parked. Does nothing while connected or not asked to connect."""
+        if self._nap is not None and not self._nap.done():
+            self._nap.set_result(None)
+        elif self.state is ConnectionState.PAUSED and self._task is None:
+            self._begin(ConnectionState.RECONNECTING)
+
     def forsake(self) -> None:
         """Forget sockets and tasks without touching them: they belong to the parent of this forked process."""
         if self.connection is not None:
@@ -146,6 +152,19 @@ class Supervisor:
         self.state = ConnectionState.DISCONNECTED
 
     # Inside.
+
+    def _begin(self, state: ConnectionState) -> None:
+        self._parked = None
+        self._set_state(state)
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="openclaw-supervisor")
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait, unless `retry_now` ends it."""
+        self._nap = asyncio.get_running_loop().create_future()
+        try:
+            await asyncio.wait((self._nap,), timeout=seconds)
+        finally:
+            self._nap = None
 
     async def _wait(self, timeout: float | None) -> Connection:
         waiter: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
@@ -180,7 +199,7 @@ class Supervisor:
                     self.attempts = 0
                 if self.state is not ConnectionState.RECONNECTING:
                     return
-                await asyncio.sleep(self._first_delay(connection))
+                await self._rest(self._first_delay(connection))
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -223,7 +242,7 @@ class Supervisor:
                 self._task = None
                 self._give_up(error, park=verdict.action is Action.PARK)
                 return None
-            await asyncio.sleep(delay)
+            await self._rest(delay)
 
     def _delay_after(self, verdict: Verdict, first: bool, deadline: float) -> float | None:
         """Seconds until the next attempt, None for none."""

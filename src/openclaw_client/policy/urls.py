@@ -17,7 +17,7 @@ DEFAULT_URL = "ws://127.0.0.1:18789"
 """Where a gateway listens when nobody says otherwise."""
 
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
-_SECRET_NAME = re.compile(r"token|password|secret|key|auth|credential", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"token|password|secret|key|auth|credential|cookie", re.IGNORECASE)
 _SAFE = "/?%:@!$&'()*+,;=-._~"
 """What stands in a path or a query as it is; everything else would break the request line."""
 _PRIVATE_NETWORKS = tuple(
@@ -77,10 +77,15 @@ class GatewayUrl:
         if not self.query:
             return self.origin
         pairs = [
-            f"{quote(name)}={'…' if _SECRET_NAME.search(name) else quote(value)}"
+            f"{quote(name)}={'…' if is_secret_name(name) else quote(value)}"
             for name, value in parse_qsl(self.query, keep_blank_values=True)
         ]
         return f"{self.origin}?{'&'.join(pairs)}"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values that `redacted` leaves out."""
+        return tuple(value for name, value in parse_qsl(self.query) if is_secret_name(name))
 
     def __str__(self) -> str:
         return self.redacted
@@ -125,6 +130,11 @@ def parse_url(text: object, *, allow_insecure: bool = False) -> GatewayUrl:
     return url
 
 
+def is_secret_name(name: str) -> bool:
+    """Whether a query parameter or a header of this name holds a secret."""
+    return _SECRET_NAME.search(name) is not None
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host name or address means this machine."""
     address = _address(host)
@@ -146,8 +156,9 @@ def _split(text: str) -> tuple[SplitResult, int | None]:
         parts = urlsplit(text)
         return parts, parts.port
     except ValueError:
-        # The cause quotes what stands before the host, which may be a password.
-        raise UsageError(message="the gateway URL cannot be read", remedy=f"Use one like {DEFAULT_URL}") from None
+        # Raised below: this error and its frames quote what stands before the host, which may be a password.
+        pass
+    raise UsageError(message="the gateway URL cannot be read", remedy=f"Use one like {DEFAULT_URL}")
 
 
 def _default_port(scheme: str) -> int:

@@ -23,11 +23,13 @@ from openclaw_client.client.options import (
     ClientInfo,
     ConnectionState,
     Identity,
+    Proxy,
     ReconnectPolicy,
     StateChange,
     Timeouts,
     build_settings,
 )
+from openclaw_client.client.pairing import POLL, OnPending, Pairing
 from openclaw_client.client.router import EventHandler, Sessions
 from openclaw_client.errors import GatewayError, OutcomeUnknown, RequestTimeout
 from openclaw_client.runs.events import ChatReply, RunEvent
@@ -47,6 +49,10 @@ class GatewayClient:
     Nothing is opened and no thread is started before `connect()` or `with`. All clients of a process share one
     event-loop thread. The parameters are those of `AsyncGatewayClient`. Handlers run on worker threads, in order per
     client, and may call this client. Raises UsageError for arguments that cannot work.
+
+    proxy: a URL (`http://`, `https://`, `socks4://`, `socks5://`); None takes https_proxy, http_proxy, all_proxy and
+    no_proxy from the environment, but never for this machine, private hosts or a pinned certificate; "" or False for
+    none.
     """
 
     def __init__(
@@ -66,7 +72,7 @@ class GatewayClient:
         reconnect: ReconnectPolicy = ReconnectPolicy(),  # noqa: B008 - frozen
         tls_fingerprint: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
-        proxy: str | None = None,
+        proxy: Proxy = None,
         headers: Mapping[str, str] | None = None,
         client_info: ClientInfo = ClientInfo(),  # noqa: B008 - frozen
     ) -> None:
@@ -104,6 +110,21 @@ class GatewayClient:
         """
         self._loop_thread().call(self._engine.connect, "connect")
 
+    def pair(self, *, wait: bool = True, on_pending: OnPending | None = None, poll: float = POLL) -> None:
+        """Connect, and wait until somebody has approved this device at the gateway; the connection stays open.
+
+        on_pending(error) is called once for every new request, in this thread; what it raises ends the call. The
+        PairingRequired that it gets has the command that approves. poll: seconds to the next try, growing to 60; always
+        with the same identity. wait=False raises the PairingRequired instead of waiting. Raises whatever else
+        `connect()` raises, ClientClosed at the next try after disconnect(), and UsageError. Ctrl-C ends the wait; the
+        request stays at the gateway. Handlers of on_state_change and on_fatal_close hear of every try.
+        """
+        thread = self._loop_thread()
+        pairing = Pairing(self._engine, wait=wait, poll=poll)
+        while (request := thread.call(pairing.next_request, "pair")) is not None:
+            if on_pending is not None:
+                on_pending(request)
+
     def disconnect(self) -> None:
         """Close the connection. Requests, runs and event streams that wait end with ClientClosed, runs with RunLost.
 
@@ -114,6 +135,14 @@ class GatewayClient:
             self._thread.call(self._engine.disconnect, "disconnect")
 
     close = disconnect
+
+    def retry_now(self) -> None:
+        """Try to reconnect at once instead of waiting, also when parked; returns without waiting for the outcome.
+
+        For when something has changed: the network is back, the device was approved. Does nothing while connected and
+        before connect().
+        """
+        self._loop_thread().loop.call_soon_threadsafe(self._engine.supervisor.retry_now)
 
     def __enter__(self) -> Self:
         self.connect()
@@ -293,6 +322,9 @@ class GatewayClient:
         return handler
 
     def __repr__(self) -> str:
+        if "_engine" not in self.__dict__:
+            # The constructor failed, and something shows its variables.
+            return f"{type(self).__name__}(not made)"
         return f"{type(self).__name__}({self._settings.url.redacted!r}, {self.state.value})"
 
     # For the run and the loop thread.

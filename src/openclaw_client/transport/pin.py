@@ -11,26 +11,48 @@ import asyncio
 import contextlib
 import hashlib
 import hmac
+import os
 import re
+import socket
 import ssl
 
 from openclaw_client.errors import TlsPinMismatch, Unreachable, UsageError
 
 _HEX = re.compile(r"[0-9a-f]{64}")
+_PREFIX = re.compile(r"^sha-?256(:| fingerprint=)")
 # X509_V_FLAG_PARTIAL_CHAIN and X509_V_FLAG_NO_CHECK_TIME: the pinned certificate is trusted by itself, also after its
 # date, because a pin names one certificate and not an authority's promise about it.
 _VERIFY_FLAGS = 0x80000 | 0x200000
 
 
 def parse_fingerprint(text: str) -> str:
-    """A SHA-256 fingerprint as 64 lower-case hex digits; takes colons and the prefix `sha256:`. Raises UsageError."""
-    plain = text.strip().lower().removeprefix("sha256:").replace(":", "")
+    """A SHA-256 fingerprint as 64 lower-case hex digits; takes colons, the prefix `sha256:` and openssl's whole line.
+
+    Raises UsageError.
+    """
+    plain = _PREFIX.sub("", text.strip().lower()).replace(":", "")
     if not _HEX.fullmatch(plain):
         raise UsageError(
             message="tls_fingerprint is no SHA-256 fingerprint (64 hex digits)",
             remedy="Use the output of: openssl x509 -noout -fingerprint -sha256",
         )
     return plain
+
+
+def reason_of(error: OSError) -> str:
+    """Why no socket came about, in the system's words and not in asyncio's."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"TLS failed: the certificate is not trusted ({error.verify_message})"
+    if isinstance(error, ssl.SSLError):
+        words = (error.reason or str(error)).replace("_", " ").lower()
+        return f"TLS failed: {words} (is there a TLS server at this URL?)"
+    if isinstance(error, socket.gaierror):
+        return f"the host name cannot be looked up ({error.strerror or error})"
+    if isinstance(error, ConnectionResetError | ConnectionAbortedError):
+        return "the peer cut the connection (is it a TLS server for wss://, and none for ws://?)"
+    if error.errno:
+        return os.strerror(error.errno).lower()
+    return str(error) or type(error).__name__
 
 
 async def fetch_certificate(host: str, port: int, shown: str) -> bytes:
@@ -40,9 +62,9 @@ async def fetch_certificate(host: str, port: int, shown: str) -> bytes:
     context.verify_mode = ssl.CERT_NONE
     try:
         _, writer = await asyncio.open_connection(host, port, ssl=context)
-    except (OSError, ssl.SSLError) as error:
+    except OSError as error:
         raise Unreachable(
-            message=f"the gateway cannot be reached: {error.strerror or error}",
+            message=f"the gateway cannot be reached: {reason_of(error)}",
             remedy="Check the URL, and that a TLS server is running there",
             url=shown,
         ) from error

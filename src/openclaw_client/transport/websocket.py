@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 import picows
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
+from python_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError  # what picows lets through of its own
 
 from openclaw_client.errors import Unreachable
 from openclaw_client.transport.base import Listener
+from openclaw_client.transport.pin import reason_of
+
+_E = TypeVar("_E", bound=BaseException)
 
 MAX_MESSAGE_BYTES = 26_214_400
 """25 MiB, the gateway's own `policy.maxPayload` and the inbound limit of the reference client."""
@@ -30,9 +32,13 @@ UPGRADE_TIMEOUT = 15.0
 MAX_REASON_BYTES = 123
 """What a close frame has room for (RFC 6455, 5.5)."""
 
-# picows logs the upgrade request, headers and all, below DEBUG; nothing of that may be switched on by a root logger.
-_logger = logging.getLogger("openclaw_client.transport.picows")
-_logger.setLevel(logging.CRITICAL)
+# picows logs the upgrade request, headers and all, below DEBUG. A logger outside the tree of loggers cannot be switched
+# on by anybody's configuration.
+_logger = logging.Logger("openclaw_client.transport.picows")  # noqa: LOG001
+_logger.disabled = True
+
+_PROXY_REMEDY = 'Check the proxy, or pass proxy="" to connect without one'
+_TRUST_REMEDY = "Pin the certificate with tls_fingerprint=, or trust its authority with ssl_context="
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,34 +184,44 @@ async def open_websocket(target: Target, listener: Listener) -> None:
             read_buffer_init_size=READ_BUFFER_BYTES,
         )
     except picows.WSHandshakeError as error:
-        raise _unreachable(target, _upgrade_failure(error)) from error
+        # Raised below, so that it does not carry this error along: its fields hold the peer's page, which may quote us.
+        refused = _unreachable(target, _upgrade_failure(error))
+    except (ProxyError, ProxyConnectionError, ProxyTimeoutError) as error:
+        raise _unreachable(target, "the proxy did not connect it", _PROXY_REMEDY) from _bare(error)
+    except ssl.SSLCertVerificationError as error:
+        raise _unreachable(target, reason_of(error), _TRUST_REMEDY) from _bare(error)
     except ssl.SSLError as error:
-        raise _unreachable(target, f"TLS failed: {error.reason or error}") from error
+        raise _unreachable(target, reason_of(error)) from _bare(error)
     except TimeoutError as error:
-        raise _unreachable(target, "the WebSocket upgrade was not answered in time") from error
+        raise _unreachable(target, "the WebSocket upgrade was not answered in time") from _bare(error)
     except OSError as error:
-        raise _unreachable(target, _reason(error)) from error
+        raise _unreachable(target, reason_of(error)) from _bare(error)
     except picows.WSError as error:
-        raise _unreachable(target, "the peer does not speak WebSocket") from error
+        raise _unreachable(target, "the peer does not speak WebSocket") from _bare(error)
+    else:
+        return
+    raise refused
 
 
-def _reason(error: OSError) -> str:
-    """Why no socket came about, in the system's words and not in asyncio's."""
-    if isinstance(error, socket.gaierror):
-        return f"the host name cannot be looked up ({error.strerror or error})"
-    if error.errno:
-        return os.strerror(error.errno).lower()
-    return str(error) or type(error).__name__
+def _bare(error: _E) -> _E:
+    """The error without its frames: picows keeps the whole URL and the headers in their variables."""
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
+    return error
 
 
 def _number(code: object) -> int | None:
     return code if isinstance(code, int) else None
 
 
-def _unreachable(target: Target, what: str) -> Unreachable:
+def _unreachable(
+    target: Target, what: str, remedy: str = "Check the URL, and that the gateway is running there"
+) -> Unreachable:
     return Unreachable(
         message=f"the gateway cannot be reached: {what}",
-        remedy="Check the URL, and that the gateway is running there",
+        remedy=remedy,
         url=target.shown,
     )
 

@@ -1,0 +1,225 @@
+"""Canaries: secrets that are given to a client, or that a gateway echoes, are in no log line, exception or repr.
+
+The dumps of local variables leave out two kinds of frames: the test's own, which called with the secret in its hands,
+and those of the constructor that takes it as an argument (`__init__` of the clients, `build_settings`).
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from openclaw_client import AsyncGatewayClient, DeviceIdentity, GatewayClient, MemoryIdentityStore, Timeouts
+from openclaw_client.client.options import Settings, build_settings
+from openclaw_client.errors import GatewayError, RequestFailed, RunFailed, UsageError
+from openclaw_client.identity.device import encode_base64url
+from openclaw_client.policy.redact import Redactor
+from openclaw_client.testing import BlockingEmbeddedGateway
+from openclaw_client.transport.websocket import Target
+from tests.faces import Face
+
+TOKEN = "canary-token-4f1c"
+PASSWORD = "canary-password-77ab"
+DEVICE_TOKEN = "canary-device-token-9e02"
+QUERY = "canary-query-c3d4"
+HEADER = "canary-header-51fe"
+SEED = b"canary-seed-0123456789abcdefghij"
+SECRETS = (TOKEN, PASSWORD, DEVICE_TOKEN, QUERY, HEADER, SEED.decode(), SEED.hex(), encode_base64url(SEED))
+OWN_FRAMES = frozenset({"__init__", "build_settings"})
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """All that is logged anywhere, whatever its level."""
+    lines: list[str] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.threadName == "embedded-gateway":
+                # The other side: its picows tells of the requests that it gets.
+                return
+            lines.append(f"{record.name} {record.getMessage()} {record.__dict__!r}")
+            if record.exc_info and isinstance(record.exc_info[1], BaseException):
+                lines.append("".join(traceback.format_exception(record.exc_info[1])))
+
+    handler = Keep(level=1)
+    known = [item for item in logging.Logger.manager.loggerDict.values() if isinstance(item, logging.Logger)]
+    loggers = [logging.getLogger(), *known]
+    levels = [(item, item.level) for item in loggers]
+    for item in loggers:
+        item.setLevel(1)
+    logging.getLogger().addHandler(handler)
+    yield lines
+    logging.getLogger().removeHandler(handler)
+    for item, level in levels:
+        item.setLevel(level)
+
+
+def leaks(text: str) -> list[str]:
+    return [secret for secret in SECRETS if secret in text]
+
+
+def dump(error: BaseException) -> str:
+    """All that a crash reporter would send: texts, fields, and the variables of every frame but the caller's."""
+    parts, chain, seen = [], [error], set[int]()
+    while chain:
+        link = chain.pop()
+        if id(link) in seen:
+            continue
+        seen.add(id(link))
+        parts += [str(link), repr(link), f"{link}", repr(getattr(link, "__dict__", None)), repr(link.args)]
+        shown = traceback.TracebackException.from_exception(link, capture_locals=True)
+        for frame in shown.stack:
+            if frame.filename != __file__ and frame.name not in OWN_FRAMES:
+                parts.append(f"{frame.filename}:{frame.lineno} {frame.name} {frame.locals}")
+        chain += [one for one in (link.__cause__, link.__context__) if one is not None]
+    return "\n".join(parts)
+
+
+def echo_everything(gateway: BlockingEmbeddedGateway) -> None:
+    said = f"bad credentials: {TOKEN} {PASSWORD} {DEVICE_TOKEN} {QUERY} Bearer {HEADER}"
+    gateway.faults.refuse(
+        said,
+        code="INVALID_REQUEST",
+        details={"code": "AUTH_TOKEN_MISMATCH", "given": {"auth": [TOKEN, {DEVICE_TOKEN: PASSWORD}]}},
+        reason=said,
+    )
+
+
+def refuse_upgrade(gateway: BlockingEmbeddedGateway) -> None:
+    gateway.faults.refuse_upgrade(403, f"no entry for {TOKEN} with {QUERY} and {HEADER}".encode())
+
+
+def close_early(gateway: BlockingEmbeddedGateway) -> None:
+    gateway.faults.rewrite("connect.challenge", lambda frame: {**frame, "payload": {"nonce": None}})
+
+
+def cut_early(gateway: BlockingEmbeddedGateway) -> None:
+    gateway.faults.cut(before=1)
+
+
+def say_nothing(gateway: BlockingEmbeddedGateway) -> None:
+    gateway.faults.withhold_challenge()
+
+
+def be_gone(gateway: BlockingEmbeddedGateway) -> None:
+    gateway.stop()
+
+
+def nothing(gateway: BlockingEmbeddedGateway) -> None:
+    """The credentials are wrong as they are."""
+
+
+def options(**more: Any) -> dict[str, Any]:
+    return {
+        "token": TOKEN,
+        "password": PASSWORD,
+        "device_token": DEVICE_TOKEN,
+        "identity": MemoryIdentityStore(DeviceIdentity.from_seed(SEED)),
+        "headers": {"Authorization": f"Bearer {HEADER}"},
+        "timeouts": Timeouts(connect=5, request=10),
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    "spoil", [nothing, echo_everything, refuse_upgrade, close_early, cut_early, say_nothing, be_gone]
+)
+async def test_no_secret_in_what_a_failed_connect_leaves(
+    spoil: Callable[[BlockingEmbeddedGateway], None], face: Face, logged: list[str]
+) -> None:
+    with BlockingEmbeddedGateway() as gateway:
+        spoil(gateway)
+        timeouts = Timeouts(connect=1, request=5) if spoil is say_nothing else Timeouts(connect=5, request=5)
+        client = face.client(f"{gateway.url}/?token={QUERY}", **options(timeouts=timeouts))
+        with pytest.raises(GatewayError) as caught:
+            await client.connect()
+        await client.disconnect()
+    assert not leaks(dump(caught.value))
+    assert not leaks("\n".join(logged))
+    assert any("openclaw_client" in line for line in logged)
+
+
+async def test_no_secret_in_what_a_connection_leaves(face: Face, logged: list[str]) -> None:
+    def fail(frame: dict[str, Any]) -> dict[str, Any]:
+        error = {"code": "INVALID_REQUEST", "message": f"no: {TOKEN}", "details": {"seen": [{"query": QUERY}]}}
+        return {**frame, "ok": False, "error": error, "payload": {"auth": {"token": TOKEN}}}
+
+    def fail_run(frame: dict[str, Any]) -> dict[str, Any]:
+        payload = {**frame["payload"], "state": "error", "errorMessage": f"provider got {TOKEN}"}
+        return {**frame, "payload": payload}
+
+    with BlockingEmbeddedGateway(token=TOKEN) as gateway:
+        client = face.client(f"{gateway.url}/?token={QUERY}", **options(password=None, device_token=None))
+        await client.connect()
+        assert not leaks(f"{client!r} {client} {client.hello!r}")
+        assert (await client.chat_send(session_key="main", message="hi")).text
+        gateway.faults.rewrite("sessions.list", fail)
+        with pytest.raises(RequestFailed) as refused:
+            await client.request("sessions.list")
+        gateway.faults.rewrite(lambda frame: frame.name == "chat" and frame.field("state") == "final", fail_run)
+        with pytest.raises(RunFailed) as failed:
+            await client.chat_send(session_key="main", message="hi")
+        await client.disconnect()
+    for error in (refused.value, failed.value):
+        assert "…" in str(error)
+        assert not leaks(dump(error))
+    assert refused.value.details == {"seen": [{"query": "…"}]}
+    assert not leaks("\n".join(logged))
+
+
+@pytest.mark.parametrize("kind", [AsyncGatewayClient, GatewayClient])
+@pytest.mark.parametrize(
+    ("url", "wrong"),
+    [
+        (f"ws://user:{PASSWORD}@127.0.0.1:1", {}),
+        (f"ws://example.com/?token={QUERY}", {}),
+        (f"ftp://127.0.0.1/?token={QUERY}", {}),
+        (f"ws://[{QUERY}", {}),
+        ("ws://127.0.0.1:1", {"token": TOKEN + "\nmore"}),
+        ("ws://127.0.0.1:1", {"password": PASSWORD.encode()}),
+        ("ws://127.0.0.1:1", {"proxy": f"gopher://me:{PASSWORD}@127.0.0.1"}),
+        (f"ws://127.0.0.1:1/?token={QUERY}", {"tls_fingerprint": "00"}),
+    ],
+)
+def test_no_secret_in_a_refused_argument(kind: Callable[..., Any], url: str, wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError) as caught:
+        kind(url, **options(**wrong))
+    assert not leaks(dump(caught.value))
+
+
+def settings() -> Settings:
+    unset = {"role": "operator", "scopes": None, "caps": None, "reconnect": None, "client_info": None}
+    rest = {"tls_fingerprint": None, "ssl_context": None, "proxy": f"http://me:{PASSWORD}@10.0.0.1:3128"}
+    return build_settings(f"ws://127.0.0.1:1/?token={QUERY}", **options(**unset, **rest))
+
+
+def test_no_secret_in_a_repr() -> None:
+    made = settings()
+    target = Target(made.url.text, made.url.redacted, headers=made.headers, proxy=made.proxy)
+    clients = [kind(made.url.text, **options()) for kind in (AsyncGatewayClient, GatewayClient)]
+    for thing in (made, made.url, made.credentials, made.store, target, Redactor(made.secrets), *clients):
+        assert not leaks(f"{thing!r} {thing}")
+
+
+def test_the_redactor_goes_into_everything() -> None:
+    redactor = Redactor(settings().secrets)
+    said = {"a": [TOKEN, {f"x {QUERY}": (1, None)}], HEADER: f"{PASSWORD}{DEVICE_TOKEN}"}
+    assert redactor.value(said) == {"a": ["…", {"x …": (1, None)}], "…": "……"}
+    assert Redactor(["abc", "long secret", "long"]).text("abc: long secret, long") == "abc: …, …"
+
+
+def test_the_watch_sees_a_leak(logged: list[str]) -> None:
+    logging.getLogger("openclaw_client.anything").log(1, "sent %s", TOKEN)
+    assert leaks("\n".join(logged)) == [TOKEN]
+    with pytest.raises(ValueError, match="no number") as caught:
+        refuse(TOKEN)
+    assert leaks(dump(caught.value)) == [TOKEN]
+
+
+def refuse(text: str) -> None:
+    raise ValueError(f"no number: {text}")

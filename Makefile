@@ -37,6 +37,7 @@ gateways: $(VENV)/.dev
 	$(BIN)/python -m tests.gateways.install
 
 coverage: $(VENV)/.dev
+	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -q tests/wire tests/protocol tests/policy tests/runs
 	$(BIN)/coverage report --fail-under=100 \
 		--include='src/openclaw_client/wire/*,src/openclaw_client/protocol/*,src/openclaw_client/policy/*,src/openclaw_client/runs/*'

@@ -137,6 +137,7 @@ def test_telling_parameters_are_not_shown() -> None:
     assert str(url) == url.redacted
     assert repr(url) == f"GatewayUrl({url.redacted!r})"
     assert "Token=sesame" in url.text
+    assert url.secrets == ("sesame", "sesame", "sesame")
     assert parse_url("wss://h").redacted == "wss://h"
 
 

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import ssl
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from openclaw_client.client.attachments import AttachmentLike
 from openclaw_client.client.callbacks import CallbackQueue
@@ -20,24 +20,21 @@ from openclaw_client.client.chat import (
 )
 from openclaw_client.client.engine import Engine
 from openclaw_client.client.events import EventStream
+from openclaw_client.client.face import Face
 from openclaw_client.client.options import Identity, Proxy, build_settings
 from openclaw_client.client.pairing import POLL, OnPending, Pairing
-from openclaw_client.client.router import EventHandler, Sessions
+from openclaw_client.client.router import Sessions
 from openclaw_client.client.run import AsyncChatRun
 from openclaw_client.connection.settings import ClientInfo
-from openclaw_client.connection.supervisor import ConnectionState, StateChange
-from openclaw_client.errors import GatewayError, UsageError
+from openclaw_client.connection.supervisor import ConnectionState
+from openclaw_client.errors import UsageError
 from openclaw_client.policy.backoff import ReconnectPolicy
 from openclaw_client.policy.timeouts import Timeouts
 from openclaw_client.runs.events import ChatReply, RunEvent
-from openclaw_client.runs.proactive import ProactiveMessage
-from openclaw_client.wire.handshake import Hello
 from openclaw_client.wire.history import HistoryPage
 
-_H = TypeVar("_H", bound=Callable[..., object])
 
-
-class AsyncGatewayClient:
+class AsyncGatewayClient(Face):
     """One user's connection to one gateway, for coroutines of one event loop.
 
     Nothing is opened before `connect()` or `async with`; the first of them binds the client to the running loop. Every
@@ -155,39 +152,6 @@ class AsyncGatewayClient:
     async def __aexit__(self, *exc: object) -> None:
         await self.disconnect()
 
-    @property
-    def state(self) -> ConnectionState:
-        """Where the connection stands; see `ConnectionState`."""
-        return self._engine.state
-
-    @property
-    def connected(self) -> bool:
-        """Whether the connection is ready to be used now."""
-        return self._engine.state is ConnectionState.CONNECTED
-
-    @property
-    def user(self) -> Any:
-        """What was given as `user`."""
-        return self._engine.user
-
-    @property
-    def idle_seconds(self) -> float:
-        """Seconds since the caller last used the client or something came for the caller; ticks don't count.
-
-        inf before the first use.
-        """
-        return self._engine.idle_seconds
-
-    @property
-    def hello(self) -> Hello | None:
-        """hello-ok of the latest connection; None before the first."""
-        return self._engine.hello
-
-    @property
-    def negotiated_protocol(self) -> int | None:
-        """The wire version of the latest connection, 3 or 4."""
-        return self._engine.hello.protocol if self._engine.hello is not None else None
-
     # Chat.
 
     async def chat_send(
@@ -296,31 +260,6 @@ class AsyncGatewayClient:
         """An async iterator of gateway events of these names, or of all; from this call on, over reconnects."""
         return self._engine.open_stream(names)
 
-    def on(self, name: str, handler: EventHandler) -> Callable[[], None]:
-        """Call handler(event) for every event of a name; returns a function that ends that."""
-        return self._engine.add_handler(name, handler)
-
-    def on_proactive_message(self, handler: Callable[[Any, ProactiveMessage], object]) -> Any:
-        """Call handler(user, message) for every whole message that no call of this client asked for. Also a decorator.
-
-        Handlers run in the loop, one after the other, in order; they may be `async def`; what they raise is logged.
-        """
-        return _added(self._engine.message_handlers, handler)
-
-    def on_fatal_close(self, handler: Callable[[Any, GatewayError], object]) -> Any:
-        """Call handler(client, error) when the connection is parked for good. Also a decorator."""
-        return _added(self._engine.fatal_handlers, handler)
-
-    def on_state_change(self, handler: Callable[[StateChange], object]) -> Any:
-        """Call handler(change) on every change of `state`. Also a decorator."""
-        return _added(self._engine.state_handlers, handler)
-
-    def __repr__(self) -> str:
-        if "_engine" not in self.__dict__:
-            # The constructor failed, and something shows its variables.
-            return f"{type(self).__name__}(not made)"
-        return f"{type(self).__name__}({self._engine.settings.url.redacted!r}, {self.state.value})"
-
     def _bind(self) -> None:
         loop = asyncio.get_running_loop()
         if self._loop is None or (self._loop.is_closed() and self.state is ConnectionState.DISCONNECTED):
@@ -330,8 +269,3 @@ class AsyncGatewayClient:
                 message="this client belongs to another event loop",
                 remedy="Make one client per loop, or use GatewayClient, which has a loop of its own",
             )
-
-
-def _added(handlers: list[_H], handler: _H) -> _H:
-    handlers.append(handler)
-    return handler

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
@@ -19,31 +18,30 @@ from openclaw_client.client.chat import (
 )
 from openclaw_client.client.driver import RunDriver
 from openclaw_client.client.engine import Engine
+from openclaw_client.client.face import Face
 from openclaw_client.client.options import (
     ClientInfo,
     ConnectionState,
     Identity,
     Proxy,
     ReconnectPolicy,
-    StateChange,
     Timeouts,
     build_settings,
 )
 from openclaw_client.client.pairing import POLL, OnPending, Pairing
-from openclaw_client.client.router import EventHandler, Sessions
+from openclaw_client.client.router import Sessions
 from openclaw_client.errors import GatewayError, OutcomeUnknown, RequestTimeout
 from openclaw_client.runs.events import ChatReply, RunEvent
-from openclaw_client.runs.proactive import ProactiveMessage
 from openclaw_client.sync.callbacks import ThreadCallbacks
 from openclaw_client.sync.channel import RunChannel
 from openclaw_client.sync.events import BlockingEventStream
 from openclaw_client.sync.loop_thread import LoopThread, loop_thread
 from openclaw_client.sync.run import ChatRun
-from openclaw_client.wire.handshake import Hello
+from openclaw_client.sync.waiter import Waiter
 from openclaw_client.wire.history import HistoryPage
 
 
-class GatewayClient:
+class GatewayClient(Face):
     """One user's connection to one gateway, for any number of threads.
 
     Nothing is opened and no thread is started before `connect()` or `with`. All clients of a process share one
@@ -151,39 +149,6 @@ class GatewayClient:
     def __exit__(self, *exc: object) -> None:
         self.disconnect()
 
-    @property
-    def state(self) -> ConnectionState:
-        """Where the connection stands; see `ConnectionState`."""
-        return self._engine.state
-
-    @property
-    def connected(self) -> bool:
-        """Whether the connection is ready to be used now."""
-        return self._engine.state is ConnectionState.CONNECTED
-
-    @property
-    def user(self) -> Any:
-        """What was given as `user`."""
-        return self._user
-
-    @property
-    def idle_seconds(self) -> float:
-        """Seconds since the caller last used the client or something came for the caller; ticks don't count.
-
-        inf before the first use.
-        """
-        return self._engine.idle_seconds
-
-    @property
-    def hello(self) -> Hello | None:
-        """hello-ok of the latest connection; None before the first."""
-        return self._engine.hello
-
-    @property
-    def negotiated_protocol(self) -> int | None:
-        """The wire version of the latest connection, 3 or 4."""
-        return self._engine.hello.protocol if self._engine.hello is not None else None
-
     # Chat.
 
     def chat_send(
@@ -280,7 +245,7 @@ class GatewayClient:
         thread = self._ready_thread()
         thread.check_caller("request")
         limit, params = self._engine.request_arguments(params, timeout, idempotency_key)
-        waiter = _Waiter()
+        waiter = Waiter()
         # A coroutine per call would cost three times as much as this lock.
         thread.loop.call_soon_threadsafe(waiter.start, self._engine, method, params, limit, expect_final)
         try:
@@ -298,34 +263,6 @@ class GatewayClient:
         stream = BlockingEventStream(names, lambda leaving: self._soon(router.remove_stream, leaving))
         router.add_stream(stream)
         return stream
-
-    def on(self, name: str, handler: EventHandler) -> Callable[[], None]:
-        """Call handler(event) for every event of a name; returns a function that ends that."""
-        return self._engine.add_handler(name, handler)
-
-    def on_proactive_message(self, handler: Callable[[Any, ProactiveMessage], object]) -> Any:
-        """Call handler(user, message) for every whole message that no call of this client asked for. Also a decorator.
-
-        Handlers run on worker threads, one after the other, in order; what they raise is logged.
-        """
-        self._engine.message_handlers.append(handler)
-        return handler
-
-    def on_fatal_close(self, handler: Callable[[Any, GatewayError], object]) -> Any:
-        """Call handler(client, error) when the connection is parked for good. Also a decorator."""
-        self._engine.fatal_handlers.append(handler)
-        return handler
-
-    def on_state_change(self, handler: Callable[[StateChange], object]) -> Any:
-        """Call handler(change) on every change of `state`. Also a decorator."""
-        self._engine.state_handlers.append(handler)
-        return handler
-
-    def __repr__(self) -> str:
-        if "_engine" not in self.__dict__:
-            # The constructor failed, and something shows its variables.
-            return f"{type(self).__name__}(not made)"
-        return f"{type(self).__name__}({self._settings.url.redacted!r}, {self.state.value})"
 
     # For the run and the loop thread.
 
@@ -380,36 +317,3 @@ class GatewayClient:
             thread.call(self._engine.connect, "connect")
             self._reconnect_after_fork = False
         return thread
-
-
-class _Waiter:
-    """One request of one thread: started, answered and dropped on the loop's thread, waited for on the caller's."""
-
-    __slots__ = ("_drop", "_error", "_lock", "_payload")
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lock.acquire()
-        self._payload: Any = None
-        self._error: GatewayError | None = None
-        self._drop: Callable[[], object] | None = None
-
-    def start(
-        self, engine: Engine, method: str, params: Mapping[str, Any] | None, timeout: float | None, final: bool
-    ) -> None:
-        self._drop = engine.start_request(method, params, timeout, self._answer, expect_final=final)
-
-    def wait(self) -> Any:
-        self._lock.acquire()
-        if self._error is not None:
-            raise self._error
-        return self._payload
-
-    def drop(self) -> None:
-        if self._drop is not None:
-            self._drop()
-
-    def _answer(self, payload: Any, error: GatewayError | None) -> None:
-        self._payload, self._error = payload, error
-        if self._lock.locked():
-            self._lock.release()

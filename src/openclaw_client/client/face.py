@@ -1,0 +1,85 @@
+"""What both faces of a client say of themselves, and the handlers that users register. No I/O, from any thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from openclaw_client.client.engine import Engine
+from openclaw_client.client.router import EventHandler
+from openclaw_client.connection.supervisor import ConnectionState, StateChange
+from openclaw_client.errors import GatewayError
+from openclaw_client.runs.proactive import ProactiveMessage
+from openclaw_client.wire.handshake import Hello
+
+_H = TypeVar("_H", bound=Callable[..., object])
+
+
+class Face:
+    """The names that need no waiting. Handlers are kept by the engine, which runs them away from the reader."""
+
+    _engine: Engine
+
+    @property
+    def state(self) -> ConnectionState:
+        """Where the connection stands; see `ConnectionState`."""
+        return self._engine.state
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection is ready to be used now."""
+        return self._engine.state is ConnectionState.CONNECTED
+
+    @property
+    def user(self) -> Any:
+        """What was given as `user`."""
+        return self._engine.user
+
+    @property
+    def idle_seconds(self) -> float:
+        """Seconds since the caller last used the client or something came for the caller; ticks don't count.
+
+        inf before the first use.
+        """
+        return self._engine.idle_seconds
+
+    @property
+    def hello(self) -> Hello | None:
+        """hello-ok of the latest connection; None before the first."""
+        return self._engine.hello
+
+    @property
+    def negotiated_protocol(self) -> int | None:
+        """The wire version of the latest connection, 3 or 4."""
+        return self._engine.hello.protocol if self._engine.hello is not None else None
+
+    def on(self, name: str, handler: EventHandler) -> Callable[[], None]:
+        """Call handler(event) for every event of a name; returns a function that ends that."""
+        return self._engine.add_handler(name, handler)
+
+    def on_proactive_message(self, handler: Callable[[Any, ProactiveMessage], object]) -> Any:
+        """Call handler(user, message) for every whole message that no call of this client asked for. Also a decorator.
+
+        Handlers run one after the other, in order: in the loop, where they may be `async def`, or on worker threads of
+        the blocking client. What they raise is logged.
+        """
+        return _added(self._engine.message_handlers, handler)
+
+    def on_fatal_close(self, handler: Callable[[Any, GatewayError], object]) -> Any:
+        """Call handler(client, error) when the connection is parked for good. Also a decorator."""
+        return _added(self._engine.fatal_handlers, handler)
+
+    def on_state_change(self, handler: Callable[[StateChange], object]) -> Any:
+        """Call handler(change) on every change of `state`. Also a decorator."""
+        return _added(self._engine.state_handlers, handler)
+
+    def __repr__(self) -> str:
+        if "_engine" not in self.__dict__:
+            # The constructor failed, and something shows its variables.
+            return f"{type(self).__name__}(not made)"
+        return f"{type(self).__name__}({self._engine.settings.url.redacted!r}, {self.state.value})"
+
+
+def _added(handlers: list[_H], handler: _H) -> _H:
+    handlers.append(handler)
+    return handler

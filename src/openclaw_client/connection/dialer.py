@@ -73,10 +73,16 @@ class _Memory:
 
 
 class Dialer:
-    """Makes connections for one client. Not to be used by two tasks at once."""
+    """Makes connections for one client. Not to be used by two tasks at once.
 
-    def __init__(self, settings: Settings, *, opener: Opener | None = None) -> None:
+    clock: in seconds, and the same for all clients of the process, since they share the breaker.
+    """
+
+    def __init__(
+        self, settings: Settings, *, opener: Opener | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._settings = settings
+        self._clock = clock
         self._opener = opener or self._open
         self._memory = _Memory()
         self._device: DeviceIdentity | None = None
@@ -135,7 +141,7 @@ class Dialer:
 
     def _check_breaker(self, number: int) -> None:
         """Don't try what would spend the gateway's patience with everybody behind this address."""
-        now = time.monotonic()
+        now = self._clock()
         delay = self._breaker.delay(now)
         if delay <= 0:
             return
@@ -151,7 +157,7 @@ class Dialer:
         raise DialFailed(error, Verdict(Action.WAIT, delay))
 
     def _tell_breaker(self, error: ErrorShape) -> None:
-        now, code = time.monotonic(), codes.detail_code_of(error)
+        now, code = self._clock(), codes.detail_code_of(error)
         if code == codes.RATE_LIMITED:
             self._breaker.rate_limited(now, judge_refusal(error).delay or LOCKOUT)
         elif code is not None and code.startswith("AUTH_") and code not in codes.UNCOUNTED:

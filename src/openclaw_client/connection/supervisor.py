@@ -256,7 +256,7 @@ class Supervisor:
             return verdict.delay + self._rand()
         if first or not self._settings.reconnect.enabled:
             return None
-        return self._settings.reconnect.delay(self.attempts, self._rand)
+        return self._settings.reconnect.delay(self.attempts + 1, self._rand)
 
     def _too_slow(self) -> GatewayError:
         limit, phase = self._settings.timeouts.connect, self._dialer.phase

@@ -15,7 +15,7 @@ from openclaw_client.client.driver import RunDriver, RunSink
 from openclaw_client.client.events import EventStream
 from openclaw_client.client.router import EventHandler, Router, SessionFilter, Sessions
 from openclaw_client.client.turns import SessionTurns
-from openclaw_client.connection.connection import Cause, Connection, Expired, Gap, Outcome, Responded
+from openclaw_client.connection.connection import Cause, Connection, Expired, Gap, Known, Outcome, Responded
 from openclaw_client.connection.settings import Settings
 from openclaw_client.connection.supervisor import ConnectionState, StateChange, Supervisor, lost_error
 from openclaw_client.errors import (
@@ -60,6 +60,7 @@ class Engine:
         self.state_handlers: list[Callable[[StateChange], object]] = []
         self.hello: Hello | None = None
         self.closings = 0
+        self._latest: Connection | None = None
         self._dispatch = dispatch
         self._last_use = -inf
         self._later: set[asyncio.Task[None]] = set()
@@ -256,7 +257,7 @@ class Engine:
             self._dispatch(handler, change)
 
     def on_ready(self, connection: Connection) -> None:
-        self.hello = connection.hello
+        self._latest, self.hello = connection, connection.hello
         if self.hello is not None:
             self.router.sessions.learn(self.hello)
 
@@ -278,6 +279,13 @@ class Engine:
         for handler in tuple(self.fatal_handlers):
             self._dispatch(handler, self.owner, error)
 
+    @property
+    def known(self) -> Known:
+        """What an error can tell about the latest connection, also when it has ended."""
+        if self._latest is None:
+            return {"connection_id": None, "gateway_version": None, "last_frame_age": None}
+        return self._latest.known
+
     # Inside.
 
     @property
@@ -293,7 +301,7 @@ class Engine:
             run.on_gone(error)
 
     def _request_error(self, outcome: Outcome) -> GatewayError:
-        method = outcome.method
+        method, known = outcome.method, self.known
         if isinstance(outcome, Responded):
             assert outcome.error is not None
             granted = self.hello.granted_scopes if self.hello is not None else None
@@ -303,12 +311,15 @@ class Engine:
                 decode_payload(outcome.payload),
                 requested=self.settings.requested_scopes,
                 granted=granted or (),
+                connection_id=known["connection_id"],
+                gateway_version=known["gateway_version"],
             )
         if isinstance(outcome, Expired):
-            return RequestTimeout(method=method, timeout=outcome.timeout, remedy="Ask the gateway before trying again")
+            remedy = "Ask the gateway before trying again"
+            return RequestTimeout(method=method, timeout=outcome.timeout, remedy=remedy, **known)
         end = outcome.end
         if end.cause is Cause.ASKED:
-            return lost_error(end, None, sent=True)
+            return lost_error(end, known, sent=True)
         return OutcomeUnknown(
             message=f"the connection was lost before the answer came: {end.cause.value}",
             remedy="Ask the gateway before trying again",
@@ -316,6 +327,7 @@ class Engine:
             close_code=end.code,
             close_reason=end.reason or None,
             sent=True,
+            **known,
         )
 
 

@@ -70,6 +70,7 @@ class _Memory:
     compat: bool = False
     retry_stored: bool = False
     retried_stored: bool = False
+    gateway_version: str | None = None
 
 
 class Dialer:
@@ -122,6 +123,7 @@ class Dialer:
                         continue
                 raise self._failure(end, number, selection) from None
             except ConnectError as failed:
+                failed.attempt, failed.gateway_version = number, self._memory.gateway_version
                 # A certificate that changed in good faith is an upgrade that a person must confirm.
                 raise DialFailed(failed, PARK if isinstance(failed, TlsPinMismatch) else RETRY) from failed
             try:
@@ -260,7 +262,7 @@ class Dialer:
             token = token_to_store(stored, hello.auth, settings.role)
             if token is not None:
                 await self._blocking(lambda: store.save_token(settings.url.origin, device.id, token))
-        self._memory = replace(self._memory, retried_stored=False)
+        self._memory = replace(self._memory, retried_stored=False, gateway_version=hello.server.version or None)
         granted = hello.granted_scopes
         if granted is None and device is None:
             granted = ()
@@ -293,12 +295,12 @@ class Dialer:
             missing=missing,
             attempt=number,
             gateway_version=hello.server.version or None,
+            connection_id=hello.server.conn_id or None,
         )
 
     def _failure(self, end: End, number: int, selection: Selection) -> DialFailed:
-        attempt = diagnose.Attempt(
-            url=self._settings.url.redacted,
-            number=number,
+        attempt = replace(
+            self._attempt(number),
             close_code=end.code,
             close_reason=end.reason,
             requested_scopes=selection.scopes,
@@ -315,8 +317,16 @@ class Dialer:
         return HandshakeTimeout(
             message=f"the gateway did not complete the handshake: {what}",
             remedy="Check that the URL is a gateway's and that it is not overloaded; Timeouts(connect=…) allows more",
+            **self._attempt(number).known(),
+        )
+
+    def _attempt(self, number: int) -> diagnose.Attempt:
+        """What is known of the attempt under way."""
+        return diagnose.Attempt(
             url=self._settings.url.redacted,
-            attempt=number,
+            number=number,
+            gateway_version=self._memory.gateway_version,
+            last_frame_age=self._current.known["last_frame_age"] if self._current is not None else None,
         )
 
     async def _stored(self) -> DeviceToken | None:

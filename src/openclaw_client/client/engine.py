@@ -10,10 +10,12 @@ from math import inf
 from time import monotonic
 from typing import Any
 
+from openclaw_client.client.callbacks import Callbacks
 from openclaw_client.client.chat import AbortResult, ChatRequest, abort_result, history_params
 from openclaw_client.client.driver import RunDriver, RunSink
 from openclaw_client.client.events import EventStream
 from openclaw_client.client.router import EventHandler, Router, SessionFilter, Sessions
+from openclaw_client.client.slow import SlowConsumer, loop_watch
 from openclaw_client.client.turns import SessionTurns
 from openclaw_client.connection.connection import Cause, Connection, Expired, Gap, Known, Outcome, Responded
 from openclaw_client.connection.settings import Settings
@@ -37,20 +39,25 @@ from openclaw_client.wire.sessions import check_session_key
 logger = logging.getLogger("openclaw_client.client")
 
 Answer = Callable[[Any, GatewayError | None], None]
-Dispatch = Callable[..., None]
+MakeCallbacks = Callable[[Callable[[SlowConsumer], None]], Callbacks]
 
 
 class Engine:
-    """One client's machinery. dispatch(handler, *args) runs a user's handler away from the reader."""
+    """One client's machinery. callbacks makes the place where users' handlers run, away from the reader."""
 
-    def __init__(self, settings: Settings, sessions: Sessions, *, owner: Any, user: Any, dispatch: Dispatch) -> None:
+    def __init__(
+        self, settings: Settings, sessions: Sessions, *, owner: Any, user: Any, callbacks: MakeCallbacks
+    ) -> None:
         self.settings = settings
         self.owner = owner
         self.user = user
+        self._callbacks = callbacks(self.on_slow)
+        # Whoever is slow holds up the other handlers of the client, and must not hold up the news of it.
+        self._reports = callbacks(_nothing)
         self.router = Router(
             SessionFilter(sessions),
             on_message=self._on_message,
-            on_event=dispatch,
+            on_event=self._callbacks.put_event,
             on_use=self.touch,
         )
         self.supervisor = Supervisor(settings, self)
@@ -58,10 +65,10 @@ class Engine:
         self.message_handlers: list[Callable[[Any, ProactiveMessage], object]] = []
         self.fatal_handlers: list[Callable[[Any, GatewayError], object]] = []
         self.state_handlers: list[Callable[[StateChange], object]] = []
+        self.slow_handlers: list[Callable[[SlowConsumer], object]] = []
         self.hello: Hello | None = None
         self.closings = 0
         self._latest: Connection | None = None
-        self._dispatch = dispatch
         self._last_use = -inf
         self._later: set[asyncio.Task[None]] = set()
 
@@ -86,6 +93,7 @@ class Engine:
         closed = ClientClosed(message="disconnect() was called")
         self.turns.fail(closed)
         await self.supervisor.disconnect()
+        loop_watch().leave(self)
         self._runs_are_gone(closed)
         for stream in self.router.streams():
             stream.end(closed)
@@ -99,6 +107,7 @@ class Engine:
         self.message_handlers.extend(other.message_handlers)
         self.fatal_handlers.extend(other.fatal_handlers)
         self.state_handlers.extend(other.state_handlers)
+        self.slow_handlers.extend(other.slow_handlers)
         self.router.adopt_handlers(other.router)
 
     # Requests.
@@ -236,12 +245,19 @@ class Engine:
         return RunDriver(self, request, sink, timeouts)
 
     def open_stream(self, names: tuple[str, ...]) -> EventStream:
-        stream = EventStream(names, self.router.remove_stream)
+        stream = EventStream(names, self.router.remove_stream, self.on_slow)
         self.router.add_stream(stream)
         return stream
 
     def add_handler(self, name: str, handler: EventHandler) -> Callable[[], None]:
         return self.router.add_handler(name, handler)
+
+    def on_slow(self, report: SlowConsumer) -> None:
+        """Something of the user's does not keep up; from any thread where handlers run on threads."""
+        if report.kind != "loop":
+            logger.warning("%s", report)
+        for handler in tuple(self.slow_handlers):
+            self._reports.put(handler, report)
 
     # The supervisor and the connection call these.
 
@@ -254,9 +270,10 @@ class Engine:
     def on_state(self, change: StateChange) -> None:
         logger.debug("%s -> %s", change.old.value, change.new.value)
         for handler in tuple(self.state_handlers):
-            self._dispatch(handler, change)
+            self._callbacks.put(handler, change)
 
     def on_ready(self, connection: Connection) -> None:
+        loop_watch().join(self)
         self._latest, self.hello = connection, connection.hello
         if self.hello is not None:
             self.router.sessions.learn(self.hello)
@@ -267,17 +284,19 @@ class Engine:
 
     def on_lost(self, error: ConnectionLost, *, returning: bool) -> None:
         if not returning:
+            loop_watch().leave(self)
             self._runs_are_gone(error)
             return
         for run in self.router.runs():
             run.on_lost(error)
 
     def on_parked(self, error: GatewayError) -> None:
+        loop_watch().leave(self)
         self._runs_are_gone(error)
         for stream in self.router.streams():
             stream.end(error)
         for handler in tuple(self.fatal_handlers):
-            self._dispatch(handler, self.owner, error)
+            self._callbacks.put(handler, self.owner, error)
 
     @property
     def known(self) -> Known:
@@ -294,7 +313,7 @@ class Engine:
 
     def _on_message(self, message: ProactiveMessage) -> None:
         for handler in tuple(self.message_handlers):
-            self._dispatch(handler, self.user, message)
+            self._callbacks.put(handler, self.user, message)
 
     def _runs_are_gone(self, error: GatewayError) -> None:
         for run in self.router.runs():
@@ -331,5 +350,5 @@ class Engine:
         )
 
 
-def _nothing() -> None:
-    """What drops a request that was never sent."""
+def _nothing(*_args: object) -> None:
+    """What drops a request that was never sent, and what a slow report of a slow report is worth."""

@@ -75,4 +75,4 @@ class _Threaded:
         await self._call(self.inner.__exit__, *exc)
 
 
-_PLAIN = frozenset({"on", "retry_now", "on_proactive_message", "on_fatal_close", "on_state_change", "on_slow_consumer"})
+_PLAIN = frozenset({"on", "missing_scopes", "retry_now", "on_proactive_message", "on_fatal_close", "on_state_change"})

@@ -51,7 +51,6 @@ NAMES = {
     "RunStarted",
     "RunStatus",
     "SideResult",
-    "SlowConsumer",
     "StateChange",
     "TextAppended",
     "TextReplaced",
@@ -65,8 +64,7 @@ NAMES = {
 }
 CLIENT_NAMES = (
     "connect disconnect close state connected user idle_seconds hello negotiated_protocol chat_send chat_stream "
-    "chat_history chat_abort chat_inject request events on on_proactive_message on_fatal_close on_state_change "
-    "on_slow_consumer"
+    "chat_history chat_abort chat_inject request events on on_proactive_message on_fatal_close on_state_change"
 )
 RUN_NAMES = "text_stream result run_id text abort"
 MANAGER_NAMES = (

@@ -93,6 +93,8 @@ def test_every_combination(compat: bool) -> None:
             assert selection.uses_device_token == (device_token is not None and device_token in auth.values()), case
             expected = scopes if scopes is not None else (stored_scopes if uses_stored else ()) or DEFAULT
             assert selection.scopes == expected, case
+            # EXPLICIT is not among the stored scopes.
+            assert selection.exceeds_stored == (uses_stored and bool(stored_scopes) and scopes == EXPLICIT), case
             seen += 1
     assert seen == 2**7 * 6
 
@@ -253,3 +255,13 @@ def test_a_device_token_mismatch_without_a_device_token_is_one_of_the_shared_tok
     assert clarify(text, stored) is text
     other = ErrorShape(message="unauthorized: gateway token mismatch")
     assert clarify(other, shared) is other
+
+
+def test_a_good_device_token_with_too_many_scopes_is_told_from_a_bad_one() -> None:
+    text = ErrorShape(message="unauthorized: device token mismatch")
+    stored = Stored("kept", ("operator.read",))
+    more = select(Credentials(), stored, scopes=("operator.read", "operator.write"), default_scopes=())
+    assert more.exceeds_stored
+    assert clarify(text, more).message.endswith("more scopes than were approved for it)")
+    as_many = select(Credentials(), stored, scopes=("operator.read",), default_scopes=())
+    assert clarify(text, as_many) is text

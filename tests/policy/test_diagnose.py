@@ -193,6 +193,8 @@ def test_a_refused_request_with_poor_details(details: object) -> None:
         (ErrorShape("INVALID_REQUEST", "missing scope: operator.admin"), ("operator.admin",)),
         (ErrorShape("FORBIDDEN", "no", {"code": "MISSING_SCOPE", "missingScope": "operator.x"}), ("operator.x",)),
         (ErrorShape("FORBIDDEN", "no", {"code": "MISSING_SCOPE"}), ()),
+        (ErrorShape("FORBIDDEN", "", {"missingScope": "a", "requiredScopes": ["a", "b", "c"]}), ("a", "c")),
+        (ErrorShape("FORBIDDEN", "missing scope: b"), ("b",)),
     ],
 )
 def test_a_request_that_lacks_a_scope(shape: ErrorShape, missing: tuple[str, ...]) -> None:

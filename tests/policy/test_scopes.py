@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw_client.errors import UsageError
-from openclaw_client.policy.scopes import DEFAULT_SCOPES, NEEDED_BY_DEFAULT, covers, missing_scopes, normalise_scopes
+from openclaw_client.policy.scopes import (
+    DEFAULT_SCOPES,
+    NEEDED_BY_DEFAULT,
+    MethodScopes,
+    covers,
+    effective_scopes,
+    missing_scopes,
+    normalise_scopes,
+    probe_for,
+)
 
 NAMES = ["admin", "read", "write", "talk", "approvals", "pairing"]
 names = st.lists(st.sampled_from([f"operator.{name}" for name in NAMES] + ["node.run"]), max_size=5)
@@ -63,3 +72,37 @@ def test_what_is_missing_is_what_is_not_covered_in_order(needed: list[str], gran
 
 def test_what_is_needed_by_default_is_asked_for_by_default() -> None:
     assert set(NEEDED_BY_DEFAULT) <= set(DEFAULT_SCOPES)
+
+
+@given(told=names, requested=names)
+def test_a_connection_has_what_it_asked_for_and_its_token_allows(told: list[str], requested: list[str]) -> None:
+    assert effective_scopes(told, requested, of_token=False) == tuple(told)
+    held = effective_scopes(iter(told), iter(requested), of_token=True)
+    assert list(held) == [scope for scope in requested if covers(told, scope)]
+
+
+@pytest.mark.parametrize(
+    ("needed", "method"),
+    [
+        (("operator.read",), "last-heartbeat"),
+        (("operator.write", "operator.pairing"), "last-heartbeat"),
+        (("operator.admin",), "last-heartbeat"),
+        (("operator.pairing",), "device.pair.list"),
+        (("operator.approvals",), None),
+        ((), None),
+    ],
+)
+def test_the_probe_needs_a_scope_that_is_needed(needed: tuple[str, ...], method: str | None) -> None:
+    assert probe_for(needed) == method
+
+
+def test_what_methods_need_is_observed_and_learnt() -> None:
+    scopes = MethodScopes()
+    assert scopes.missing("chat.inject", ("operator.write",)) == ("operator.admin",)
+    assert scopes.missing("chat.history", ("operator.write",)) == ()
+    assert scopes.missing("chat.inject", None) == ()
+    assert scopes.missing("config.get", ()) == ()
+    scopes.learn("config.get", ("operator.admin",))
+    scopes.learn("config.get", ())
+    assert scopes.missing("config.get", ("operator.read",)) == ("operator.admin",)
+    assert scopes.missing("config.get", ("operator.admin",)) == ()

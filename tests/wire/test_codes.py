@@ -70,6 +70,21 @@ def test_the_scope_that_is_missing(message: str, details: object, scope: str | N
 
 
 @pytest.mark.parametrize(
+    ("message", "details", "scopes"),
+    [
+        ("missing scope: operator.write", None, ("operator.write",)),
+        ("", {"missingScope": "b", "requiredScopes": ["a", "b"]}, ("a", "b")),
+        ("", {"missingScope": "c", "requiredScopes": ["a", 5]}, ("c", "a")),
+        ("", {"missingScope": "c", "requiredScopes": "a"}, ("c",)),
+        ("", {"requiredScopes": ["a"]}, ()),
+        ("no such session", None, ()),
+    ],
+)
+def test_all_scopes_that_a_method_needs(message: str, details: object, scopes: tuple[str, ...]) -> None:
+    assert codes.required_scopes_of(ErrorShape(message=message, details=details)) == scopes
+
+
+@pytest.mark.parametrize(
     ("details", "hint", "seconds"),
     [
         ({"reason": "startup-sidecars"}, None, 0.5),

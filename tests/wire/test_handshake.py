@@ -44,7 +44,7 @@ DECODED: dict[str, object] = {
     "server": ServerInfo("2026.9.6", "c-1", "b-1"),
     "features": Features(["chat.send"], ["chat"], ["profile-binding-v1"]),
     "snapshot": Snapshot(SessionDefaults(main_session_key="agent:main:main"), 12),
-    "auth": HelloAuth("operator", ["operator.read"], "dt", 5),
+    "auth": HelloAuth("operator", ["operator.read"], "dt", 5, "token"),
     "policy": Policy(100, 200, 15000, AttachmentPolicy(7)),
 }
 
@@ -185,3 +185,15 @@ def test_no_scopes_told_is_not_the_same_as_none_granted(auth: HelloAuth | None, 
 @pytest.mark.parametrize(("wire", "seconds"), [(30_000, 30.0), (15_000, 15.0), (999, 1.0), (0, 1.0), (-5, 1.0)])
 def test_a_tick_interval_is_a_second_at_least(wire: float, seconds: float) -> None:
     assert Policy(tick_interval_ms=wire).tick_interval == seconds
+
+
+@pytest.mark.parametrize(
+    ("auth", "token_s"),
+    [
+        (HelloAuth(scopes=["a"], device_token="dt"), True),
+        (HelloAuth(scopes=["a"], device_token="dt", method="token"), False),
+        (HelloAuth(scopes=["a"]), False),
+    ],
+)
+def test_whose_scopes_are_told(auth: HelloAuth, token_s: bool) -> None:
+    assert auth.scopes_are_token_s is token_s

@@ -92,7 +92,8 @@ class AsyncGatewayClient(Face):
             headers=headers,
             client_info=client_info,
         )
-        self._engine = Engine(settings, sessions, owner=self, user=user, callbacks=CallbackQueue)
+        self._callbacks = CallbackQueue()
+        self._engine = Engine(settings, sessions, owner=self, user=user, dispatch=self._callbacks.put)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     # Life.

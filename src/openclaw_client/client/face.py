@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 from openclaw_client.client.engine import Engine
 from openclaw_client.client.router import EventHandler
-from openclaw_client.client.slow import SlowConsumer
 from openclaw_client.connection.supervisor import ConnectionState, StateChange
 from openclaw_client.errors import GatewayError
 from openclaw_client.runs.proactive import ProactiveMessage
@@ -54,6 +53,19 @@ class Face:
         """The wire version of the latest connection, 3 or 4."""
         return self._engine.hello.protocol if self._engine.hello is not None else None
 
+    @property
+    def granted_scopes(self) -> tuple[str, ...] | None:
+        """The scopes of the latest connection; None before the first, and where the gateway does not tell (wire v3)."""
+        return self._engine.granted
+
+    def missing_scopes(self, method: str) -> tuple[str, ...]:
+        """The scopes that a method needs and this connection lacks, as far as known before anything is sent.
+
+        () where nothing is known to be missing. Known are the needs of the chat methods, and of what this gateway
+        refused before. `request()` is not held back by it: the gateway decides. From any thread.
+        """
+        return self._engine.missing_scopes(method)
+
     def on(self, name: str, handler: EventHandler) -> Callable[[], None]:
         """Call handler(event) for every event of a name; returns a function that ends that."""
         return self._engine.add_handler(name, handler)
@@ -73,13 +85,6 @@ class Face:
     def on_state_change(self, handler: Callable[[StateChange], object]) -> Any:
         """Call handler(change) on every change of `state`. Also a decorator."""
         return _added(self._engine.state_handlers, handler)
-
-    def on_slow_consumer(self, handler: Callable[[SlowConsumer], object]) -> Any:
-        """Call handler(report) when a handler, a reader or the loop does not keep up. Also a decorator.
-
-        Apart from the other handlers, so that none of them holds it up; each report is a warning in the log as well.
-        """
-        return _added(self._engine.slow_handlers, handler)
 
     def __repr__(self) -> str:
         if "_engine" not in self.__dict__:

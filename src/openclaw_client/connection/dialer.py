@@ -22,6 +22,7 @@ import msgspec
 
 from openclaw_client.connection.breakers import breaker_for
 from openclaw_client.connection.connection import Connection, FrameSink, Refused
+from openclaw_client.connection.grant import find_grant
 from openclaw_client.connection.settings import Settings
 from openclaw_client.errors import (
     ConnectError,
@@ -70,20 +71,13 @@ class _Memory:
     compat: bool = False
     retry_stored: bool = False
     retried_stored: bool = False
-    gateway_version: str | None = None
 
 
 class Dialer:
-    """Makes connections for one client. Not to be used by two tasks at once.
+    """Makes connections for one client. Not to be used by two tasks at once."""
 
-    clock: in seconds, and the same for all clients of the process, since they share the breaker.
-    """
-
-    def __init__(
-        self, settings: Settings, *, opener: Opener | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, settings: Settings, *, opener: Opener | None = None) -> None:
         self._settings = settings
-        self._clock = clock
         self._opener = opener or self._open
         self._memory = _Memory()
         self._device: DeviceIdentity | None = None
@@ -123,16 +117,15 @@ class Dialer:
                         continue
                 raise self._failure(end, number, selection) from None
             except ConnectError as failed:
-                failed.attempt, failed.gateway_version = number, self._memory.gateway_version
                 # A certificate that changed in good faith is an upgrade that a person must confirm.
                 raise DialFailed(failed, PARK if isinstance(failed, TlsPinMismatch) else RETRY) from failed
             try:
-                await self._accept(hello, stored, selection, number)
+                await self._accept(connection, hello, stored, selection, number)
             except BaseException:
                 connection.abort()
                 raise
             if connection.end is not None:
-                # It died while the device token was being written.
+                # It died while the device token was being written, or the scopes looked at.
                 raise self._failure(connection.end, number, selection)
             return connection
 
@@ -143,7 +136,7 @@ class Dialer:
 
     def _check_breaker(self, number: int) -> None:
         """Don't try what would spend the gateway's patience with everybody behind this address."""
-        now = self._clock()
+        now = time.monotonic()
         delay = self._breaker.delay(now)
         if delay <= 0:
             return
@@ -159,7 +152,7 @@ class Dialer:
         raise DialFailed(error, Verdict(Action.WAIT, delay))
 
     def _tell_breaker(self, error: ErrorShape) -> None:
-        now, code = self._clock(), codes.detail_code_of(error)
+        now, code = time.monotonic(), codes.detail_code_of(error)
         if code == codes.RATE_LIMITED:
             self._breaker.rate_limited(now, judge_refusal(error).delay or LOCKOUT)
         elif code is not None and code.startswith("AUTH_") and code not in codes.UNCOUNTED:
@@ -239,8 +232,9 @@ class Dialer:
             return True
         if code == codes.DEVICE_TOKEN_MISMATCH and selection.uses_stored and stored is not None:
             # A stored token is only sent where there is no shared secret, or beside one that was refused: nothing is
-            # left to try.
-            await self._forget(stored)
+            # left to try. It is kept where the scopes may be what was refused.
+            if not selection.exceeds_stored:
+                await self._forget(stored)
             memory.retry_stored = False
             return False
         if may_retry_with_stored(
@@ -255,21 +249,21 @@ class Dialer:
             return True
         return False
 
-    async def _accept(self, hello: Hello, stored: DeviceToken | None, selection: Selection, number: int) -> None:
+    async def _accept(
+        self, connection: Connection, hello: Hello, stored: DeviceToken | None, selection: Selection, number: int
+    ) -> None:
         """Keep the device token before anybody is told that the connection is ready, and check the scopes."""
         settings, store, device = self._settings, self._settings.store, self._device
         if store is not None and device is not None:
             token = token_to_store(stored, hello.auth, settings.role)
             if token is not None:
                 await self._blocking(lambda: store.save_token(settings.url.origin, device.id, token))
-        self._memory = replace(self._memory, retried_stored=False, gateway_version=hello.server.version or None)
-        granted = hello.granted_scopes
-        if granted is None and device is None:
-            granted = ()
-        if granted is None:
-            return
-        missing = missing_scopes(settings.needed_scopes, granted)
-        if missing:
+        self._memory = replace(self._memory, retried_stored=False)
+        needed = settings.needed_scopes
+        granted = await find_grant(connection, hello, selection.scopes, needed, with_device=device is not None)
+        connection.granted = granted
+        missing = missing_scopes(needed, granted) if granted is not None else ()
+        if granted is not None and missing:
             raise DialFailed(self._missing(hello, granted, missing, selection, number), PARK)
 
     def _missing(
@@ -295,12 +289,12 @@ class Dialer:
             missing=missing,
             attempt=number,
             gateway_version=hello.server.version or None,
-            connection_id=hello.server.conn_id or None,
         )
 
     def _failure(self, end: End, number: int, selection: Selection) -> DialFailed:
-        attempt = replace(
-            self._attempt(number),
+        attempt = diagnose.Attempt(
+            url=self._settings.url.redacted,
+            number=number,
             close_code=end.code,
             close_reason=end.reason,
             requested_scopes=selection.scopes,
@@ -317,16 +311,8 @@ class Dialer:
         return HandshakeTimeout(
             message=f"the gateway did not complete the handshake: {what}",
             remedy="Check that the URL is a gateway's and that it is not overloaded; Timeouts(connect=…) allows more",
-            **self._attempt(number).known(),
-        )
-
-    def _attempt(self, number: int) -> diagnose.Attempt:
-        """What is known of the attempt under way."""
-        return diagnose.Attempt(
             url=self._settings.url.redacted,
-            number=number,
-            gateway_version=self._memory.gateway_version,
-            last_frame_age=self._current.known["last_frame_age"] if self._current is not None else None,
+            attempt=number,
         )
 
     async def _stored(self) -> DeviceToken | None:

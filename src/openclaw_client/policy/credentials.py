@@ -13,6 +13,7 @@ from typing import Final, Protocol
 import msgspec
 
 from openclaw_client.errors import UsageError
+from openclaw_client.policy.scopes import missing_scopes
 from openclaw_client.wire import codes
 from openclaw_client.wire.frames import ErrorShape
 from openclaw_client.wire.handshake import AuthFields
@@ -61,7 +62,8 @@ class Selection:
     """What one connect presents. auth: None where there is nothing. signed_token: what the device signature covers.
 
     uses_stored: whether the stored device token is presented, so that its refusal means to forget it.
-    uses_device_token: whether any device token is, stored or configured.
+    uses_device_token: whether any device token is, stored or configured. exceeds_stored: whether more scopes are asked
+    for than were approved for the stored token that is presented.
     """
 
     auth: AuthFields | None
@@ -69,6 +71,7 @@ class Selection:
     scopes: tuple[str, ...]
     uses_stored: bool
     uses_device_token: bool
+    exceeds_stored: bool = False
 
     def __repr__(self) -> str:
         return f"Selection(auth={self.auth!r}, scopes={self.scopes!r}, uses_stored={self.uses_stored})"
@@ -110,14 +113,16 @@ def select(
         bootstrap_token=None if token or credentials.password else credentials.bootstrap_token,
         password=credentials.password,
     )
+    approved = stored.scopes if stored is not None and uses_stored else ()
     if scopes is None:
-        scopes = (stored.scopes if stored is not None and uses_stored else ()) or default_scopes
+        scopes = approved or default_scopes
     return Selection(
         auth=auth if auth != AuthFields() else None,
         signed_token=auth.token or auth.bootstrap_token,
         scopes=scopes,
         uses_stored=uses_stored,
         uses_device_token=device_token is not None and device_token in (auth.token, auth.device_token),
+        exceeds_stored=bool(approved and missing_scopes(scopes, approved)),
     )
 
 
@@ -147,13 +152,17 @@ def may_retry_with_stored(
 
 
 def clarify(error: ErrorShape, refused: Selection) -> ErrorShape:
-    """The refusal with the code that fits what was presented.
+    """The refusal with the code and the words that fit what was presented.
 
     2026.2.17 tries a refused shared token as a device token as well, and reports the second failure: a device token
-    mismatch for a connect that presented none (observed).
+    mismatch for a connect that presented none. 2026.2.17 and 2026.4.15 report the same for a good device token with
+    which more scopes are asked for than were approved for it (all observed).
     """
-    if codes.detail_code_of(error) != codes.DEVICE_TOKEN_MISMATCH or refused.uses_device_token:
+    if codes.detail_code_of(error) != codes.DEVICE_TOKEN_MISMATCH:
         return error
+    if refused.uses_device_token:
+        more = " (it was presented with more scopes than were approved for it)" if refused.exceeds_stored else ""
+        return msgspec.structs.replace(error, message=error.message + more) if more else error
     details = error.details if isinstance(error.details, dict) else {}
     return msgspec.structs.replace(error, details={**details, "code": codes.TOKEN_MISMATCH})
 

@@ -19,6 +19,7 @@ from openclaw_client.errors import (
     RequestFailed,
     Unreachable,
 )
+from openclaw_client.policy.scopes import missing_scopes
 from openclaw_client.wire import codes, limits
 from openclaw_client.wire.frames import ErrorShape
 
@@ -60,20 +61,8 @@ class Attempt:
     close_code: int | None = None
     close_reason: str = ""
     gateway_version: str | None = None
-    last_frame_age: float | None = None
     requested_scopes: tuple[str, ...] = ()
     device_id: str | None = None
-
-    def known(self) -> dict[str, Any]:
-        """The fields of a `ConnectError` that this fills."""
-        return {
-            "url": self.url,
-            "attempt": self.number,
-            "close_code": self.close_code,
-            "close_reason": self.close_reason or None,
-            "gateway_version": self.gateway_version,
-            "last_frame_age": self.last_frame_age,
-        }
 
 
 def remedy_for(code: str | None) -> str:
@@ -87,10 +76,14 @@ def refusal(error: ErrorShape, attempt: Attempt) -> ConnectError:
     fields: dict[str, Any] = {
         "message": f"the gateway refused the connect: {error.message or error.code}",
         "remedy": remedy_for(code),
+        "url": attempt.url,
         "code": error.code,
         "detail_code": code,
+        "close_code": attempt.close_code,
+        "close_reason": attempt.close_reason or None,
         "retry_after": error.retry_after,
-        **attempt.known(),
+        "attempt": attempt.number,
+        "gateway_version": attempt.gateway_version,
     }
     if code == codes.PROTOCOL_MISMATCH:
         return ProtocolMismatch(**fields, **_versions(error))
@@ -121,7 +114,10 @@ def closed_early(attempt: Attempt) -> ConnectError:
     return Unreachable(
         message="the gateway closed the connection before the handshake was complete",
         remedy="Look into the gateway's log; it may be starting or restarting",
-        **attempt.known(),
+        url=attempt.url,
+        close_code=attempt.close_code,
+        close_reason=attempt.close_reason or None,
+        attempt=attempt.number,
     )
 
 
@@ -130,19 +126,13 @@ def unreachable(what: str, attempt: Attempt) -> Unreachable:
     return Unreachable(
         message=f"the gateway cannot be reached: {what}",
         remedy=_UNREACHABLE_REMEDY,
-        **attempt.known(),
+        url=attempt.url,
+        attempt=attempt.number,
     )
 
 
 def request_failure(
-    method: str,
-    error: ErrorShape,
-    payload: Any,
-    *,
-    requested: tuple[str, ...] = (),
-    granted: tuple[str, ...] = (),
-    connection_id: str | None = None,
-    gateway_version: str | None = None,
+    method: str, error: ErrorShape, payload: Any, *, requested: tuple[str, ...] = (), granted: tuple[str, ...] = ()
 ) -> RequestFailed:
     """The error for a refused request; MissingScope where that is why."""
     code = codes.detail_code_of(error)
@@ -155,12 +145,10 @@ def request_failure(
         "retryable": error.retryable is True,
         "retry_after": error.retry_after,
         "payload": payload,
-        "connection_id": connection_id,
-        "gateway_version": gateway_version,
     }
-    missing = codes.missing_scope_of(error)
-    if missing is not None or code == codes.MISSING_SCOPE:
-        scopes = (missing,) if missing else ()
+    required = codes.required_scopes_of(error)
+    if required or code == codes.MISSING_SCOPE:
+        scopes = missing_scopes(required, granted) or required
         fields["remedy"] = remedy_for(codes.MISSING_SCOPE)
         fields["detail_code"] = codes.MISSING_SCOPE
         return MissingScope(**fields, requested=requested, granted=granted, missing=scopes)

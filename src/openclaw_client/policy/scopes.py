@@ -10,6 +10,17 @@ DEFAULT_SCOPES = ("operator.read", "operator.write", "operator.approvals")
 NEEDED_BY_DEFAULT = ("operator.read", "operator.write")
 """What a client that named no scopes cannot do without: chat needs both. Approvals are a bonus."""
 
+OBSERVED_NEEDS = {
+    "chat.history": ("operator.read",),
+    "chat.send": ("operator.write",),
+    "chat.abort": ("operator.write",),
+    "chat.inject": ("operator.admin",),
+}
+"""What the methods that this package calls by name need; the same on all releases from 2026.2.17 to 2026.9.6."""
+
+_PROBES = (("operator.read", "last-heartbeat"), ("operator.pairing", "device.pair.list"))
+"""A scope, and a method that needs it, changes nothing and is answered from memory."""
+
 _PREFIX = "operator."
 _IMPLIED = {"operator.write": ("operator.read", "operator.talk")}
 
@@ -41,3 +52,35 @@ def missing_scopes(needed: Iterable[str], granted: Iterable[str]) -> tuple[str, 
     """The needed scopes that the granted ones do not include."""
     held = tuple(granted)
     return tuple(scope for scope in needed if not covers(held, scope))
+
+
+def effective_scopes(told: Iterable[str], requested: Iterable[str], *, of_token: bool) -> tuple[str, ...]:
+    """The scopes of a connection, from what hello-ok tells.
+
+    of_token: what was told are the scopes of the device token. A connection that asked for less has less (observed on
+    2026.2.17, 2026.4.15 and 2026.6.1).
+    """
+    held = tuple(told)
+    return tuple(scope for scope in requested if covers(held, scope)) if of_token else held
+
+
+def probe_for(needed: Iterable[str]) -> str | None:
+    """A cheap method whose refusal shows that a connection lacks what is needed; None where none is known."""
+    wanted = tuple(needed)
+    return next((method for scope, method in _PROBES if covers(wanted, scope)), None)
+
+
+class MethodScopes:
+    """Which scopes methods need, as far as that is known: observed ones, and what a gateway says when it refuses."""
+
+    def __init__(self) -> None:
+        self._needs: dict[str, tuple[str, ...]] = dict(OBSERVED_NEEDS)
+
+    def learn(self, method: str, scopes: tuple[str, ...]) -> None:
+        """A gateway refused the method to a connection without these scopes."""
+        if scopes:
+            self._needs[method] = scopes
+
+    def missing(self, method: str, granted: tuple[str, ...] | None) -> tuple[str, ...]:
+        """What a method needs beyond the granted scopes; () where nothing is known to be missing."""
+        return () if granted is None else missing_scopes(self._needs.get(method, ()), granted)

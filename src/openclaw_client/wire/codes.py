@@ -94,6 +94,15 @@ def missing_scope_of(error: ErrorShape) -> str | None:
     return words[0].rstrip(".,;)") if words else None
 
 
+def required_scopes_of(error: ErrorShape) -> tuple[str, ...]:
+    """All scopes that a refused request needs, as far as the refusal tells; () where it has another reason."""
+    missing, told = missing_scope_of(error), error.detail("requiredScopes")
+    required = [scope for scope in told if isinstance(scope, str)] if isinstance(told, list) else []
+    if missing is None:
+        return ()
+    return tuple(required) if missing in required else (missing, *required)
+
+
 def startup_delay(error: ErrorShape) -> float | None:
     """Seconds to wait before the next connect where the gateway says that it is still starting, else None.
 

@@ -104,10 +104,18 @@ class Features(msgspec.Struct, frozen=True):
 
 
 class HelloAuth(msgspec.Struct, rename="camel", frozen=True):
+    """scopes: of this connection where `method` is told (2026.9.6), else of the device token that comes with them."""
+
     role: str | None = None
     scopes: list[str] | None = None
     device_token: str | None = None
     issued_at_ms: float | None = None
+    method: str | None = None
+
+    @property
+    def scopes_are_token_s(self) -> bool:
+        """Whether `scopes` may be more than this connection asked for and has."""
+        return self.method is None and self.device_token is not None
 
     def __repr__(self) -> str:
         token = "…" if self.device_token else None
@@ -161,7 +169,7 @@ class Hello(msgspec.Struct, rename="camel", frozen=True):
 
     @property
     def granted_scopes(self) -> tuple[str, ...] | None:
-        """The scopes of this connection; None where the gateway doesn't say."""
+        """The scopes that the gateway names; None where it names none. See `HelloAuth` for what they are those of."""
         if self.auth is None or self.auth.scopes is None:
             return None
         return tuple(self.auth.scopes)

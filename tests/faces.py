@@ -75,4 +75,14 @@ class _Threaded:
         await self._call(self.inner.__exit__, *exc)
 
 
-_PLAIN = frozenset({"on", "missing_scopes", "retry_now", "on_proactive_message", "on_fatal_close", "on_state_change"})
+_PLAIN = frozenset(
+    {
+        "missing_scopes",
+        "on",
+        "on_fatal_close",
+        "on_proactive_message",
+        "on_slow_consumer",
+        "on_state_change",
+        "retry_now",
+    }
+)

@@ -152,6 +152,14 @@ def test_wrong_use_is_a_value_error(kind: type[UsageError]) -> None:
         ),
         (ConnectError(message="no", code="A"), "no [A]."),
         (ConnectError(message="no", close_code=0), "no [close 0]."),
+        (
+            ConnectError(message="no", attempt=3, gateway_version="2026.9.6", connection_id="0123456789abcdef"),
+            "no [attempt 3, gateway 2026.9.6, connection 01234567].",
+        ),
+        (
+            ConnectError(message="unauthorized: no", attempt=1, close_code=1008, close_reason="unauthorized: no"),
+            "unauthorized: no [close 1008].",
+        ),
         (Unreachable(), "The gateway cannot be reached."),
         (
             ProtocolMismatch(client_min=3, client_max=4, expected=5),
@@ -168,13 +176,17 @@ def test_wrong_use_is_a_value_error(kind: type[UsageError]) -> None:
         (TlsPinMismatch(message="wrong", expected="aa", actual="bb"), "wrong: pinned aa, presented bb."),
         (
             ConnectionLost(message="gone", close_code=1012, close_reason="restart", last_frame_age=1.25, sent=True),
-            "gone [close 1012 'restart'], last frame 1.2 s ago; the request had been sent.",
+            "gone; the request had been sent [close 1012 'restart', last frame 1.2 s ago].",
         ),
-        (ConnectionLost(message="gone", close_code=1006, sent=False), "gone [close 1006]; the request was not sent."),
+        (ConnectionLost(message="gone", close_code=1006, sent=False), "gone; the request was not sent [close 1006]."),
         (RequestError(method="m", message="no"), "m: no."),
         (RequestFailed(method="m", message="no.", code="A", detail_code="B"), "m: no [B]."),
         (RequestFailed(message="no", code="A"), "no [A]."),
         (MissingScope(missing=("a",), granted=("b", "c")), "missing scope a; granted: b, c."),
+        (
+            MissingScope(missing=("a",), detail_code="X", close_code=1008),
+            "missing scope a; granted: none [X, close 1008].",
+        ),
         (MissingScope(method="m"), "m: missing scope (unknown); granted: none."),
         (
             RequestTimeout(method="m", timeout=30.0),
@@ -199,3 +211,24 @@ def test_wrong_use_is_a_value_error(kind: type[UsageError]) -> None:
 )
 def test_the_sentence_is_made_of_the_fields(error: GatewayError, said: str) -> None:
     assert str(error) == said
+
+
+@by_class
+def test_every_error_can_tell_what_was_known_of_the_connection(kind: type[GatewayError]) -> None:
+    known = {
+        "close_code": 1012,
+        "close_reason": "restart",
+        "connection_id": "3f6c0d7e-whole",
+        "attempt": 2,
+        "gateway_version": "2026.9.6",
+        "last_frame_age": 0.31,
+    }
+    error = kind(message="it broke", remedy="Mend it.", **known)
+    assert {name: getattr(error, name) for name in known} == known
+    told = "[close 1012 'restart', attempt 2, gateway 2026.9.6, connection 3f6c0d7e, last frame 0.3 s ago]. Mend it."
+    assert str(error).endswith(told)
+
+
+@by_class
+def test_an_error_is_where_users_import_it_from(kind: type[GatewayError]) -> None:
+    assert kind.__module__ == "openclaw_client.errors"

@@ -51,6 +51,7 @@ NAMES = {
     "RunStarted",
     "RunStatus",
     "SideResult",
+    "SlowConsumer",
     "StateChange",
     "TextAppended",
     "TextReplaced",
@@ -64,7 +65,8 @@ NAMES = {
 }
 CLIENT_NAMES = (
     "connect disconnect close state connected user idle_seconds hello negotiated_protocol chat_send chat_stream "
-    "chat_history chat_abort chat_inject request events on on_proactive_message on_fatal_close on_state_change"
+    "chat_history chat_abort chat_inject request events on on_proactive_message on_fatal_close on_state_change "
+    "on_slow_consumer"
 )
 RUN_NAMES = "text_stream result run_id text abort"
 MANAGER_NAMES = (

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from openclaw_client.client.client import AsyncGatewayClient
     from openclaw_client.client.events import EventStream, GatewayEvent
     from openclaw_client.client.run import AsyncChatRun
+    from openclaw_client.client.slow import SlowConsumer
     from openclaw_client.connection.settings import ClientInfo
     from openclaw_client.connection.supervisor import ConnectionState, StateChange
     from openclaw_client.errors import GatewayError
@@ -96,6 +97,7 @@ _HOME = {
     "RunStarted": "runs.events",
     "RunStatus": "runs.events",
     "SideResult": "runs.events",
+    "SlowConsumer": "client.slow",
     "StateChange": "connection.supervisor",
     "TextAppended": "runs.events",
     "TextReplaced": "runs.events",
@@ -155,6 +157,7 @@ __all__ = [
     "RunStarted",
     "RunStatus",
     "SideResult",
+    "SlowConsumer",
     "StateChange",
     "TextAppended",
     "TextReplaced",

@@ -27,7 +27,9 @@ MODEL_ID = "stub-1"
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of a request: a gateway sends the whole history of a session, images as base64 included."""
 
-_DIRECTIVE = re.compile(r"stub:(?:(?:echo|say|empty|cut|tool|hang)\b|(?:slow|long) \d+\b|fail [45]\d\d\b)[^\r\n]*")
+_DIRECTIVE = re.compile(
+    r"stub:(?:(?:echo|say|empty|cut|tool|hang)\b|(?:slow|slowtool|long) \d+\b|fail [45]\d\d\b)[^\r\n]*"
+)
 _ENVELOPE = re.compile(r"\A.*?\[[A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:\d\d [^\]\n]*\] ", re.DOTALL)
 _TRAILER = re.compile(r"\n\nRuntime: agent=[^\n]*\Z")
 _NOT_FROM_A_USER = ("<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>", "The previous attempt ")
@@ -231,7 +233,9 @@ class StubModel:
             await self._pieces(answer, 2)
             answer.cut()
             return "cut"
-        if directive == "tool" and not request.after_tool:
+        if directive == "slowtool" and not request.after_tool:
+            await self._pieces(answer, numbers[0])
+        if directive in ("tool", "slowtool") and not request.after_tool:
             await answer.tool_call({"id": "call-1", "type": "function", "function": _TOOL})
         else:
             await self._say(directive, argument, request, answer)
@@ -257,7 +261,7 @@ class StubModel:
                 await answer.tokens(_unescaped(argument))
             case "fail" | "cut":
                 await answer.tokens(f"recovered: {request.directive}")
-            case "tool":
+            case "tool" | "slowtool":
                 await answer.tokens(f"tool answered: {argument}".rstrip(": "))
             case _:
                 await answer.tokens(f"echo: {_unescaped(argument) if directive else _unwrapped(request.text)}")

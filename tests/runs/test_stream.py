@@ -6,8 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw_client.runs.events import RunEvent, RunStatus, TextAppended, TextReplaced
-from openclaw_client.runs.stream import EventBuffer, TextPieces
+from openclaw_client.runs.events import (
+    RawEvent,
+    RunCompleted,
+    RunEvent,
+    RunStatus,
+    TextAppended,
+    TextReplaced,
+    ThinkingAppended,
+    ToolStarted,
+    ToolUpdated,
+)
+from openclaw_client.runs.stream import MAX_PIECES, EventBuffer, TextPieces
 
 
 def appended(text: str) -> TextAppended:
@@ -20,6 +30,14 @@ def replaced(text: str) -> TextReplaced:
 
 def status(phase: str) -> RunStatus:
     return RunStatus("r", phase)
+
+
+def tool(call: str) -> ToolStarted:
+    return ToolStarted("r", call, "lookup")
+
+
+def thought(text: str) -> ThinkingAppended:
+    return ThinkingAppended("r", text)
 
 
 def drained(buffer: EventBuffer) -> list[RunEvent]:
@@ -44,7 +62,7 @@ def text_of(events: list[RunEvent]) -> str:
 
 
 texts = st.text("abc", max_size=3)
-events = st.one_of(texts.map(appended), texts.map(appended), texts.map(replaced), texts.map(status))
+events = st.one_of(texts.map(appended), texts.map(appended), texts.map(replaced), texts.map(tool))
 
 
 def test_below_the_limit_events_pass_as_they_are() -> None:
@@ -59,15 +77,39 @@ def test_from_the_limit_on_text_is_joined() -> None:
     assert buffered(0, appended("a")) == [appended("a")]
 
 
-def test_nothing_but_text_is_joined_and_the_order_stays() -> None:
-    assert buffered(1, appended("a"), appended("b"), status("x"), appended("c"), status("y"), status("z")) == [
+def test_tools_approvals_and_the_end_stand_for_themselves_and_the_order_stays() -> None:
+    approval = RawEvent("r", "agent.approval", {"id": "1"})
+    update = ToolUpdated("r", "1", "lookup", {"partial": 1})
+    given_ = [appended("a"), tool("1"), update, update, appended("b"), approval, approval, RunCompleted("r", "ab")]
+    assert buffered(1, *given_) == given_
+
+
+def test_of_states_and_unknown_events_the_latest_stands_for_all() -> None:
+    given_ = [appended("a"), status("x"), RawEvent("r", "new", 1), status("y"), RawEvent("r", "new", 2)]
+    assert buffered(1, *given_, RawEvent("r", "other", 3)) == [
         appended("a"),
-        appended("b"),
-        status("x"),
-        appended("c"),
         status("y"),
-        status("z"),
+        RawEvent("r", "new", 2),
+        RawEvent("r", "other", 3),
     ]
+
+
+def test_thinking_is_joined_beside_the_text() -> None:
+    given_ = [appended("a"), thought("t"), appended("b"), thought("u"), appended("c")]
+    assert buffered(1, *given_) == [appended("a"), thought("tu"), appended("bc")]
+
+
+def test_a_reader_who_never_reads_costs_no_more_than_the_text() -> None:
+    buffer, pieces = EventBuffer(4), 50_000
+    for number in range(pieces):
+        buffer.append(appended(f"{number} "))
+        buffer.append(status(str(number)))
+    assert buffer.lagging
+    assert len(buffer) == 6
+    # Beside the one text, the pieces that are not joined yet.
+    assert max(len(joined._pieces) for joined in buffer._joined.values()) < MAX_PIECES
+    assert text_of(drained(buffer)) == "".join(f"{number} " for number in range(pieces))
+    assert not buffer.lagging
 
 
 def test_reading_makes_room_after_the_joined_text_is_out() -> None:
@@ -99,15 +141,15 @@ def test_joining_loses_nothing(limit: int, steps: list[RunEvent | None]) -> None
     got += drained(buffer)
     assert text_of(got) == text_of(put)
     # Everything that is not text stands where it stood, and the text before it is what it was.
-    others = [event for event in put if isinstance(event, RunStatus)]
-    assert [event for event in got if isinstance(event, RunStatus)] == others
+    others = [event for event in put if isinstance(event, ToolStarted)]
+    assert [event for event in got if isinstance(event, ToolStarted)] == others
     for number in range(len(others)):
         assert text_of(until(got, number)) == text_of(until(put, number))
 
 
 def until(stream: list[RunEvent], number: int) -> list[RunEvent]:
-    """The events before the given status event, counted."""
-    places = [index for index, event in enumerate(stream) if isinstance(event, RunStatus)]
+    """The events before the given tool event, counted."""
+    places = [index for index, event in enumerate(stream) if isinstance(event, ToolStarted)]
     return stream[: places[number]]
 
 

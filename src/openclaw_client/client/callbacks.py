@@ -7,9 +7,20 @@ import inspect
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from time import monotonic
+from typing import Any, NamedTuple, Protocol
+
+from openclaw_client.client.slow import LAGGING, OnSlow, SlowConsumer
+
+MAX_CALLS = 10_000
+"""Calls that wait for handlers. Beyond that the oldest gateway event goes first, and is counted; a message, a change of
+state or a fatal close only where nothing but such waits."""
+SLOW = 5.0
+"""Seconds that a handler may hold up others before it is reported. Handlers that chat take as long as a run."""
 
 logger = logging.getLogger("openclaw_client.callbacks")
+
+Handler = Callable[..., object]
 
 
 def handler_name(handler: object) -> str:
@@ -17,28 +28,115 @@ def handler_name(handler: object) -> str:
     return getattr(handler, "__qualname__", None) or type(handler).__qualname__
 
 
+class Callbacks(Protocol):
+    """Where the handlers of one client run. On the loop's thread; must not block and must not raise."""
+
+    def put(self, handler: Handler, *args: Any) -> None:
+        """Run handler(*args) soon."""
+
+    def put_event(self, handler: Handler, *args: Any) -> None:
+        """The same for what is dropped first when too much waits."""
+
+
+class Call(NamedTuple):
+    handler: Handler
+    args: tuple[Any, ...]
+    is_event: bool
+
+
+class Backlog:
+    """The calls of one client that wait, and the one that runs. For one thread at a time."""
+
+    def __init__(self, on_slow: OnSlow) -> None:
+        self._calls: deque[Call] = deque()
+        self._events = 0
+        self._dropped = 0
+        self._on_slow = on_slow
+        self._running: Call | None = None
+        self._since = 0.0
+        self._told = False
+
+    def add(self, call: Call) -> None:
+        self._calls.append(call)
+        self._events += call.is_event
+        if len(self._calls) > MAX_CALLS:
+            self._drop()
+        if self._running is not None:
+            self._check()
+
+    def take(self) -> Call | None:
+        """The next call, which runs from now on until `done`; None when there is none."""
+        if not self._calls:
+            return None
+        call = self._running = self._calls.popleft()
+        self._events -= call.is_event
+        self._since, self._told = monotonic(), False
+        return call
+
+    def blocked(self, seconds: float) -> None:
+        """The handler held up the loop itself."""
+        if seconds >= LAGGING and not self._told:
+            self._report(seconds)
+
+    def done(self) -> None:
+        self._check()
+        self._running = None
+
+    def _check(self) -> None:
+        seconds = monotonic() - self._since
+        if seconds >= SLOW and self._calls and not self._told:
+            self._report(seconds)
+
+    def _report(self, seconds: float) -> None:
+        self._told = True
+        name = handler_name(self._running.handler) if self._running is not None else ""
+        self._on_slow(SlowConsumer("handler", name, seconds, len(self._calls), self._dropped))
+
+    def _drop(self) -> None:
+        if self._events:
+            place = next(index for index, call in enumerate(self._calls) if call.is_event)
+            del self._calls[place]
+            self._events -= 1
+        else:
+            lost = self._calls.popleft()
+            logger.error("%d calls wait for handlers; one of %s was given up", MAX_CALLS, handler_name(lost.handler))
+        self._dropped += 1
+        if self._dropped % MAX_CALLS == 1:
+            self._report(monotonic() - self._since if self._running is not None else 0.0)
+
+
 class CallbackQueue:
     """Handlers of one client, plain or `async def`, in one task that lives while there is something to run."""
 
-    def __init__(self) -> None:
-        self._calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+    def __init__(self, on_slow: OnSlow) -> None:
+        self._backlog = Backlog(on_slow)
         self._task: asyncio.Task[None] | None = None
 
-    def put(self, handler: Callable[..., object], *args: Any) -> None:
+    def put(self, handler: Handler, *args: Any) -> None:
         """Run handler(*args) soon; on the loop's thread."""
-        self._calls.append((handler, args))
+        self._add(Call(handler, args, is_event=False))
+
+    def put_event(self, handler: Handler, *args: Any) -> None:
+        """The same for what is dropped first when too much waits."""
+        self._add(Call(handler, args, is_event=True))
+
+    def _add(self, call: Call) -> None:
+        self._backlog.add(call)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._work(), name="openclaw-callbacks")
 
     async def _work(self) -> None:
+        backlog = self._backlog
         try:
-            while self._calls:
-                handler, args = self._calls.popleft()
+            while (call := backlog.take()) is not None:
+                began = monotonic()
                 try:
-                    result = handler(*args)
+                    result = call.handler(*call.args)
+                    backlog.blocked(monotonic() - began)
                     if inspect.isawaitable(result):
                         await result
                 except Exception:
-                    logger.exception("the handler %s raised", handler_name(handler))
+                    logger.exception("the handler %s raised", handler_name(call.handler))
+                backlog.done()
         finally:
             self._task = None

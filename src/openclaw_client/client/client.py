@@ -92,8 +92,7 @@ class AsyncGatewayClient(Face):
             headers=headers,
             client_info=client_info,
         )
-        self._callbacks = CallbackQueue()
-        self._engine = Engine(settings, sessions, owner=self, user=user, dispatch=self._callbacks.put)
+        self._engine = Engine(settings, sessions, owner=self, user=user, callbacks=CallbackQueue)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     # Life.

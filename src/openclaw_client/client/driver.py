@@ -214,14 +214,17 @@ class RunDriver:
 
     def lose(self, what: str, cause: GatewayError | None = None) -> None:
         """How the run ended cannot be found out."""
+        cause = cause or self._away
         lost = RunLost(
             message=what,
             remedy="Look into chat_history(); chat_send() with the same idempotency_key doesn't run it twice",
             run_id=self.fold.run_id,
             session_key=self.request.session_key,
             partial_text=self.fold.text,
+            **self._engine.known,
         )
-        lost.__cause__ = cause or self._away
+        if cause is not None:
+            lost.__cause__, lost.close_code, lost.close_reason = cause, cause.close_code, cause.close_reason
         self._end(None, lost)
 
     def leave_unknown(self, cause: GatewayError | None = None) -> None:
@@ -238,6 +241,7 @@ class RunDriver:
             close_code=lost.close_code if lost is not None else None,
             close_reason=lost.close_reason if lost is not None else None,
             sent=True,
+            **self._engine.known,
         )
         error.__cause__ = cause or lost
         self._end(None, error)
@@ -309,6 +313,8 @@ class RunDriver:
                 partial_text=outcome.text,
                 kind=outcome.kind,
                 detail=redactor.value(outcome.detail),
+                connection_id=self._engine.known["connection_id"],
+                gateway_version=self._engine.known["gateway_version"],
             )
             self._end(None, failure)
             return
@@ -355,6 +361,7 @@ class RunDriver:
                 run_id=self.fold.run_id,
                 session_key=self.request.session_key,
                 partial_text=self.fold.text,
+                **self._engine.known,
             ),
         )
 

@@ -10,12 +10,14 @@ from math import inf
 from time import monotonic
 from typing import Any
 
+from openclaw_client.client.callbacks import Callbacks
 from openclaw_client.client.chat import AbortResult, ChatRequest, abort_result, history_params
 from openclaw_client.client.driver import RunDriver, RunSink
 from openclaw_client.client.events import EventStream
 from openclaw_client.client.router import EventHandler, Router, SessionFilter, Sessions
+from openclaw_client.client.slow import SlowConsumer, loop_watch
 from openclaw_client.client.turns import SessionTurns
-from openclaw_client.connection.connection import Cause, Connection, Expired, Gap, Outcome, Responded
+from openclaw_client.connection.connection import Cause, Connection, Expired, Gap, Known, Outcome, Responded
 from openclaw_client.connection.settings import Settings
 from openclaw_client.connection.supervisor import ConnectionState, StateChange, Supervisor, lost_error
 from openclaw_client.errors import (
@@ -39,20 +41,25 @@ from openclaw_client.wire.sessions import check_session_key
 logger = logging.getLogger("openclaw_client.client")
 
 Answer = Callable[[Any, GatewayError | None], None]
-Dispatch = Callable[..., None]
+MakeCallbacks = Callable[[Callable[[SlowConsumer], None]], Callbacks]
 
 
 class Engine:
-    """One client's machinery. dispatch(handler, *args) runs a user's handler away from the reader."""
+    """One client's machinery. callbacks makes the place where users' handlers run, away from the reader."""
 
-    def __init__(self, settings: Settings, sessions: Sessions, *, owner: Any, user: Any, dispatch: Dispatch) -> None:
+    def __init__(
+        self, settings: Settings, sessions: Sessions, *, owner: Any, user: Any, callbacks: MakeCallbacks
+    ) -> None:
         self.settings = settings
         self.owner = owner
         self.user = user
+        self._callbacks = callbacks(self.on_slow)
+        # Whoever is slow holds up the other handlers of the client, and must not hold up the news of it.
+        self._reports = callbacks(_nothing)
         self.router = Router(
             SessionFilter(sessions),
             on_message=self._on_message,
-            on_event=dispatch,
+            on_event=self._callbacks.put_event,
             on_use=self.touch,
         )
         self.supervisor = Supervisor(settings, self)
@@ -60,11 +67,12 @@ class Engine:
         self.message_handlers: list[Callable[[Any, ProactiveMessage], object]] = []
         self.fatal_handlers: list[Callable[[Any, GatewayError], object]] = []
         self.state_handlers: list[Callable[[StateChange], object]] = []
+        self.slow_handlers: list[Callable[[SlowConsumer], object]] = []
         self.hello: Hello | None = None
         self.granted: tuple[str, ...] | None = None
         self.closings = 0
+        self._latest: Connection | None = None
         self._method_scopes = MethodScopes()
-        self._dispatch = dispatch
         self._last_use = -inf
         self._later: set[asyncio.Task[None]] = set()
 
@@ -89,6 +97,7 @@ class Engine:
         closed = ClientClosed(message="disconnect() was called")
         self.turns.fail(closed)
         await self.supervisor.disconnect()
+        loop_watch().leave(self)
         self._runs_are_gone(closed)
         for stream in self.router.streams():
             stream.end(closed)
@@ -102,6 +111,7 @@ class Engine:
         self.message_handlers.extend(other.message_handlers)
         self.fatal_handlers.extend(other.fatal_handlers)
         self.state_handlers.extend(other.state_handlers)
+        self.slow_handlers.extend(other.slow_handlers)
         self.router.adopt_handlers(other.router)
 
     # Requests.
@@ -243,12 +253,19 @@ class Engine:
         return RunDriver(self, request, sink, timeouts)
 
     def open_stream(self, names: tuple[str, ...]) -> EventStream:
-        stream = EventStream(names, self.router.remove_stream)
+        stream = EventStream(names, self.router.remove_stream, self.on_slow)
         self.router.add_stream(stream)
         return stream
 
     def add_handler(self, name: str, handler: EventHandler) -> Callable[[], None]:
         return self.router.add_handler(name, handler)
+
+    def on_slow(self, report: SlowConsumer) -> None:
+        """Something of the user's does not keep up; from any thread where handlers run on threads."""
+        if report.kind != "loop":
+            logger.warning("%s", report)
+        for handler in tuple(self.slow_handlers):
+            self._reports.put(handler, report)
 
     # The supervisor and the connection call these.
 
@@ -261,10 +278,11 @@ class Engine:
     def on_state(self, change: StateChange) -> None:
         logger.debug("%s -> %s", change.old.value, change.new.value)
         for handler in tuple(self.state_handlers):
-            self._dispatch(handler, change)
+            self._callbacks.put(handler, change)
 
     def on_ready(self, connection: Connection) -> None:
-        self.hello, self.granted = connection.hello, connection.granted
+        loop_watch().join(self)
+        self._latest, self.hello, self.granted = connection, connection.hello, connection.granted
         if self.hello is not None:
             self.router.sessions.learn(self.hello)
 
@@ -274,17 +292,26 @@ class Engine:
 
     def on_lost(self, error: ConnectionLost, *, returning: bool) -> None:
         if not returning:
+            loop_watch().leave(self)
             self._runs_are_gone(error)
             return
         for run in self.router.runs():
             run.on_lost(error)
 
     def on_parked(self, error: GatewayError) -> None:
+        loop_watch().leave(self)
         self._runs_are_gone(error)
         for stream in self.router.streams():
             stream.end(error)
         for handler in tuple(self.fatal_handlers):
-            self._dispatch(handler, self.owner, error)
+            self._callbacks.put(handler, self.owner, error)
+
+    @property
+    def known(self) -> Known:
+        """What an error can tell about the latest connection, also when it has ended."""
+        if self._latest is None:
+            return {"connection_id": None, "gateway_version": None, "last_frame_age": None}
+        return self._latest.known
 
     # Inside.
 
@@ -294,14 +321,14 @@ class Engine:
 
     def _on_message(self, message: ProactiveMessage) -> None:
         for handler in tuple(self.message_handlers):
-            self._dispatch(handler, self.user, message)
+            self._callbacks.put(handler, self.user, message)
 
     def _runs_are_gone(self, error: GatewayError) -> None:
         for run in self.router.runs():
             run.on_gone(error)
 
     def _request_error(self, outcome: Outcome) -> GatewayError:
-        method = outcome.method
+        method, known = outcome.method, self.known
         if isinstance(outcome, Responded):
             assert outcome.error is not None
             self._method_scopes.learn(method, codes.required_scopes_of(outcome.error))
@@ -311,12 +338,15 @@ class Engine:
                 decode_payload(outcome.payload),
                 requested=self.settings.requested_scopes,
                 granted=self.granted or (),
+                connection_id=known["connection_id"],
+                gateway_version=known["gateway_version"],
             )
         if isinstance(outcome, Expired):
-            return RequestTimeout(method=method, timeout=outcome.timeout, remedy="Ask the gateway before trying again")
+            remedy = "Ask the gateway before trying again"
+            return RequestTimeout(method=method, timeout=outcome.timeout, remedy=remedy, **known)
         end = outcome.end
         if end.cause is Cause.ASKED:
-            return lost_error(end, None, sent=True)
+            return lost_error(end, known, sent=True)
         return OutcomeUnknown(
             message=f"the connection was lost before the answer came: {end.cause.value}",
             remedy="Ask the gateway before trying again",
@@ -324,8 +354,9 @@ class Engine:
             close_code=end.code,
             close_reason=end.reason or None,
             sent=True,
+            **known,
         )
 
 
-def _nothing() -> None:
-    """What drops a request that was never sent."""
+def _nothing(*_args: object) -> None:
+    """What drops a request that was never sent, and what a slow report of a slow report is worth."""

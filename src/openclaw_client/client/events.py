@@ -7,12 +7,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol, Self
 
+from openclaw_client.client.slow import OnSlow, SlowConsumer
 from openclaw_client.errors import GatewayError, UsageError
 from openclaw_client.wire.frames import ChatFrame, Event, frame_payload
 
 MAX_WAITING = 10_000
 """Events that wait for a reader of `events()`; the oldest are dropped beyond that, and `dropped` counts them. What
-belongs to a run does not pass here and is never dropped."""
+belongs to a run does not pass here and is never dropped. The first drop, and every so many more, is reported to
+`on_slow_consumer`."""
 
 _UNREAD = object()
 
@@ -70,10 +72,11 @@ class EventStream:
     Cancelling a wait loses nothing. Usable as a context manager, which closes it.
     """
 
-    def __init__(self, names: tuple[str, ...], leave: Callable[[EventStream], None]) -> None:
+    def __init__(self, names: tuple[str, ...], leave: Callable[[EventStream], None], on_slow: OnSlow) -> None:
         self.dropped = 0
         self._names = frozenset(names)
         self._leave = leave
+        self._on_slow = on_slow
         self._events: deque[GatewayEvent] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._error: GatewayError | None = None
@@ -88,6 +91,8 @@ class EventStream:
         if len(self._events) >= MAX_WAITING:
             self._events.popleft()
             self.dropped += 1
+            if self.dropped % MAX_WAITING == 1:
+                self._on_slow(unread(self._names, self.dropped))
         self._events.append(event)
         self._wake()
 
@@ -132,3 +137,8 @@ class EventStream:
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def unread(names: frozenset[str], dropped: int) -> SlowConsumer:
+    """The report about a stream that nobody reads."""
+    return SlowConsumer("events", ", ".join(sorted(names)), waiting=MAX_WAITING, dropped=dropped)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from openclaw_client.client.engine import Engine
 from openclaw_client.client.router import EventHandler
+from openclaw_client.client.slow import SlowConsumer
 from openclaw_client.connection.supervisor import ConnectionState, StateChange
 from openclaw_client.errors import GatewayError
 from openclaw_client.runs.proactive import ProactiveMessage
@@ -85,6 +86,13 @@ class Face:
     def on_state_change(self, handler: Callable[[StateChange], object]) -> Any:
         """Call handler(change) on every change of `state`. Also a decorator."""
         return _added(self._engine.state_handlers, handler)
+
+    def on_slow_consumer(self, handler: Callable[[SlowConsumer], object]) -> Any:
+        """Call handler(report) when a handler, a reader or the loop does not keep up. Also a decorator.
+
+        Apart from the other handlers, so that none of them holds it up; each report is a warning in the log as well.
+        """
+        return _added(self._engine.slow_handlers, handler)
 
     def __repr__(self) -> str:
         if "_engine" not in self.__dict__:

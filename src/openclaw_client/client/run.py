@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Self
 
 from openclaw_client.client.chat import AbortResult, ChatRequest
+from openclaw_client.client.slow import SlowConsumer
 from openclaw_client.errors import GatewayError, RunError, UsageError
 from openclaw_client.policy.timeouts import Timeouts
 from openclaw_client.runs.events import ChatReply, RunEvent, Terminal
@@ -30,6 +31,7 @@ class AsyncChatRun:
         self._engine = engine
         self._driver = engine.driver(request, self, timeouts)
         self._buffer = EventBuffer()
+        self._lagged = False
         self._waiter: asyncio.Future[None] | None = None
         self._begun: asyncio.Task[None] | None = None
         self._over: asyncio.Event = asyncio.Event()
@@ -113,6 +115,9 @@ class AsyncChatRun:
 
     def put(self, event: RunEvent) -> None:
         self._buffer.append(event)
+        if self._buffer.lagging and not self._lagged:
+            self._lagged = True
+            self._engine.on_slow(SlowConsumer("run", self.run_id, waiting=len(self._buffer)))
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

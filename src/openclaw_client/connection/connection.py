@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 import msgspec
 
@@ -41,6 +41,7 @@ __all__ = [
     "Expired",
     "FrameSink",
     "Gap",
+    "Known",
     "Outcome",
     "Refused",
     "Responded",
@@ -72,6 +73,14 @@ class Shutdown:
     restart_expected: float | None
 
 
+class Known(TypedDict):
+    """What a connection adds to an error: fields of `GatewayError`."""
+
+    connection_id: str | None
+    gateway_version: str | None
+    last_frame_age: float | None
+
+
 class Refused(Exception):
     """The handshake ended without hello."""
 
@@ -85,8 +94,9 @@ class Connection:
     """Open it once with `open`; it is over when `ended` is done.
 
     on_end is called, once and on the spot, when the connection can no longer be used. clock_offset: seconds by which
-    the gateway's clock is ahead of this one, None where it did not tell. granted: the scopes that it has, set by
-    whoever found out; None where nobody knows.
+    the gateway's clock is ahead of this one, None where it did not tell. moments: when it began and what it reached
+    ("opened", "challenged", "welcomed"), by the loop's clock. granted: the scopes that it has, set by whoever found
+    out; None where nobody knows.
     """
 
     def __init__(self, sink: FrameSink, *, prefix: str, redactor: Redactor | None = None) -> None:
@@ -106,6 +116,7 @@ class Connection:
         self.ended: asyncio.Future[End] = self._loop.create_future()
         self.shutdown: Shutdown | None = None
         self.clock_offset: float | None = None
+        self.moments: dict[str, float] = {"begun": self._loop.time()}
         self.granted: tuple[str, ...] | None = None
 
     @property
@@ -128,6 +139,17 @@ class Connection:
     def last_frame_age(self) -> float:
         """Seconds since the last frame from the gateway."""
         return self._loop.time() - self._core.last_activity
+
+    @property
+    def known(self) -> Known:
+        """What an error of this connection can tell."""
+        server = self._core.hello.server if self._core.hello is not None else None
+        return {
+            "connection_id": (server.conn_id or None) if server is not None else None,
+            "gateway_version": (server.version or None) if server is not None else None,
+            # The challenge is the first frame; before it there is no age.
+            "last_frame_age": self.last_frame_age if "challenged" in self.moments else None,
+        }
 
     async def open(self, opener: Opener, sign: Callable[[Challenge], ConnectParams]) -> Hello:
         """Open the socket and complete the handshake.
@@ -188,6 +210,7 @@ class Connection:
             transport.abort()
             return
         self._transport = transport
+        self.moments["opened"] = self._loop.time()
         # The handshake's clock starts with the open socket, not with the name lookup before it.
         self._core = ClientProtocol(self._loop.time(), prefix=self._prefix)
         self._arm()
@@ -256,6 +279,7 @@ class Connection:
         elif isinstance(event, Challenged):
             self._answer(event.challenge)
         elif isinstance(event, Welcomed):
+            self.moments["welcomed"] = self._loop.time()
             self._redactor = self._redactor.plus(event.hello.auth.device_token if event.hello.auth else None)
             if not self._hello.done():
                 self._hello.set_result(event.hello)
@@ -267,6 +291,7 @@ class Connection:
 
     def _answer(self, challenge: Challenge) -> None:
         assert self._sign is not None
+        self.moments["challenged"] = self._loop.time()
         if challenge.ts is not None:
             self.clock_offset = challenge.ts / 1000 - time.time()
         try:

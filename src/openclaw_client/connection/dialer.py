@@ -71,13 +71,20 @@ class _Memory:
     compat: bool = False
     retry_stored: bool = False
     retried_stored: bool = False
+    gateway_version: str | None = None
 
 
 class Dialer:
-    """Makes connections for one client. Not to be used by two tasks at once."""
+    """Makes connections for one client. Not to be used by two tasks at once.
 
-    def __init__(self, settings: Settings, *, opener: Opener | None = None) -> None:
+    clock: in seconds, and the same for all clients of the process, since they share the breaker.
+    """
+
+    def __init__(
+        self, settings: Settings, *, opener: Opener | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._settings = settings
+        self._clock = clock
         self._opener = opener or self._open
         self._memory = _Memory()
         self._device: DeviceIdentity | None = None
@@ -117,6 +124,7 @@ class Dialer:
                         continue
                 raise self._failure(end, number, selection) from None
             except ConnectError as failed:
+                failed.attempt, failed.gateway_version = number, self._memory.gateway_version
                 # A certificate that changed in good faith is an upgrade that a person must confirm.
                 raise DialFailed(failed, PARK if isinstance(failed, TlsPinMismatch) else RETRY) from failed
             try:
@@ -136,7 +144,7 @@ class Dialer:
 
     def _check_breaker(self, number: int) -> None:
         """Don't try what would spend the gateway's patience with everybody behind this address."""
-        now = time.monotonic()
+        now = self._clock()
         delay = self._breaker.delay(now)
         if delay <= 0:
             return
@@ -152,7 +160,7 @@ class Dialer:
         raise DialFailed(error, Verdict(Action.WAIT, delay))
 
     def _tell_breaker(self, error: ErrorShape) -> None:
-        now, code = time.monotonic(), codes.detail_code_of(error)
+        now, code = self._clock(), codes.detail_code_of(error)
         if code == codes.RATE_LIMITED:
             self._breaker.rate_limited(now, judge_refusal(error).delay or LOCKOUT)
         elif code is not None and code.startswith("AUTH_") and code not in codes.UNCOUNTED:
@@ -258,7 +266,7 @@ class Dialer:
             token = token_to_store(stored, hello.auth, settings.role)
             if token is not None:
                 await self._blocking(lambda: store.save_token(settings.url.origin, device.id, token))
-        self._memory = replace(self._memory, retried_stored=False)
+        self._memory = replace(self._memory, retried_stored=False, gateway_version=hello.server.version or None)
         needed = settings.needed_scopes
         granted = await find_grant(connection, hello, selection.scopes, needed, with_device=device is not None)
         connection.granted = granted
@@ -289,12 +297,12 @@ class Dialer:
             missing=missing,
             attempt=number,
             gateway_version=hello.server.version or None,
+            connection_id=hello.server.conn_id or None,
         )
 
     def _failure(self, end: End, number: int, selection: Selection) -> DialFailed:
-        attempt = diagnose.Attempt(
-            url=self._settings.url.redacted,
-            number=number,
+        attempt = replace(
+            self._attempt(number),
             close_code=end.code,
             close_reason=end.reason,
             requested_scopes=selection.scopes,
@@ -311,8 +319,16 @@ class Dialer:
         return HandshakeTimeout(
             message=f"the gateway did not complete the handshake: {what}",
             remedy="Check that the URL is a gateway's and that it is not overloaded; Timeouts(connect=…) allows more",
+            **self._attempt(number).known(),
+        )
+
+    def _attempt(self, number: int) -> diagnose.Attempt:
+        """What is known of the attempt under way."""
+        return diagnose.Attempt(
             url=self._settings.url.redacted,
-            attempt=number,
+            number=number,
+            gateway_version=self._memory.gateway_version,
+            last_frame_age=self._current.known["last_frame_age"] if self._current is not None else None,
         )
 
     async def _stored(self) -> DeviceToken | None:

@@ -12,7 +12,7 @@ from enum import Enum
 from functools import partial
 from typing import Protocol
 
-from openclaw_client.connection.connection import Connection, FrameSink
+from openclaw_client.connection.connection import Connection, FrameSink, Known
 from openclaw_client.connection.dialer import Dialer, DialFailed
 from openclaw_client.connection.settings import Settings
 from openclaw_client.errors import ClientClosed, ConnectionLost, GatewayError, NotConnected
@@ -182,6 +182,7 @@ class Supervisor:
             message=f"the connection to the gateway was not back within {timeout:g} s",
             remedy="It is still being tried; call again, or look at the cause",
             sent=False,
+            attempt=self.attempts,
         )
 
     async def _run(self) -> None:
@@ -256,7 +257,7 @@ class Supervisor:
             return verdict.delay + self._rand()
         if first or not self._settings.reconnect.enabled:
             return None
-        return self._settings.reconnect.delay(self.attempts, self._rand)
+        return self._settings.reconnect.delay(self.attempts + 1, self._rand)
 
     def _too_slow(self) -> GatewayError:
         limit, phase = self._settings.timeouts.connect, self._dialer.phase
@@ -283,7 +284,7 @@ class Supervisor:
         if self.connection is not connection:
             return
         self.connection = None
-        error = lost_error(end, connection.last_frame_age)
+        error = lost_error(end, connection.known)
         self._last_error = error
         logger.info("%s", error)
         verdict = judge_close(end.code, end.reason)
@@ -332,7 +333,7 @@ class Supervisor:
             self._watcher.on_state(StateChange(old, new, cause))
 
 
-def lost_error(end: End, age: float | None, *, sent: bool | None = None) -> ConnectionLost:
+def lost_error(end: End, known: Known, *, sent: bool | None = None) -> ConnectionLost:
     """The error for a connection that had been ready."""
     if end.cause is Cause.ASKED:
         return ClientClosed(message="disconnect() was called", sent=sent)
@@ -340,6 +341,6 @@ def lost_error(end: End, age: float | None, *, sent: bool | None = None) -> Conn
         message=f"the connection was lost: {end.cause.value}",
         close_code=end.code,
         close_reason=end.reason or None,
-        last_frame_age=age,
         sent=sent,
+        **known,
     )

@@ -61,8 +61,20 @@ class Attempt:
     close_code: int | None = None
     close_reason: str = ""
     gateway_version: str | None = None
+    last_frame_age: float | None = None
     requested_scopes: tuple[str, ...] = ()
     device_id: str | None = None
+
+    def known(self) -> dict[str, Any]:
+        """The fields of a `ConnectError` that this fills."""
+        return {
+            "url": self.url,
+            "attempt": self.number,
+            "close_code": self.close_code,
+            "close_reason": self.close_reason or None,
+            "gateway_version": self.gateway_version,
+            "last_frame_age": self.last_frame_age,
+        }
 
 
 def remedy_for(code: str | None) -> str:
@@ -76,14 +88,10 @@ def refusal(error: ErrorShape, attempt: Attempt) -> ConnectError:
     fields: dict[str, Any] = {
         "message": f"the gateway refused the connect: {error.message or error.code}",
         "remedy": remedy_for(code),
-        "url": attempt.url,
         "code": error.code,
         "detail_code": code,
-        "close_code": attempt.close_code,
-        "close_reason": attempt.close_reason or None,
         "retry_after": error.retry_after,
-        "attempt": attempt.number,
-        "gateway_version": attempt.gateway_version,
+        **attempt.known(),
     }
     if code == codes.PROTOCOL_MISMATCH:
         return ProtocolMismatch(**fields, **_versions(error))
@@ -114,10 +122,7 @@ def closed_early(attempt: Attempt) -> ConnectError:
     return Unreachable(
         message="the gateway closed the connection before the handshake was complete",
         remedy="Look into the gateway's log; it may be starting or restarting",
-        url=attempt.url,
-        close_code=attempt.close_code,
-        close_reason=attempt.close_reason or None,
-        attempt=attempt.number,
+        **attempt.known(),
     )
 
 
@@ -126,13 +131,19 @@ def unreachable(what: str, attempt: Attempt) -> Unreachable:
     return Unreachable(
         message=f"the gateway cannot be reached: {what}",
         remedy=_UNREACHABLE_REMEDY,
-        url=attempt.url,
-        attempt=attempt.number,
+        **attempt.known(),
     )
 
 
 def request_failure(
-    method: str, error: ErrorShape, payload: Any, *, requested: tuple[str, ...] = (), granted: tuple[str, ...] = ()
+    method: str,
+    error: ErrorShape,
+    payload: Any,
+    *,
+    requested: tuple[str, ...] = (),
+    granted: tuple[str, ...] = (),
+    connection_id: str | None = None,
+    gateway_version: str | None = None,
 ) -> RequestFailed:
     """The error for a refused request; MissingScope where that is why."""
     code = codes.detail_code_of(error)
@@ -145,6 +156,8 @@ def request_failure(
         "retryable": error.retryable is True,
         "retry_after": error.retry_after,
         "payload": payload,
+        "connection_id": connection_id,
+        "gateway_version": gateway_version,
     }
     required = codes.required_scopes_of(error)
     if required or code == codes.MISSING_SCOPE:

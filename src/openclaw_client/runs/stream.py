@@ -4,42 +4,55 @@ from __future__ import annotations
 
 from collections import deque
 
-from openclaw_client.runs.events import RunEvent, TextAppended, TextReplaced
+from openclaw_client.runs.events import RawEvent, RunEvent, RunStatus, TextAppended, TextReplaced, ThinkingAppended
 
 BUFFER_EVENTS = 1024
 """Events that wait for a reader before text is joined: over a minute's worth at a gateway's pace of 75 ms."""
+MAX_PIECES = 1024
+"""Pieces that are kept apart until they are joined: joining each at once would copy the whole text every time."""
+
+_APPROVAL = "approval"
 
 
 class EventBuffer:
-    """Events in order, text joined when the reader lags behind; nothing else is ever dropped or joined.
+    """Events in order, of which few are kept when the reader lags behind.
 
-    Joining loses nothing: two appended pieces are one longer piece, and a replaced text voids the pieces before it.
+    From `limit` on, text is joined with the text before it, and so is thinking; of the states (`RunStatus`) and of the
+    unknown events of one name, the latest stands for all. Joining text loses nothing: two appended pieces are one
+    longer piece, and a replaced text voids the pieces before it. What a run is judged by is never joined, dropped or
+    overtaken: its beginning and its end, tools, approvals, side results, the loss and the return of the connection.
     """
 
-    __slots__ = ("_events", "_joining", "_limit", "_pieces")
+    __slots__ = ("_events", "_joined", "_limit")
 
     def __init__(self, limit: int = BUFFER_EVENTS) -> None:
         self._events: deque[RunEvent] = deque()
-        self._pieces: list[str] = []
-        self._joining: TextAppended | TextReplaced | None = None
+        self._joined: dict[str, _Joined] = {}
         self._limit = limit
 
     def __len__(self) -> int:
-        return len(self._events) + (self._joining is not None)
+        return len(self._events) + len(self._joined)
+
+    @property
+    def lagging(self) -> bool:
+        """Whether the reader is so far behind that events are joined."""
+        return bool(self._joined)
 
     def append(self, event: RunEvent) -> None:
-        """Add an event; from `limit` on, text is joined with the text before it."""
-        if self._joining is None and len(self._events) < self._limit:
+        """Add an event."""
+        if not self._joined and len(self._events) < self._limit:
             self._events.append(event)
-        elif isinstance(event, TextAppended):
-            if self._joining is None:
-                self._joining = event
-            self._pieces.append(event.text)
-        elif isinstance(event, TextReplaced):
-            self._joining, self._pieces = event, [event.text]
-        else:
+            return
+        name = _joined_as(event)
+        if name is None:
             self._settle()
             self._events.append(event)
+            return
+        joined = self._joined.get(name)
+        if joined is None:
+            self._joined[name] = _Joined(event)
+        else:
+            joined.add(event)
 
     def popleft(self) -> RunEvent:
         """The oldest event; IndexError when there is none."""
@@ -48,12 +61,48 @@ class EventBuffer:
         return self._events.popleft()
 
     def _settle(self) -> None:
-        if self._joining is None:
+        for joined in self._joined.values():
+            self._events.append(joined.event())
+        self._joined.clear()
+
+
+class _Joined:
+    """Events that became one."""
+
+    __slots__ = ("_event", "_pieces")
+
+    def __init__(self, event: RunEvent) -> None:
+        self._event = event
+        self._pieces: list[str] = []
+
+    def add(self, event: RunEvent) -> None:
+        if not isinstance(event, TextAppended | ThinkingAppended):
+            self._event, self._pieces = event, []
             return
-        text = "".join(self._pieces)
-        kind = type(self._joining)
-        self._events.append(kind(self._joining.run_id, text))
-        self._joining, self._pieces = None, []
+        self._pieces.append(event.text)
+        if len(self._pieces) >= MAX_PIECES:
+            self._event = self.event()
+
+    def event(self) -> RunEvent:
+        event, pieces = self._event, self._pieces
+        if not pieces:
+            return event
+        assert isinstance(event, TextAppended | TextReplaced | ThinkingAppended)
+        self._pieces = []
+        return type(event)(event.run_id, "".join((event.text, *pieces)))
+
+
+def _joined_as(event: RunEvent) -> str | None:
+    """What an event may be joined with; None where it stands for itself."""
+    if isinstance(event, TextAppended | TextReplaced):
+        return "text"
+    if isinstance(event, ThinkingAppended):
+        return "thinking"
+    if isinstance(event, RunStatus):
+        return "status"
+    if isinstance(event, RawEvent) and _APPROVAL not in event.name:
+        return f"raw {event.name}"
+    return None
 
 
 class TextPieces:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
-from openclaw_client.client.callbacks import handler_name
+from openclaw_client.client.callbacks import Backlog, Call, Handler, handler_name
+from openclaw_client.client.slow import OnSlow, SlowConsumer
 
 MAX_WORKERS = 8
 """Threads at most, started when needed. Handlers mostly wait for a database or a socket; those of eight clients can do
@@ -63,28 +63,51 @@ if hasattr(os, "register_at_fork"):
 class ThreadCallbacks:
     """The handlers of one client."""
 
-    def __init__(self) -> None:
-        self._calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+    def __init__(self, on_slow: OnSlow) -> None:
+        self._on_slow = on_slow
+        self._slow: list[SlowConsumer] = []
+        self._backlog = Backlog(self._slow.append)
         self._lock = threading.Lock()
         self._busy = False
 
-    def put(self, handler: Callable[..., object], *args: Any) -> None:
+    def put(self, handler: Handler, *args: Any) -> None:
         """Run handler(*args) soon on a worker thread; from any thread."""
+        self._add(Call(handler, args, is_event=False))
+
+    def put_event(self, handler: Handler, *args: Any) -> None:
+        """The same for what is dropped first when too much waits."""
+        self._add(Call(handler, args, is_event=True))
+
+    def _add(self, call: Call) -> None:
         with self._lock:
-            self._calls.append((handler, args))
-            if self._busy:
-                return
+            self._backlog.add(call)
+            begin = not self._busy
             self._busy = True
-        _pool.submit(self._work)
+            reports = self._reports()
+        if begin:
+            _pool.submit(self._work)
+        for report in reports:
+            self._on_slow(report)
 
     def _work(self) -> None:
         while True:
             with self._lock:
-                if not self._calls:
+                call = self._backlog.take()
+                if call is None:
                     self._busy = False
                     return
-                handler, args = self._calls.popleft()
             try:
-                handler(*args)
+                call.handler(*call.args)
             except Exception:
-                logger.exception("the handler %s raised", handler_name(handler))
+                logger.exception("the handler %s raised", handler_name(call.handler))
+            with self._lock:
+                self._backlog.done()
+                reports = self._reports()
+            for report in reports:
+                self._on_slow(report)
+
+    def _reports(self) -> list[SlowConsumer]:
+        """What is to be told outside the lock."""
+        reports = self._slow.copy()
+        self._slow.clear()
+        return reports

@@ -20,17 +20,23 @@ END: Final = _End()
 
 
 class RunChannel:
-    """The sink of one run. `put` and `end` on the loop's thread, `get` on the reader's.
+    """The sink of one run. `put` and `end` on the loop's thread, `get` on the reader's. on_lag(waiting) is called once,
+    when events are joined because the reader is far behind.
 
     A SimpleQueue costs a two-hundredth of a thread-safe call per event, and cannot be bounded. So it takes events up to
     a limit; from there on they wait on the loop's side, where text can be joined, until the reader has caught up.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, on_end: Callable[[ChatReply | None, GatewayError | None], None]
-    ):
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_end: Callable[[ChatReply | None, GatewayError | None], None],
+        on_lag: Callable[[int], None],
+    ) -> None:
         self._loop = loop
         self._on_end = on_end
+        self._on_lag = on_lag
+        self._lagged = False
         self._queue: SimpleQueue[RunEvent | _End] = SimpleQueue()
         self._waiting = EventBuffer(BUFFER_EVENTS)
         self._overflowing = False
@@ -42,6 +48,9 @@ class RunChannel:
         if self._overflowing or self._put_count - self._got_count >= BUFFER_EVENTS:
             self._overflowing = True
             self._waiting.append(event)
+            if self._waiting.lagging and not self._lagged:
+                self._lagged = True
+                self._on_lag(BUFFER_EVENTS + len(self._waiting))
         else:
             self._put_count += 1
             self._queue.put(event)

@@ -30,6 +30,7 @@ from openclaw_client.client.options import (
 )
 from openclaw_client.client.pairing import POLL, OnPending, Pairing
 from openclaw_client.client.router import Sessions
+from openclaw_client.client.slow import SlowConsumer
 from openclaw_client.errors import GatewayError, OutcomeUnknown, RequestTimeout
 from openclaw_client.runs.events import ChatReply, RunEvent
 from openclaw_client.sync.callbacks import ThreadCallbacks
@@ -260,7 +261,9 @@ class GatewayClient(Face):
     def events(self, *names: str) -> BlockingEventStream:
         """An iterator of gateway events of these names, or of all; from this call on, over reconnects."""
         router = self._engine.router
-        stream = BlockingEventStream(names, lambda leaving: self._soon(router.remove_stream, leaving))
+        stream = BlockingEventStream(
+            names, lambda leaving: self._soon(router.remove_stream, leaving), self._engine.on_slow
+        )
         router.add_stream(stream)
         return stream
 
@@ -272,7 +275,9 @@ class GatewayClient(Face):
         """Send a message; the driver and the channel of its run."""
         thread = self._ready_thread()
         engine = self._engine
-        channel = RunChannel(thread.loop, on_end)
+        channel = RunChannel(
+            thread.loop, on_end, lambda waiting: engine.on_slow(SlowConsumer("run", request.run_id, waiting=waiting))
+        )
         driver = engine.driver(request, channel, timeouts)
         engine.touch()
         thread.call(driver.begin, "chat_send")
@@ -301,8 +306,7 @@ class GatewayClient(Face):
     # Inside.
 
     def _new_engine(self) -> Engine:
-        callbacks = ThreadCallbacks()
-        return Engine(self._settings, self._sessions, owner=self, user=self._user, dispatch=callbacks.put)
+        return Engine(self._settings, self._sessions, owner=self, user=self._user, callbacks=ThreadCallbacks)
 
     def _loop_thread(self) -> LoopThread:
         if self._thread is None:

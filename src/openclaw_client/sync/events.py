@@ -7,7 +7,8 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Self
 
-from openclaw_client.client.events import MAX_WAITING, GatewayEvent
+from openclaw_client.client.events import MAX_WAITING, GatewayEvent, unread
+from openclaw_client.client.slow import OnSlow
 from openclaw_client.errors import GatewayError
 
 
@@ -18,10 +19,11 @@ class BlockingEventStream:
     from any thread and ends a waiting `next()` quietly. Usable as a context manager.
     """
 
-    def __init__(self, names: tuple[str, ...], leave: Callable[[BlockingEventStream], None]) -> None:
+    def __init__(self, names: tuple[str, ...], leave: Callable[[BlockingEventStream], None], on_slow: OnSlow) -> None:
         self.dropped = 0
         self._names = frozenset(names)
         self._leave = leave
+        self._on_slow = on_slow
         self._events: SimpleQueue[GatewayEvent | GatewayError | None] = SimpleQueue()
         self._closed = False
 
@@ -34,6 +36,8 @@ class BlockingEventStream:
             with contextlib.suppress(Empty):
                 self._events.get_nowait()
                 self.dropped += 1
+                if self.dropped % MAX_WAITING == 1:
+                    self._on_slow(unread(self._names, self.dropped))
         self._events.put(event)
 
     def end(self, error: GatewayError) -> None:

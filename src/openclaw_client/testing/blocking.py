@@ -162,6 +162,14 @@ class BlockingEmbeddedGateway:
         """As `EmbeddedGateway.tick`."""
         self.call(self.gateway.tick)
 
+    def ping(self) -> None:
+        """As `EmbeddedGateway.ping`."""
+        self.call(self.gateway.ping)
+
+    @property
+    def unanswered_pings(self) -> int:
+        return self.call(lambda: self.gateway.unanswered_pings)
+
     def release(self, run_id: str | None = None) -> None:
         """As `EmbeddedGateway.release`."""
         self.call(lambda: self.gateway.release(run_id))

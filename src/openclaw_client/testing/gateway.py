@@ -254,6 +254,15 @@ class EmbeddedGateway:
         """Send a tick now."""
         self._running_hub().to_all("tick", {"ts": now_ms()})
 
+    def ping(self) -> None:
+        """Ask every client now whether it is there, on any release; one that did not answer the last time is cut."""
+        self._running_hub().ping()
+
+    @property
+    def unanswered_pings(self) -> int:
+        """Clients that were asked and have not answered yet."""
+        return self._hub.unanswered() if self._hub is not None else 0
+
     def release(self, run_id: str | None = None) -> None:
         """Open the gate of a run, or of all runs; see `Turn.gate`."""
         for run in list(self._running_hub().runs.live.values()):

@@ -111,7 +111,7 @@ class Hub:
         self._methods = Methods(self)
         self._every(settings.tick_interval, self._tick)
         if self.profile.server_pings:
-            self._every(settings.ping_interval, self._ping)
+            self._every(settings.ping_interval, self.ping)
 
     def new_id(self) -> str:
         return str(uuid.uuid4())
@@ -323,9 +323,12 @@ class Hub:
     def _tick(self) -> None:
         self.to_all("tick", {"ts": now_ms()})
 
-    def _ping(self) -> None:
+    def ping(self) -> None:
         for connection in list(self.connections.values()):
             connection.ping()
+
+    def unanswered(self) -> int:
+        return sum(not connection.ponged for connection in self.connections.values())
 
 
 _SECRETS = frozenset({"token", "password", "deviceToken", "bootstrapToken", "signature", "publicKey"})

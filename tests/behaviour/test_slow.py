@@ -1,0 +1,227 @@
+"""Whoever does not keep up: readers, handlers and the loop. The connection does, and nothing of a run is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from openclaw_client import ProactiveMessage, RunStarted, SlowConsumer, TextAppended
+from openclaw_client.client import callbacks
+from openclaw_client.client.callbacks import MAX_CALLS
+from openclaw_client.client.events import MAX_WAITING
+from openclaw_client.runs.stream import BUFFER_EVENTS
+from openclaw_client.testing import BlockingEmbeddedGateway, Turn
+from tests.behaviour.test_resume import MovedClock
+from tests.faces import Face
+from tests.waiting import until
+
+Make = Callable[..., Any]
+Start = Callable[..., BlockingEmbeddedGateway]
+
+DELTAS = 50_000
+PIECES = [f"{number} " for number in range(DELTAS)]
+WHOLE = "".join(PIECES)
+
+
+class Door:
+    """What a handler of either face waits at."""
+
+    def __init__(self, face: Face) -> None:
+        self._thread, self._task = threading.Event(), asyncio.Event()
+        self._is_async = face.name == "async"
+        self.reached = threading.Event()
+
+    def open(self) -> None:
+        self._thread.set()
+        self._task.set()
+
+    def handler(self, first: type | None = None) -> Callable[..., Any]:
+        """A handler that waits here; with `first`, at the first event of this type."""
+
+        async def in_the_loop(*args: Any) -> None:
+            if first is None or isinstance(args[0], first):
+                self.reached.set()
+                await self._task.wait()
+
+        def in_a_thread(*args: Any) -> None:
+            if first is None or isinstance(args[0], first):
+                self.reached.set()
+                self._thread.wait()
+
+        return in_the_loop if self._is_async else in_a_thread
+
+
+async def whole(turn: Turn) -> AsyncIterator[str]:
+    await turn.gate.wait()
+    yield WHOLE
+
+
+def send_deltas(gateway: BlockingEmbeddedGateway, run_id: str) -> None:
+    """50,000 deltas of a run, without the text so far, which would make them a gigabyte."""
+    common = {"runId": run_id, "sessionKey": "agent:main:main", "state": "delta"}
+    for start in range(0, DELTAS, 1000):
+        gateway.call(
+            lambda start=start: [  # type: ignore[misc]
+                gateway.gateway.emit("chat", {**common, "seq": number, "deltaText": PIECES[number]})
+                for number in range(start, start + 1000)
+            ]
+        )
+
+
+async def is_alive(client: Any, gateway: BlockingEmbeddedGateway) -> None:
+    """The connection takes what was sent so far, answers pings, and is still the first."""
+    await client.request("health")
+    gateway.ping()
+    await until(lambda: gateway.unanswered_pings == 0)
+    assert gateway.seen.opened == 1
+
+
+@pytest.mark.parametrize("protocol", [3, 4])
+async def test_a_reader_who_does_not_read_costs_little_and_loses_nothing(
+    face: Face, make: Make, start_gateway: Start, protocol: int
+) -> None:
+    gateway, door, reports = start_gateway(whole, protocol=protocol), Door(face), list[SlowConsumer]()
+    seen: list[Any] = []
+    client = make(gateway)
+    client.on_slow_consumer(reports.append)
+    wait = door.handler(RunStarted)
+
+    async def on_event(event: Any) -> None:
+        seen.append(event)
+        await wait(event)
+
+    def on_event_in_thread(event: Any) -> None:
+        seen.append(event)
+        wait(event)
+
+    async with client:
+        sending = asyncio.ensure_future(
+            client.chat_send(
+                session_key="main",
+                message="x",
+                idempotency_key="flood",
+                on_event=on_event if face.name == "async" else on_event_in_thread,
+            )
+        )
+        await until(door.reached.is_set)
+        await asyncio.to_thread(send_deltas, gateway, "flood")
+        await is_alive(client, gateway)
+        gateway.release()
+        await until(lambda: not gateway.active_runs)
+        await is_alive(client, gateway)
+        waiting = sum(isinstance(thing, TextAppended) for thing in gc.get_objects())
+        await until(lambda: reports)
+        door.open()
+        reply = await sending
+    assert reply.text == WHOLE
+    assert "".join(event.text for event in seen if isinstance(event, TextAppended)) == WHOLE
+    assert waiting <= 2 * BUFFER_EVENTS + 10
+    assert [(report.kind, report.name) for report in reports] == [("run", "flood")]
+
+
+async def test_a_handler_that_blocks_holds_up_neither_the_reader_nor_a_run(
+    face: Face, make: Make, gateway: BlockingEmbeddedGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    door, reports, heard = Door(face), list[SlowConsumer](), list[str]()
+    client = make(gateway)
+    client.on("noise", door.handler())
+    client.on_proactive_message(lambda user, message: heard.append(message.text))
+    client.on_slow_consumer(reports.append)
+    async with client:
+        gateway.say("main", "one")
+        await until(lambda: heard)
+        with caplog.at_level(logging.WARNING, logger="openclaw_client"):
+            gateway.emit("noise", {})
+            await until(door.reached.is_set)
+            gateway.say("main", "two")
+            gateway.call(lambda: [gateway.gateway.emit("noise", {}) for _ in range(MAX_CALLS + 10)])
+            gateway.say("main", "three")
+            await is_alive(client, gateway)
+            assert (await client.chat_send(session_key="main", message="fine")).text == "echo: fine"
+            await until(lambda: reports)
+        assert heard == ["one"]
+        door.open()
+        # Events went, messages did not.
+        await until(lambda: len(heard) == 3)
+    assert heard == ["one", "two", "three"]
+    assert (reports[0].kind, reports[0].dropped) == ("handler", 1)
+    assert reports[0].waiting == MAX_CALLS
+    assert "handler" in reports[0].name
+    assert f"the handler {reports[0].name} has been running" in caplog.text
+
+
+async def test_a_slow_handler_is_reported_while_it_runs(
+    face: Face, make: Make, gateway: BlockingEmbeddedGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callbacks, "SLOW", 0.0)
+    door, reports = Door(face), list[SlowConsumer]()
+    client = make(gateway)
+    client.on_proactive_message(door.handler())
+    client.on_slow_consumer(reports.append)
+    async with client:
+        gateway.say("main", "one")
+        await until(door.reached.is_set)
+        assert reports == []
+        gateway.say("main", "two")
+        await until(lambda: reports)
+        gateway.say("main", "three")
+        await is_alive(client, gateway)
+        # Once for one call.
+        assert [(report.kind, report.waiting, report.dropped) for report in reports] == [("handler", 1, 0)]
+        door.open()
+
+
+async def test_a_stream_that_is_not_read_drops_its_oldest_events(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    reports = list[SlowConsumer]()
+    client = make(gateway)
+    client.on_slow_consumer(reports.append)
+    async with client:
+        stream = client.events("noise")
+        gateway.call(lambda: [gateway.gateway.emit("noise", {"n": n}) for n in range(MAX_WAITING + 3)])
+        await is_alive(client, gateway)
+        assert stream.dropped == 3
+        assert (await anext(stream)).payload == {"n": 3}
+        await until(lambda: reports)
+    assert [(report.kind, report.name, report.dropped) for report in reports] == [("events", "noise", 1)]
+
+
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+async def test_a_loop_that_is_held_up_is_reported(
+    make: Make, gateway: BlockingEmbeddedGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, reports = MovedClock(), list[SlowConsumer]()
+    client = make(gateway)
+    client.on_slow_consumer(reports.append)
+    async with client:
+        with caplog.at_level(logging.WARNING, logger="openclaw_client"):
+            clock.move(7)
+            await until(lambda: reports)
+    assert reports[0].kind == "loop"
+    assert 5 < reports[0].seconds < 8
+    assert "the event loop was held up for" in caplog.text
+
+
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+async def test_a_handler_that_holds_up_the_loop_is_named(
+    make: Make, gateway: BlockingEmbeddedGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callbacks, "LAGGING", 0.0)
+    reports = list[SlowConsumer]()
+
+    def blocking(user: Any, message: ProactiveMessage) -> None:
+        pass
+
+    client = make(gateway)
+    client.on_proactive_message(blocking)
+    client.on_slow_consumer(reports.append)
+    async with client:
+        gateway.say("main", "one")
+        await until(lambda: reports)
+    assert reports[0].kind == "handler"
+    assert reports[0].name.endswith("blocking")

@@ -12,6 +12,7 @@ from openclaw_client.client.options import ClientInfo
 from openclaw_client.errors import AuthRejected, ConnectError, MissingScope
 from openclaw_client.identity.device import DeviceIdentity
 from openclaw_client.testing import BlockingEmbeddedGateway
+from tests.waiting import until
 
 Make = Callable[..., Any]
 Start = Callable[..., BlockingEmbeddedGateway]
@@ -52,7 +53,7 @@ async def test_scopes_that_were_cleared_without_a_word_are_missing(make: Make, s
     assert (caught.value.requested, caught.value.granted, caught.value.missing) == ((WRITE,), (), (WRITE,))
     assert "scopes" in caught.value.remedy
     assert client.state is ConnectionState.PAUSED
-    assert silent.open_connections == 0
+    await until(lambda: not silent.open_connections)
     await client.disconnect()
 
 

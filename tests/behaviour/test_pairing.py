@@ -9,9 +9,18 @@ from typing import Any
 
 import pytest
 
-from openclaw_client import ConnectionState, MemoryIdentityStore
+from openclaw_client import ConnectionState, MemoryIdentityStore, StateChange
 from openclaw_client.client.pairing import GROWTH, LONGEST, POLL, Pairing
-from openclaw_client.errors import AuthRejected, ClientClosed, PairingRequired, UsageError
+from openclaw_client.errors import (
+    AuthRejected,
+    ClientClosed,
+    GatewayError,
+    HandshakeTimeout,
+    PairingRequired,
+    RateLimited,
+    Unreachable,
+    UsageError,
+)
 from openclaw_client.identity.device import DeviceIdentity
 from openclaw_client.testing import BlockingEmbeddedGateway
 from tests.faces import Face
@@ -197,33 +206,113 @@ async def test_the_callback_of_a_blocking_client_runs_in_the_caller_s_thread(str
 
 
 class Refusing:
-    """Refuses every connect with the same request, up to the last."""
+    """Refuses every connect with the same request, up to the last; remembers the pauses."""
 
     closings = 0
 
-    def __init__(self, times: int) -> None:
-        self.left = times
+    def __init__(self, *errors: GatewayError) -> None:
+        self.errors = list(errors)
+        self.pauses: list[float] = []
+        self.awaited = 0
 
     async def connect(self) -> None:
-        self.left -= 1
-        if self.left >= 0:
-            raise PairingRequired(message="not yet", request_id="one")
+        if self.errors:
+            raise self.errors.pop(0)
+
+    async def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+    def await_approval(self) -> Callable[[], None]:
+        self.awaited += 1
+
+        def end() -> None:
+            self.awaited -= 1
+
+        return end
+
+
+REFUSED = PairingRequired(message="not yet", request_id="one")
 
 
 @pytest.mark.parametrize("poll", [POLL, 2 * LONGEST])
 async def test_the_tries_become_rare(poll: float) -> None:
-    slept: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-
-    pairing = Pairing(Refusing(12), wait=True, poll=poll, sleep=sleep)
-    first = await pairing.next_request()
-    assert first is not None
-    assert slept == []
+    refusing = Refusing(*[REFUSED] * 12)
+    pairing = Pairing(refusing, wait=True, poll=poll)
+    assert await pairing.next_request() is REFUSED
+    assert (refusing.pauses, refusing.awaited) == ([], 1)
     assert await pairing.next_request() is None
+    await pairing.close()
+    slept = refusing.pauses
     assert slept[0] == poll
     assert slept[1] == min(max(poll, LONGEST), poll * GROWTH)
     assert slept == sorted(slept)
     assert slept[-1] == max(poll, LONGEST)
-    assert len(slept) == 12
+    assert (len(slept), refusing.awaited) == (12, 0)
+
+
+async def test_what_passes_is_waited_for_as_long_as_it_says() -> None:
+    locked = RateLimited(message="locked", retry_after=300.0)
+    refusing = Refusing(REFUSED, Unreachable(message="restarting"), locked, HandshakeTimeout(), REFUSED)
+    pairing = Pairing(refusing, wait=True, poll=1.0)
+    await pairing.next_request()
+    assert await pairing.next_request() is None
+    assert refusing.pauses == [1.0, 1.5, 300.0, 1.0 * GROWTH**3, 1.0 * GROWTH**4]
+    fresh = Pairing(Refusing(Unreachable(message="nobody there")), wait=True, poll=1.0)
+    with pytest.raises(Unreachable):
+        await fresh.next_request()
+
+
+async def test_waiting_is_quiet(make: Make, strict: BlockingEmbeddedGateway) -> None:
+    client = make(strict)
+    states: list[StateChange] = []
+    fatal: list[GatewayError] = []
+    client.on_state_change(states.append)
+    client.on_fatal_close(lambda _client, error: fatal.append(error))
+    pairing = asyncio.ensure_future(client.pair(poll=TINY))
+    await until(lambda: len(strict.seen.connects) >= 4)
+    # Who needs the connection meanwhile is told at once what is missing.
+    with pytest.raises(PairingRequired):
+        await client.request("health")
+    strict.faults.refuse_upgrade(503, b"")
+    await until(lambda: strict.seen.upgrades_refused)
+    strict.approve()
+    await pairing
+    await until(lambda: len(states) == 3)
+    assert [change.new.value for change in states] == ["connecting", "paused", "connected"]
+    assert isinstance(states[1].cause, PairingRequired)
+    assert (await client.request("health"))["ok"] is True
+    await client.disconnect()
+    assert fatal == []
+
+
+async def test_a_wait_that_is_given_up_is_a_fatal_close(make: Make, strict: BlockingEmbeddedGateway) -> None:
+    client = make(strict)
+    fatal: list[GatewayError] = []
+    client.on_fatal_close(lambda _client, error: fatal.append(error))
+
+    def give_up(error: PairingRequired) -> None:
+        assert fatal == []
+        raise LookupError("mine")
+
+    with pytest.raises(LookupError):
+        await client.pair(on_pending=give_up)
+    await until(lambda: fatal)
+    assert isinstance(fatal[0], PairingRequired)
+    assert client.state is ConnectionState.PAUSED
+    await client.disconnect()
+    assert len(fatal) == 1
+
+
+async def test_retry_now_ends_the_pause(make: Make, strict: BlockingEmbeddedGateway) -> None:
+    client, told = make(strict), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    pairing = asyncio.ensure_future(client.pair(on_pending=lambda error: loop.call_soon_threadsafe(told.set)))
+    await told.wait()
+    strict.approve()
+    while not pairing.done():
+        # The pause begins a moment after on_pending.
+        client.retry_now()
+        await asyncio.sleep(0)
+    await pairing
+    assert client.connected
+    await client.disconnect()

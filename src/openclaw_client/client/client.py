@@ -113,17 +113,21 @@ class AsyncGatewayClient(Face):
         on_pending(error) is called once for every new request, in this task; it may be `async def`, and what it raises
         ends the call. The PairingRequired that it gets has the command that approves. poll: seconds to the next try,
         growing to 60; always with the same identity. wait=False raises the PairingRequired instead of waiting.
-        Raises whatever else `connect()` raises, ClientClosed at the next try after disconnect(), and UsageError.
-        Cancelling ends the wait; the request stays at the gateway. Handlers of on_state_change and on_fatal_close hear
-        of every try.
+        A gateway that restarts meanwhile does not end the wait, and `retry_now()` tries at once. Raises whatever else
+        `connect()` raises, ClientClosed when disconnect() is called, and UsageError. Cancelling ends the wait; the
+        request stays at the gateway. The state is "paused" while it waits; on_fatal_close hears of it when the wait
+        ends without an approval.
         """
         self._bind()
         pairing = Pairing(self._engine, wait=wait, poll=poll)
-        while (request := await pairing.next_request()) is not None:
-            if on_pending is not None:
-                result = on_pending(request)
-                if inspect.isawaitable(result):
-                    await result
+        try:
+            while (request := await pairing.next_request()) is not None:
+                if on_pending is not None:
+                    result = on_pending(request)
+                    if inspect.isawaitable(result):
+                        await result
+        finally:
+            await pairing.close()
 
     async def disconnect(self) -> None:
         """Close the connection. Requests, runs and event streams that wait end with ClientClosed, runs with RunLost.

@@ -102,6 +102,14 @@ class Engine:
         for stream in self.router.streams():
             stream.end(closed)
 
+    async def pause(self, seconds: float) -> None:
+        """Wait between two tries of a device that waits for its approval."""
+        await self.supervisor.pause(seconds)
+
+    def await_approval(self) -> Callable[[], None]:
+        """See `Supervisor.await_approval`."""
+        return self.supervisor.await_approval()
+
     async def ready(self, timeout: float | None) -> Connection:
         """A ready connection, waited for while it is being made again."""
         return await self.supervisor.ready(timeout)

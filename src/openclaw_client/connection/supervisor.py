@@ -12,10 +12,11 @@ from enum import Enum
 from functools import partial
 from typing import Protocol
 
+from openclaw_client.connection.approval import ApprovalWait
 from openclaw_client.connection.connection import Connection, FrameSink, Known
 from openclaw_client.connection.dialer import Dialer, DialFailed
 from openclaw_client.connection.settings import Settings
-from openclaw_client.errors import ClientClosed, ConnectionLost, GatewayError, NotConnected
+from openclaw_client.errors import ClientClosed, ConnectionLost, GatewayError, NotConnected, PairingRequired
 from openclaw_client.policy import diagnose
 from openclaw_client.policy.verdict import PARK, RETRY, Action, Verdict, judge_close
 from openclaw_client.protocol.events import Cause, End
@@ -83,6 +84,7 @@ class Supervisor:
         self._waiters: set[asyncio.Future[Connection]] = set()
         self._parked: GatewayError | None = None
         self._nap: asyncio.Future[None] | None = None
+        self._approval = ApprovalWait()
         self._last_error: GatewayError | None = None
 
     async def connect(self) -> Connection:
@@ -94,15 +96,17 @@ class Supervisor:
         if self.state is ConnectionState.CONNECTED and self.connection is not None:
             return self.connection
         if self._task is None:
-            self._begin(ConnectionState.CONNECTING)
+            # Whoever waits for an approval stays paused until it is there: nothing has changed before.
+            self._begin(ConnectionState.PAUSED if self._approval_pending else ConnectionState.CONNECTING)
         try:
             # The first attempt ends by itself within the time limit, and knows better than a timer here why it failed.
-            first = self.state is ConnectionState.CONNECTING
+            first = self.state is not ConnectionState.RECONNECTING
             return await self._wait(None if first else self._settings.timeouts.connect)
         except asyncio.CancelledError:
-            if not self._waiters and self.state is ConnectionState.CONNECTING:
+            if not self._waiters and self.state in (ConnectionState.CONNECTING, ConnectionState.PAUSED):
                 await self._stop()
-                self._set_state(ConnectionState.DISCONNECTED)
+                if self.state is ConnectionState.CONNECTING:
+                    self._set_state(ConnectionState.DISCONNECTED)
             raise
 
     async def ready(self, timeout: float | None) -> Connection:
@@ -132,17 +136,40 @@ class Supervisor:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_WAIT):
                     await asyncio.shield(connection.ended)
-        self._parked = None
+        self._parked, self._approval.untold = None, False
+        self._approval.wake()
         self._fail_waiters(closed)
         if self.state is not ConnectionState.DISCONNECTED:
             self._set_state(ConnectionState.DISCONNECTED)
 
     def retry_now(self) -> None:
         """Try at once instead of waiting; also when parked. Does nothing while connected or not asked to connect."""
+        if self._approval.wake():
+            return
         if self._nap is not None and not self._nap.done():
             self._nap.set_result(None)
         elif self.state is ConnectionState.PAUSED and self._task is None:
             self._begin(ConnectionState.RECONNECTING)
+
+    def await_approval(self) -> Callable[[], None]:
+        """From now on being unapproved is no end, until the function that this returns is called.
+
+        Until then `connect` is to be called again and again, with `pause` in between.
+        """
+        self._approval.waiters += 1
+
+        def end() -> None:
+            self._approval.waiters -= 1
+            error = self._parked
+            if not self._approval.waiters and self._approval.untold and error is not None:
+                self._approval.untold = False
+                self._watcher.on_parked(error)
+
+        return end
+
+    async def pause(self, seconds: float) -> None:
+        """Wait; `retry_now`, `disconnect` and a connection that is ready end it."""
+        await self._approval.pause(seconds)
 
     def forsake(self) -> None:
         """Forget sockets and tasks without touching them: they belong to the parent of this forked process."""
@@ -153,8 +180,14 @@ class Supervisor:
 
     # Inside.
 
+    @property
+    def _approval_pending(self) -> bool:
+        """Whether somebody waits for the approval that is missing."""
+        return self._approval.waiters > 0 and isinstance(self._parked, PairingRequired)
+
     def _begin(self, state: ConnectionState) -> None:
-        self._parked = None
+        if state is not ConnectionState.PAUSED:
+            self._parked = None
         self._set_state(state)
         self._task = asyncio.get_running_loop().create_task(self._run(), name="openclaw-supervisor")
 
@@ -219,7 +252,7 @@ class Supervisor:
 
     async def _establish(self) -> Connection | None:
         """The next connection; None when parked or when the first attempt failed."""
-        first = self.state is ConnectionState.CONNECTING
+        first = self.state is not ConnectionState.RECONNECTING
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._settings.timeouts.connect
         while True:
@@ -235,9 +268,8 @@ class Supervisor:
             except GatewayError as failure:
                 error, verdict = failure, PARK
             self._last_error = error
-            logger.log(
-                logging.WARNING if self.attempts == 1 else logging.DEBUG, "connect %d failed: %s", self.attempts, error
-            )
+            new = self.attempts == 1 and self.state is not ConnectionState.PAUSED
+            logger.log(logging.WARNING if new else logging.DEBUG, "connect %d failed: %s", self.attempts, error)
             delay = self._delay_after(verdict, first, deadline)
             if delay is None:
                 self._task = None
@@ -271,7 +303,9 @@ class Supervisor:
     def _become_ready(self, connection: Connection) -> None:
         self.connection = connection
         connection.on_end = partial(self._on_end, connection)
-        self._last_error = None
+        self._last_error = self._parked = None
+        self._approval.untold = False
+        self._approval.wake()
         self._watcher.on_ready(connection)
         self._set_state(ConnectionState.CONNECTED)
         self._watcher.on_back()
@@ -306,11 +340,14 @@ class Supervisor:
     def _give_up(self, error: GatewayError, *, park: bool = False) -> None:
         self.attempts = 0
         self._fail_waiters(error)
-        if park:
-            self._parked = error
+        if self._approval.waiters and isinstance(error, PairingRequired):
+            self._parked, self._approval.untold = error, True
+            self._set_state(ConnectionState.PAUSED, error)
+        elif park:
+            self._parked, self._approval.untold = error, False
             self._set_state(ConnectionState.PAUSED, error)
             self._watcher.on_parked(error)
-        else:
+        elif not self._approval_pending:
             self._set_state(ConnectionState.DISCONNECTED, error)
 
     def _fail_waiters(self, error: GatewayError) -> None:

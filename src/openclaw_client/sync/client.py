@@ -114,15 +114,20 @@ class GatewayClient(Face):
 
         on_pending(error) is called once for every new request, in this thread; what it raises ends the call. The
         PairingRequired that it gets has the command that approves. poll: seconds to the next try, growing to 60; always
-        with the same identity. wait=False raises the PairingRequired instead of waiting. Raises whatever else
-        `connect()` raises, ClientClosed at the next try after disconnect(), and UsageError. Ctrl-C ends the wait; the
-        request stays at the gateway. Handlers of on_state_change and on_fatal_close hear of every try.
+        with the same identity. wait=False raises the PairingRequired instead of waiting. A gateway that restarts
+        meanwhile does not end the wait, and `retry_now()` tries at once. Raises whatever else `connect()` raises,
+        ClientClosed when disconnect() is called, and UsageError. Ctrl-C ends the wait; the request stays at the
+        gateway. The state is "paused" while it waits; on_fatal_close hears of it when the wait ends without an
+        approval.
         """
         thread = self._loop_thread()
         pairing = Pairing(self._engine, wait=wait, poll=poll)
-        while (request := thread.call(pairing.next_request, "pair")) is not None:
-            if on_pending is not None:
-                on_pending(request)
+        try:
+            while (request := thread.call(pairing.next_request, "pair")) is not None:
+                if on_pending is not None:
+                    on_pending(request)
+        finally:
+            thread.call(pairing.close, "pair")
 
     def disconnect(self) -> None:
         """Close the connection. Requests, runs and event streams that wait end with ClientClosed, runs with RunLost.

@@ -1,0 +1,30 @@
+"""Who waits for a device to be approved, and what ends a pause between two tries. On the loop's thread."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class ApprovalWait:
+    """waiters: callers that go on trying. untold: whether a refusal was kept from those who hear of final ones."""
+
+    def __init__(self) -> None:
+        self.waiters = 0
+        self.untold = False
+        self._pauses: set[asyncio.Future[None]] = set()
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, unless `wake` ends it."""
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pauses.add(over)
+        try:
+            await asyncio.wait((over,), timeout=seconds)
+        finally:
+            self._pauses.discard(over)
+
+    def wake(self) -> bool:
+        """End all pauses; whether there was one."""
+        for over in self._pauses:
+            if not over.done():
+                over.set_result(None)
+        return bool(self._pauses)

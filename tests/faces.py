@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
-from openclaw_client import AsyncGatewayClient, GatewayClient
+from openclaw_client import AsyncConnectionManager, AsyncGatewayClient, ConnectionManager, GatewayClient
 
 _END = object()
 
@@ -26,6 +26,12 @@ class Face:
         if self._pool is None:
             return AsyncGatewayClient(*args, **options)
         return _Threaded(GatewayClient(*args, **options), self._pool)
+
+    def manager(self, credentials: Callable[[Any], Any], **options: Any) -> Any:
+        """A manager of this face, with the names of AsyncConnectionManager; credentials is a plain function."""
+        if self._pool is None:
+            return AsyncConnectionManager(credentials, **options)
+        return _Threaded(ConnectionManager(credentials, **options), self._pool)
 
     def close(self) -> None:
         if self._pool is not None:
@@ -46,9 +52,19 @@ class _Threaded:
         value = getattr(self.inner, name)
         if name in _PLAIN or not callable(value):
             return value
+        if name == "connection_for":
+            return lambda user: self._connection_for(user)
+        if name == "hold":
+            return lambda user: _ThreadedBlock(self, self.inner.hold(user))
         if name in ("chat_stream", "events"):
             return lambda *args, **options: _Threaded(value(*args, **options), self._pool)
         return lambda *args, **options: self._call(value, *args, **options)
+
+    async def _connection_for(self, user: Any) -> Any:
+        return self._face_of(await self._call(self.inner.connection_for, user))
+
+    def _face_of(self, client: Any) -> Any:
+        return _Threaded(client, self._pool)
 
     @property
     def text_stream(self) -> AsyncIterator[str]:
@@ -75,6 +91,24 @@ class _Threaded:
         await self._call(self.inner.__exit__, *exc)
 
 
+class _ThreadedBlock:
+    """A `with` block entered and left in threads."""
+
+    def __init__(self, owner: _Threaded, block: Any) -> None:
+        self._owner, self._block = owner, block
+
+    async def __aenter__(self) -> Any:
+        return self._owner._face_of(await self._owner._call(self._block.__enter__))
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._owner._call(self._block.__exit__, *exc)
+
+
+def inner(client: Any) -> Any:
+    """The client itself, without what makes the two faces alike."""
+    return client.inner if isinstance(client, _Threaded) else client
+
+
 _PLAIN = frozenset(
     {
         "missing_scopes",
@@ -84,5 +118,7 @@ _PLAIN = frozenset(
         "on_slow_consumer",
         "on_state_change",
         "retry_now",
+        "status",
+        "user_connected",
     }
 )

@@ -48,12 +48,18 @@ def test_the_readme_s_coroutine_example(capsys: pytest.CaptureFixture[str], monk
     assert capsys.readouterr().out == "echo: What's new?"
 
 
+def test_the_readme_s_example_of_many_users(capsys: pytest.CaptureFixture[str]) -> None:
+    with BlockingEmbeddedGateway() as gateway:
+        run(blocks("README.md")[2].replace("ws://127.0.0.1:18789", gateway.url).replace("…", str(gateway.token)), {})
+    assert capsys.readouterr().out == "echo: Hello\n1\n"
+
+
 def test_the_readme_s_test_example() -> None:
     async def my_agent(turn: Turn) -> Any:
         yield "hello"
 
     names = {"EmbeddedGateway": EmbeddedGateway, "AsyncGatewayClient": AsyncGatewayClient, "my_agent": my_agent}
-    exec(blocks("README.md")[2], names)
+    exec(blocks("README.md")[3], names)
     asyncio.run(names["test_my_bot"]())  # type: ignore[operator]
 
 

@@ -17,15 +17,19 @@ import openclaw_client
 from openclaw_client import errors
 
 NAMES = {
+    "ALL_SESSIONS",
     "AbortResult",
     "AsyncChatRun",
+    "AsyncConnectionManager",
     "AsyncGatewayClient",
     "Attachment",
     "BlockingEventStream",
     "ChatReply",
     "ChatRun",
     "ClientInfo",
+    "ConnectionManager",
     "ConnectionState",
+    "Credentials",
     "DeviceIdentity",
     "DeviceToken",
     "EventStream",
@@ -38,6 +42,8 @@ NAMES = {
     "IdentityStore",
     "InFlightRun",
     "InjectResult",
+    "ManagerCounters",
+    "ManagerStatus",
     "MemoryIdentityStore",
     "ProactiveMessage",
     "RawEvent",
@@ -60,6 +66,7 @@ NAMES = {
     "ToolFinished",
     "ToolStarted",
     "ToolUpdated",
+    "UserConnection",
     "__version__",
     "errors",
 }
@@ -102,6 +109,8 @@ def test_the_names_of_the_testing_package(name: str) -> None:
         ("AsyncGatewayClient", CLIENT_NAMES),
         ("ChatRun", RUN_NAMES),
         ("AsyncChatRun", RUN_NAMES),
+        ("ConnectionManager", MANAGER_NAMES),
+        ("AsyncConnectionManager", MANAGER_NAMES),
     ],
 )
 def test_the_promised_names_of_a_class(owner: str, names: str) -> None:
@@ -124,6 +133,7 @@ FACES = [
     ("GatewayClient", "AsyncGatewayClient"),
     ("ChatRun", "AsyncChatRun"),
     ("BlockingEventStream", "EventStream"),
+    ("ConnectionManager", "AsyncConnectionManager"),
 ]
 MADE_BY_THE_CALLER = {"GatewayClient"}
 # Python's own names for the same thing.

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from openclaw_client.identity.device import DeviceIdentity
     from openclaw_client.identity.files import FileIdentityStore
     from openclaw_client.identity.store import DeviceToken, IdentityStore, MemoryIdentityStore
+    from openclaw_client.manager.blocking import ConnectionManager
+    from openclaw_client.manager.coroutines import AsyncConnectionManager
+    from openclaw_client.manager.credentials import ALL_SESSIONS, Credentials
+    from openclaw_client.manager.status import ManagerCounters, ManagerStatus, UserConnection
     from openclaw_client.policy.backoff import ReconnectPolicy
     from openclaw_client.policy.timeouts import Timeouts
     from openclaw_client.runs.events import (
@@ -63,15 +67,19 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 # A program that uses one face pays for one: each name is loaded when it is first asked for.
 _HOME = {
+    "ALL_SESSIONS": "manager.credentials",
     "AbortResult": "client.chat",
     "AsyncChatRun": "client.run",
+    "AsyncConnectionManager": "manager.coroutines",
     "AsyncGatewayClient": "client.client",
     "Attachment": "client.attachments",
     "BlockingEventStream": "sync.events",
     "ChatReply": "runs.events",
     "ChatRun": "sync.run",
     "ClientInfo": "connection.settings",
+    "ConnectionManager": "manager.blocking",
     "ConnectionState": "connection.supervisor",
+    "Credentials": "manager.credentials",
     "DeviceIdentity": "identity.device",
     "DeviceToken": "identity.store",
     "EventStream": "client.events",
@@ -84,6 +92,8 @@ _HOME = {
     "IdentityStore": "identity.store",
     "InFlightRun": "wire.history",
     "InjectResult": "client.chat",
+    "ManagerCounters": "manager.status",
+    "ManagerStatus": "manager.status",
     "MemoryIdentityStore": "identity.store",
     "ProactiveMessage": "runs.proactive",
     "RawEvent": "runs.events",
@@ -106,6 +116,7 @@ _HOME = {
     "ToolFinished": "runs.events",
     "ToolStarted": "runs.events",
     "ToolUpdated": "runs.events",
+    "UserConnection": "manager.status",
 }
 
 
@@ -123,15 +134,19 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "ALL_SESSIONS",
     "AbortResult",
     "AsyncChatRun",
+    "AsyncConnectionManager",
     "AsyncGatewayClient",
     "Attachment",
     "BlockingEventStream",
     "ChatReply",
     "ChatRun",
     "ClientInfo",
+    "ConnectionManager",
     "ConnectionState",
+    "Credentials",
     "DeviceIdentity",
     "DeviceToken",
     "EventStream",
@@ -144,6 +159,8 @@ __all__ = [
     "IdentityStore",
     "InFlightRun",
     "InjectResult",
+    "ManagerCounters",
+    "ManagerStatus",
     "MemoryIdentityStore",
     "ProactiveMessage",
     "RawEvent",
@@ -166,6 +183,7 @@ __all__ = [
     "ToolFinished",
     "ToolStarted",
     "ToolUpdated",
+    "UserConnection",
     "__version__",
     "errors",
 ]

@@ -23,9 +23,9 @@ from openclaw_client.client.events import EventStream
 from openclaw_client.client.face import Face
 from openclaw_client.client.options import Identity, Proxy, build_settings
 from openclaw_client.client.pairing import POLL, OnPending, Pairing
-from openclaw_client.client.router import Sessions
+from openclaw_client.client.router import SessionFilter, Sessions
 from openclaw_client.client.run import AsyncChatRun
-from openclaw_client.connection.settings import ClientInfo
+from openclaw_client.connection.settings import ClientInfo, Settings
 from openclaw_client.connection.supervisor import ConnectionState
 from openclaw_client.errors import UsageError
 from openclaw_client.policy.backoff import ReconnectPolicy
@@ -92,6 +92,16 @@ class AsyncGatewayClient(Face):
             headers=headers,
             client_info=client_info,
         )
+        self._set_up(settings, SessionFilter(sessions), user)
+
+    @classmethod
+    def _from_settings(cls, settings: Settings, sessions: SessionFilter, user: Any) -> Self:
+        """A client whose settings are checked already, for the manager."""
+        client = cls.__new__(cls)
+        client._set_up(settings, sessions, user)
+        return client
+
+    def _set_up(self, settings: Settings, sessions: SessionFilter, user: Any) -> None:
         self._engine = Engine(settings, sessions, owner=self, user=user, callbacks=CallbackQueue)
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -138,6 +148,15 @@ class AsyncGatewayClient(Face):
         await self._engine.disconnect()
 
     close = disconnect
+
+    async def close_if_idle(self, seconds: float = 0.0) -> bool:
+        """Disconnect, unless something is under way or the last use is younger than so many seconds.
+
+        Returns whether it did. Cuts no run: one that begins in the same moment either spares the connection or raises
+        NotConnected with nothing sent.
+        """
+        self._bind()
+        return await self._engine.disconnect_if_idle(seconds)
 
     def retry_now(self) -> None:
         """Try to reconnect at once instead of waiting, also when parked; returns without waiting for the outcome.

@@ -99,6 +99,7 @@ class RunDriver:
         params = request.params(hello.policy)
         # Events can come before the response, so the run is known before its first byte is written.
         engine.router.add(self)
+        engine.router.sessions.use(request.session_key)
         try:
             connection.request("chat.send", params, self._timeouts.request, self._engine.outcome(self._on_ack))
         except BaseException:

@@ -14,7 +14,7 @@ from openclaw_client.client.callbacks import Callbacks
 from openclaw_client.client.chat import AbortResult, ChatRequest, abort_result, history_params
 from openclaw_client.client.driver import RunDriver, RunSink
 from openclaw_client.client.events import EventStream
-from openclaw_client.client.router import EventHandler, Router, SessionFilter, Sessions
+from openclaw_client.client.router import EventHandler, Router, SessionFilter
 from openclaw_client.client.slow import SlowConsumer, loop_watch
 from openclaw_client.client.turns import SessionTurns
 from openclaw_client.connection.connection import Cause, Connection, Expired, Gap, Known, Outcome, Responded
@@ -48,7 +48,7 @@ class Engine:
     """One client's machinery. callbacks makes the place where users' handlers run, away from the reader."""
 
     def __init__(
-        self, settings: Settings, sessions: Sessions, *, owner: Any, user: Any, callbacks: MakeCallbacks
+        self, settings: Settings, sessions: SessionFilter, *, owner: Any, user: Any, callbacks: MakeCallbacks
     ) -> None:
         self.settings = settings
         self.owner = owner
@@ -57,7 +57,7 @@ class Engine:
         # Whoever is slow holds up the other handlers of the client, and must not hold up the news of it.
         self._reports = callbacks(_nothing)
         self.router = Router(
-            SessionFilter(sessions),
+            sessions,
             on_message=self._on_message,
             on_event=self._callbacks.put_event,
             on_use=self.touch,
@@ -87,9 +87,26 @@ class Engine:
         """Seconds since the last `touch`; inf before the first. From any thread."""
         return monotonic() - self._last_use
 
+    @property
+    def busy(self) -> bool:
+        """Whether a run or a request is under way, or waits for the connection. From any thread."""
+        connection = self.supervisor.connection
+        return self.router.running or self.supervisor.awaited or (connection is not None and connection.pending > 0)
+
     async def connect(self) -> None:
         await self.supervisor.connect()
         self.touch()
+
+    async def disconnect_if_idle(self, seconds: float) -> bool:
+        """Close, unless something is under way or the last use is younger than so many seconds; whether it closed.
+
+        Looks and closes in one turn of the loop: a run that begins in this moment is spared, or finds the client closed
+        before anything of it is sent.
+        """
+        if self.busy or self.idle_seconds < seconds:
+            return False
+        await self.disconnect()
+        return True
 
     async def disconnect(self) -> None:
         """Close; runs and event streams end with ClientClosed."""
@@ -133,6 +150,7 @@ class Engine:
         expect_final: bool = False,
     ) -> Any:
         """Send and wait for the payload. When cancelled, the answer is dropped; the gateway acts on it all the same."""
+        self._note_session(params)
         connection = await self.ready(timeout)
         self.touch()
         waiter: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -164,6 +182,7 @@ class Engine:
         connection = self.supervisor.connection
         if connection is None or self.state is not ConnectionState.CONNECTED:
             return self._request_later(method, params, timeout, answer, expect_final)
+        self._note_session(params)
         self.touch()
         try:
             ident = connection.request(method, params, timeout, self.outcome(answer), final=expect_final)
@@ -330,6 +349,11 @@ class Engine:
     def _on_message(self, message: ProactiveMessage) -> None:
         for handler in tuple(self.message_handlers):
             self._callbacks.put(handler, self.user, message)
+
+    def _note_session(self, params: Mapping[str, Any] | None) -> None:
+        """The session that a request is about is one of this user's."""
+        if params is not None and self.router.sessions.private:
+            self.router.sessions.use(params.get("sessionKey") or params.get("key"))
 
     def _runs_are_gone(self, error: GatewayError) -> None:
         for run in self.router.runs():

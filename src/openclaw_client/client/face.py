@@ -45,6 +45,11 @@ class Face:
         return self._engine.idle_seconds
 
     @property
+    def busy(self) -> bool:
+        """Whether a run or a request of this client is under way, or waits for the connection."""
+        return self._engine.busy
+
+    @property
     def hello(self) -> Hello | None:
         """hello-ok of the latest connection; None before the first."""
         return self._engine.hello

@@ -20,6 +20,7 @@ from openclaw_client.policy.timeouts import Timeouts
 from openclaw_client.policy.urls import DEFAULT_URL, GatewayUrl, parse_url
 
 __all__ = [
+    "CREDENTIAL_VARIABLES",
     "ClientInfo",
     "ConnectionState",
     "DeviceIdentity",
@@ -37,6 +38,8 @@ URL_VARIABLE = "OPENCLAW_GATEWAY_URL"
 TOKEN_VARIABLE = "OPENCLAW_GATEWAY_TOKEN"  # noqa: S105 - the name of a variable
 PASSWORD_VARIABLE = "OPENCLAW_GATEWAY_PASSWORD"  # noqa: S105 - the name of a variable
 PORT_VARIABLE = "OPENCLAW_GATEWAY_PORT"
+CREDENTIAL_VARIABLES = frozenset({URL_VARIABLE, TOKEN_VARIABLE, PASSWORD_VARIABLE, PORT_VARIABLE})
+"""What the environment says of one gateway and of the credentials for it."""
 INSECURE_VARIABLE = "OPENCLAW_ALLOW_INSECURE_PRIVATE_WS"
 
 # How a proxy's URL may begin, and how the transport calls that; names are looked up by the proxy in any case.

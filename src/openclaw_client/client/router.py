@@ -6,13 +6,15 @@ run one's own.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from openclaw_client.client.events import EventSink, GatewayEvent
 from openclaw_client.errors import UsageError
 from openclaw_client.runs.proactive import ProactiveAssembler, ProactiveMessage
 from openclaw_client.wire.agent import decode_agent
+from openclaw_client.wire.chat import ChatPayload
 from openclaw_client.wire.frames import ChatFrame, Event, decode_payload, frame_payload
 from openclaw_client.wire.handshake import Hello
 from openclaw_client.wire.sessions import DEFAULT_AGENT, canonical_key, check_session_key
@@ -23,27 +25,51 @@ if TYPE_CHECKING:
 Sessions = Iterable[str] | Callable[[str], bool] | None
 EventHandler = Callable[[GatewayEvent], object]
 
+MAX_USED = 1000
+"""Sessions that a private client remembers as its own; far more than a user has open, and a bound for a client that
+lives for months. The least recently used is forgotten first."""
+PUBLIC_EVENTS = frozenset({"tick", "shutdown"})
+"""Events that say nothing about anybody. All others that name no session (presence, health, cron) show other users."""
+
 
 class SessionFilter:
-    """Which sessions this client hands out: all, a list of keys in any spelling, or what a predicate accepts."""
+    """Which sessions a client hands out: all, a list of keys in any spelling, or what a predicate accepts.
 
-    def __init__(self, sessions: Sessions) -> None:
+    private: for one of many users. Nothing is handed out but the given sessions and those that this client has used,
+    and of events that name neither a session nor a run of this client only the harmless ones.
+    """
+
+    def __init__(self, sessions: Sessions = None, *, private: bool = False) -> None:
+        self.private = private
         self._default_agent, self._main_key = DEFAULT_AGENT, "main"
-        self._predicate: Callable[[str], bool] | None = None
-        self._given: tuple[str, ...] | None = None
-        if sessions is None:
-            pass
-        elif callable(sessions):
-            self._predicate = sessions
-        elif isinstance(sessions, str):
+        self._used: OrderedDict[str, None] = OrderedDict()
+        self.give(sessions)
+
+    def give(self, sessions: Sessions) -> None:
+        """Hand out these from now on, beside those in use. Raises UsageError for what is no list of keys."""
+        if isinstance(sessions, str):
             raise UsageError(message=f"sessions={sessions!r} is a string", remedy="Pass a list of session keys")
-        else:
+        self._predicate = sessions if callable(sessions) else None
+        self._given: tuple[str, ...] | None = None
+        if sessions is not None and not callable(sessions):
             self._given = tuple(check_session_key(key) for key in sessions)
-        self._keys = self._fold()
+        self._fold()
 
     @property
     def restricted(self) -> bool:
-        return self._predicate is not None or self._given is not None
+        return self.private or self._predicate is not None or self._given is not None
+
+    def use(self, key: object) -> None:
+        """The caller names a session in a call of its own. On the loop's thread."""
+        if not self.private or not isinstance(key, str) or not key:
+            return
+        if key in self._used:
+            self._used.move_to_end(key)
+            return
+        self._used[key] = None
+        if len(self._used) > MAX_USED:
+            self._used.popitem(last=False)
+        self._fold()
 
     def learn(self, hello: Hello) -> None:
         """Take over what this gateway calls its default agent and main session."""
@@ -51,19 +77,22 @@ class SessionFilter:
         if defaults is not None:
             self._default_agent = defaults.default_agent_id or DEFAULT_AGENT
             self._main_key = defaults.main_key or "main"
-            self._keys = self._fold()
+            self._fold()
 
     def canonical(self, key: str) -> str:
         return canonical_key(key, default_agent=self._default_agent, main_key=self._main_key)
 
     def accepts(self, key: str) -> bool:
         """Whether events of this session are handed out. The predicate gets the canonical key."""
-        if self._predicate is not None:
-            return bool(self._predicate(self.canonical(key)))
-        return self._keys is None or self.canonical(key) in self._keys
+        if not self.restricted:
+            return True
+        if self.private and not key:
+            return False
+        folded = self.canonical(key)
+        return folded in self._keys or (self._predicate is not None and bool(self._predicate(folded)))
 
-    def _fold(self) -> frozenset[str] | None:
-        return None if self._given is None else frozenset(self.canonical(key) for key in self._given)
+    def _fold(self) -> None:
+        self._keys = frozenset(self.canonical(key) for key in (*(self._given or ()), *self._used))
 
 
 class Router:
@@ -105,6 +134,11 @@ class Router:
                 if not runs:
                     del self._runs[run_id]
                 self._proactive.finished(run_id)
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is under way."""
+        return bool(self._runs)
 
     def runs(self) -> list[RunDriver]:
         """All runs under way, each once."""
@@ -158,7 +192,7 @@ class Router:
                 run.on_chat(payload)
             self._on_use()
             return
-        if not self.sessions.accepts(payload.session_key):
+        if not self._accepts(payload):
             return
         message = self._proactive.receive(payload)
         if message is not None:
@@ -193,12 +227,36 @@ class Router:
         for handler in tuple(handlers):
             self._on_event(handler, event)
 
+    def _accepts(self, payload: ChatPayload) -> bool:
+        """Whether a chat event that belongs to no run of this client is for its user."""
+        if self.sessions.accepts(payload.session_key):
+            return True
+        # A sub-agent works in a session of its own, and its events name the session that it works for.
+        return self.sessions.private and bool(payload.spawned_by) and self.sessions.accepts(payload.spawned_by or "")
+
     def _permitted(self, frame: ChatFrame | Event) -> bool:
         """Whether an event may be handed out: one that names a session only where that session may."""
         if not self.sessions.restricted:
             return True
         if isinstance(frame, ChatFrame):
-            return frame.payload.run_id in self._runs or self.sessions.accepts(frame.payload.session_key)
+            return frame.payload.run_id in self._runs or self._accepts(frame.payload)
+        if frame.event in PUBLIC_EVENTS:
+            return True
         payload = frame_payload(frame)
-        key = payload.get("sessionKey") if isinstance(payload, dict) else None
-        return not isinstance(key, str) or self.sessions.accepts(key)
+        if not isinstance(payload, dict):
+            return not self.sessions.private
+        if payload.get("runId") in self._runs:
+            return True
+        keys = _named_sessions(payload)
+        if not keys:
+            return not self.sessions.private
+        return all(self.sessions.accepts(key) for key in keys)
+
+
+def _named_sessions(payload: dict[str, Any]) -> list[str]:
+    """The sessions that an event is about; approvals name theirs in the request, session rows have it as their key."""
+    request, row = payload.get("request"), payload.get("session")
+    found = [payload.get("sessionKey")]
+    found += [request.get("sessionKey")] if isinstance(request, dict) else []
+    found += [row.get("key")] if isinstance(row, dict) else []
+    return [key for key in found if isinstance(key, str)]

@@ -129,6 +129,11 @@ class Connection:
         return self._core.hello
 
     @property
+    def pending(self) -> int:
+        """Requests without an answer yet."""
+        return self._core.pending
+
+    @property
     def phase(self) -> str:
         """How far the handshake came, or had come when it failed, in words for an error."""
         if self._failed_in is not None:

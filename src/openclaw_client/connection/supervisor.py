@@ -87,6 +87,11 @@ class Supervisor:
         self._approval = ApprovalWait()
         self._last_error: GatewayError | None = None
 
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody waits for the connection."""
+        return bool(self._waiters)
+
     async def connect(self) -> Connection:
         """A ready connection; callers at the same time share one handshake.
 

@@ -83,6 +83,11 @@ class ClientProtocol:
         self._outbox: list[bytes | Close] = []
         self._events: deque[CoreEvent] = deque()
 
+    @property
+    def pending(self) -> int:
+        """Requests without an outcome yet."""
+        return len(self._pending)
+
     # What goes out.
 
     def send_connect(self, params: ConnectParams, now: float) -> None:

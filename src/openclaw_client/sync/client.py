@@ -25,11 +25,12 @@ from openclaw_client.client.options import (
     Identity,
     Proxy,
     ReconnectPolicy,
+    Settings,
     Timeouts,
     build_settings,
 )
 from openclaw_client.client.pairing import POLL, OnPending, Pairing
-from openclaw_client.client.router import Sessions
+from openclaw_client.client.router import SessionFilter, Sessions
 from openclaw_client.client.slow import SlowConsumer
 from openclaw_client.errors import GatewayError, OutcomeUnknown, RequestTimeout
 from openclaw_client.runs.events import ChatReply, RunEvent
@@ -75,7 +76,7 @@ class GatewayClient(Face):
         headers: Mapping[str, str] | None = None,
         client_info: ClientInfo = ClientInfo(),  # noqa: B008 - frozen
     ) -> None:
-        self._settings = build_settings(
+        settings = build_settings(
             url,
             token=token,
             password=password,
@@ -92,6 +93,17 @@ class GatewayClient(Face):
             headers=headers,
             client_info=client_info,
         )
+        self._set_up(settings, SessionFilter(sessions), user)
+
+    @classmethod
+    def _from_settings(cls, settings: Settings, sessions: SessionFilter, user: Any) -> Self:
+        """A client whose settings are checked already, for the manager."""
+        client = cls.__new__(cls)
+        client._set_up(settings, sessions, user)
+        return client
+
+    def _set_up(self, settings: Settings, sessions: SessionFilter, user: Any) -> None:
+        self._settings = settings
         self._sessions = sessions
         self._user = user
         self._engine = self._new_engine()
@@ -139,6 +151,16 @@ class GatewayClient(Face):
             self._thread.call(self._engine.disconnect, "disconnect")
 
     close = disconnect
+
+    def close_if_idle(self, seconds: float = 0.0) -> bool:
+        """Disconnect, unless something is under way or the last use is younger than so many seconds.
+
+        Returns whether it did. Cuts no run: one that begins in the same moment either spares the connection or raises
+        NotConnected with nothing sent.
+        """
+        if self._thread is None:
+            return True
+        return self._thread.call(lambda: self._engine.disconnect_if_idle(seconds), "close_if_idle")
 
     def retry_now(self) -> None:
         """Try to reconnect at once instead of waiting, also when parked; returns without waiting for the outcome.

@@ -1,0 +1,257 @@
+"""The manager for threads."""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+import threading
+import weakref
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Self
+
+from openclaw_client.client.callbacks import handler_name
+from openclaw_client.client.options import ClientInfo, Proxy, ReconnectPolicy, Timeouts
+from openclaw_client.errors import GatewayError
+from openclaw_client.manager.credentials import ClientOptions, Credentials
+from openclaw_client.manager.keeper import (
+    IDLE_TIMEOUT,
+    MAX_CONNECTIONS,
+    AskFor,
+    CloseIdle,
+    Connect,
+    Keeper,
+    Step,
+    Steps,
+)
+from openclaw_client.manager.status import ManagerStatus
+from openclaw_client.manager.table import Limits, Slot
+from openclaw_client.sync.client import GatewayClient
+from openclaw_client.sync.loop_thread import LoopThread, loop_thread
+
+logger = logging.getLogger("openclaw_client.callbacks")
+
+_managers: weakref.WeakSet[ConnectionManager] = weakref.WeakSet()
+
+
+class ConnectionManager:
+    """One connection per user, for any number of threads; opened at first use, closed when idle.
+
+    credentials(user) returns the `Credentials` of a user, any hashable object; it runs in the thread of the caller and
+    outside every lock, and what it raises goes to that caller. max_connections: users at once; the one who was idle the
+    longest makes room. idle_timeout: seconds without use after which a connection is closed, None for never; ticks are
+    no use, and a run in flight is never cut. credentials_ttl: seconds for which an answer of credentials() holds; by
+    default it is asked at every `connection_for`, and newer credentials mean a fresh connection. share_devices: allow
+    users to have one device identity in common. The rest is as for `GatewayClient`, for all users.
+
+    Nothing is opened and no thread is started before the first `connection_for`. Raises UsageError for arguments that
+    cannot work. A forked child starts with nobody connected.
+    """
+
+    def __init__(
+        self,
+        credentials: Callable[[Any], Credentials],
+        *,
+        max_connections: int = MAX_CONNECTIONS,
+        idle_timeout: float | None = IDLE_TIMEOUT,
+        credentials_ttl: float = 0.0,
+        share_devices: bool = False,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+        reconnect: ReconnectPolicy = ReconnectPolicy(),  # noqa: B008 - frozen
+        caps: Iterable[str] | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: Proxy = None,
+        client_info: ClientInfo = ClientInfo(),  # noqa: B008 - frozen
+    ) -> None:
+        self._credentials = credentials
+        self._thread: LoopThread | None = None
+        self._keeper: Keeper[GatewayClient] = Keeper(
+            Limits(max_connections, idle_timeout, credentials_ttl, share_devices),
+            ClientOptions(
+                timeouts=timeouts,
+                reconnect=reconnect,
+                caps=caps,
+                ssl_context=ssl_context,
+                proxy=proxy,
+                client_info=client_info,
+            ),
+            gate=threading.Event,
+            make=self._make,
+            adapt=lambda client, sessions: client._soon(client._engine.router.sessions.give, sessions),
+            close=lambda client: client._engine.disconnect(),
+            close_if_idle=lambda client, seconds: client._engine.disconnect_if_idle(seconds),
+        )
+        _managers.add(self)
+
+    # Users.
+
+    def connection_for(self, user: Hashable) -> GatewayClient:
+        """The user's client, connected; callers at once share one connect, and nobody waits for another user's.
+
+        The client is the manager's: neither `with` it nor disconnect it. Ask again instead of keeping it for long:
+        after an idle close it raises NotConnected, see `hold`. Raises what credentials() raises and what `connect()`
+        of a client raises; ManagerError when the manager is full of connections in use, draining or closed; UsageError.
+        Credentials that the gateway refused are not tried again for five minutes: the same error comes at once, until
+        they change or `disconnect(user)` is called. Ctrl-C leaves the connect to those who wait for it, too.
+        """
+        return self._obtained(user, hold=False).client  # type: ignore[return-value]
+
+    @contextmanager
+    def hold(self, user: Hashable) -> Iterator[GatewayClient]:
+        """`connection_for(user)` for the length of a `with` block, in which it is neither evicted nor idle.
+
+        For a page that stays open, or a worker that listens. Raises what `connection_for` raises.
+        """
+        slot = self._obtained(user, hold=True)
+        try:
+            yield slot.client  # type: ignore[misc]
+        finally:
+            self._keeper.release(slot)
+
+    def disconnect(self, user: Hashable) -> None:
+        """Close the user's connection and forget refusals. Runs end with RunLost; a user who is unknown is fine."""
+        client = self._keeper.take(user)
+        if client is not None:
+            client.disconnect()
+
+    def disconnect_all(self) -> None:
+        """`disconnect` for every user. The manager can be used as before."""
+        self._close(self._keeper.take_all(close=False))
+
+    def user_connected(self, user: Hashable) -> bool:
+        """Whether the user's connection can be used now."""
+        return self._keeper.connected(user)
+
+    @property
+    def connected_count(self) -> int:
+        """Connections that can be used now."""
+        return self._keeper.connected_count
+
+    def status(self) -> ManagerStatus:
+        """Everything that is known, as values of this moment."""
+        return self._keeper.status()
+
+    # Handlers.
+
+    def on_proactive_message(self, handler: Callable[[Any, Any], object]) -> Any:
+        """Call handler(user, message) for every `ProactiveMessage` of any user. Also a decorator.
+
+        Handlers run on worker threads, in order per user; one that blocks delays its own user, and what one raises is
+        logged and counted.
+        """
+        self._keeper.message_handlers.append(handler)
+        return handler
+
+    def on_fatal_close(self, handler: Callable[[Any, GatewayError], object]) -> Any:
+        """Call handler(client, error) when a user's connection was given up for good; `client.user` is the user.
+
+        The next `connection_for` of the user connects anew. Also a decorator.
+        """
+        self._keeper.fatal_handlers.append(handler)
+        return handler
+
+    # The end.
+
+    def close_idle(self) -> int:
+        """Close now what is idle for longer than idle_timeout, as happens by itself; how many were closed."""
+        return self._thread.call(self._keeper.sweep, "close_idle") if self._thread is not None else 0
+
+    def drain(self, timeout: float | None = None) -> bool:
+        """Refuse new callers, and close each connection when its runs are over; whether all were closed in time.
+
+        timeout: seconds, None for as long as it takes. Follow it with `close()`.
+        """
+        self._keeper.refuse()
+        if self._thread is None:
+            return True
+        return self._thread.call(lambda: self._keeper.drain(timeout), "drain")
+
+    def close(self) -> None:
+        """Close every connection, for good. Runs in flight end with RunLost. May be called twice."""
+        self._close(self._keeper.take_all(close=True))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"ConnectionManager({len(self._keeper.table.slots)} users, {self._keeper.table.phase})"
+
+    # Inside.
+
+    def _close(self, clients: list[GatewayClient]) -> None:
+        if self._thread is not None:
+            self._thread.call(lambda: self._keeper.close(clients), "close")
+
+    def _obtained(self, user: Hashable, *, hold: bool) -> Slot[GatewayClient]:
+        """Carry out the steps in this thread."""
+        steps: Steps[GatewayClient] = self._keeper.obtain(user, hold=hold)
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    answer = self._perform(step)
+                except BaseException as error:  # noqa: BLE001 - the steps decide
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(answer)
+        except StopIteration as end:
+            slot: Slot[GatewayClient] = end.value
+            return slot
+
+    def _perform(self, step: Step[GatewayClient]) -> object:
+        if isinstance(step, AskFor):
+            return self._credentials(step.user)
+        if self._thread is None:
+            self._thread = loop_thread()
+        # Waiting on the loop's thread for what that thread has to do would never end.
+        self._thread.check_caller("connection_for")
+        if isinstance(step, Connect):
+            step.client.connect()
+            self._thread.loop.call_soon_threadsafe(self._keeper.arm)
+            return None
+        if isinstance(step, CloseIdle):
+            return step.client.close_if_idle()
+        return step.gate.wait()
+
+    def _make(self, given: Credentials, user: Hashable) -> GatewayClient:
+        client = GatewayClient._from_settings(self._keeper.options.settings(given), given.filter(), user)
+        client.on_proactive_message(self._on_message)
+        client.on_fatal_close(self._on_fatal)
+        return client
+
+    def _on_message(self, user: Any, message: Any) -> None:
+        """On a worker thread."""
+        self._keeper.count("messages")
+        self._call(self._keeper.message_handlers, user, message)
+
+    def _on_fatal(self, client: GatewayClient, error: GatewayError) -> None:
+        """On a worker thread."""
+        self._keeper.died(client, error)
+        # So that nobody can bring it back beside the one that follows.
+        client.disconnect()
+        self._call(self._keeper.fatal_handlers, client, error)
+
+    def _call(self, handlers: list[Callable[..., object]], *args: Any) -> None:
+        for handler in tuple(handlers):
+            try:
+                handler(*args)
+            except Exception:
+                self._keeper.count("handler_errors")
+                logger.exception("the handler %s raised", handler_name(handler))
+
+    def _after_fork(self) -> None:
+        self._thread = None
+        self._keeper.after_fork()
+
+
+def _after_fork_in_child() -> None:
+    for manager in tuple(_managers):
+        manager._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,250 @@
+"""The manager for coroutines."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+from openclaw_client.client.callbacks import handler_name
+from openclaw_client.client.client import AsyncGatewayClient
+from openclaw_client.client.options import ClientInfo, Proxy, ReconnectPolicy, Timeouts
+from openclaw_client.errors import GatewayError, UsageError
+from openclaw_client.manager.credentials import ClientOptions, Credentials
+from openclaw_client.manager.keeper import (
+    IDLE_TIMEOUT,
+    MAX_CONNECTIONS,
+    AskFor,
+    CloseIdle,
+    Connect,
+    Keeper,
+    Step,
+    Steps,
+)
+from openclaw_client.manager.status import ManagerStatus
+from openclaw_client.manager.table import Limits, Slot
+
+logger = logging.getLogger("openclaw_client.callbacks")
+
+
+class AsyncConnectionManager:
+    """One connection per user, for coroutines of one event loop; opened at first use, closed when idle.
+
+    credentials(user) returns the `Credentials` of a user, any hashable object; it may be `async def`, runs in the task
+    of the caller, and what it raises goes to that caller. max_connections: users at once; the one who was idle the
+    longest makes room. idle_timeout: seconds without use after which a connection is closed, None for never; ticks are
+    no use, and a run in flight is never cut. credentials_ttl: seconds for which an answer of credentials() holds; by
+    default it is asked at every `connection_for`, and newer credentials mean a fresh connection. share_devices: allow
+    users to have one device identity in common. The rest is as for `GatewayClient`, for all users.
+
+    Nothing is opened before the first `connection_for`, which binds the manager to the running loop. Raises UsageError
+    for arguments that cannot work.
+    """
+
+    def __init__(
+        self,
+        credentials: Callable[[Any], Credentials | Awaitable[Credentials]],
+        *,
+        max_connections: int = MAX_CONNECTIONS,
+        idle_timeout: float | None = IDLE_TIMEOUT,
+        credentials_ttl: float = 0.0,
+        share_devices: bool = False,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+        reconnect: ReconnectPolicy = ReconnectPolicy(),  # noqa: B008 - frozen
+        caps: Iterable[str] | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: Proxy = None,
+        client_info: ClientInfo = ClientInfo(),  # noqa: B008 - frozen
+    ) -> None:
+        self._credentials = credentials
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._keeper: Keeper[AsyncGatewayClient] = Keeper(
+            Limits(max_connections, idle_timeout, credentials_ttl, share_devices),
+            ClientOptions(
+                timeouts=timeouts,
+                reconnect=reconnect,
+                caps=caps,
+                ssl_context=ssl_context,
+                proxy=proxy,
+                client_info=client_info,
+            ),
+            gate=asyncio.Event,
+            make=self._make,
+            adapt=lambda client, sessions: client._engine.router.sessions.give(sessions),
+            close=AsyncGatewayClient.disconnect,
+            close_if_idle=AsyncGatewayClient.close_if_idle,
+        )
+
+    # Users.
+
+    async def connection_for(self, user: Hashable) -> AsyncGatewayClient:
+        """The user's client, connected; callers at once share one connect, and nobody waits for another user's.
+
+        The client is the manager's: neither `async with` it nor disconnect it. Ask again instead of keeping it for
+        long: after an idle close it raises NotConnected, see `hold`. Raises what credentials() raises and what
+        `connect()` of a client raises; ManagerError when the manager is full of connections in use, draining or closed;
+        UsageError.
+        Credentials that the gateway refused are not tried again for five minutes: the same error comes at once, until
+        they change or `disconnect(user)` is called. Cancelling leaves the connect to those who wait for it, too.
+        """
+        return (await self._obtained(user, hold=False)).client  # type: ignore[return-value]
+
+    @asynccontextmanager
+    async def hold(self, user: Hashable) -> AsyncIterator[AsyncGatewayClient]:
+        """`connection_for(user)` for the length of an `async with` block, in which it is neither evicted nor idle.
+
+        For a page that stays open, or a worker that listens. Raises what `connection_for` raises.
+        """
+        slot = await self._obtained(user, hold=True)
+        try:
+            yield slot.client  # type: ignore[misc]
+        finally:
+            self._keeper.release(slot)
+
+    async def disconnect(self, user: Hashable) -> None:
+        """Close the user's connection and forget refusals. Runs end with RunLost; a user who is unknown is fine."""
+        client = self._keeper.take(user)
+        if client is not None:
+            await client.disconnect()
+
+    async def disconnect_all(self) -> None:
+        """`disconnect` for every user. The manager can be used as before."""
+        await self._close(self._keeper.take_all(close=False))
+
+    def user_connected(self, user: Hashable) -> bool:
+        """Whether the user's connection can be used now."""
+        return self._keeper.connected(user)
+
+    @property
+    def connected_count(self) -> int:
+        """Connections that can be used now."""
+        return self._keeper.connected_count
+
+    def status(self) -> ManagerStatus:
+        """Everything that is known, as values of this moment."""
+        return self._keeper.status()
+
+    # Handlers.
+
+    def on_proactive_message(self, handler: Callable[[Any, Any], object]) -> Any:
+        """Call handler(user, message) for every `ProactiveMessage` of any user. Also a decorator.
+
+        Handlers run in the loop, in order per user, and may be `async def`; one that waits delays its own user, and
+        what one raises is logged and counted.
+        """
+        self._keeper.message_handlers.append(handler)
+        return handler
+
+    def on_fatal_close(self, handler: Callable[[Any, GatewayError], object]) -> Any:
+        """Call handler(client, error) when a user's connection was given up for good; `client.user` is the user.
+
+        The next `connection_for` of the user connects anew. Also a decorator.
+        """
+        self._keeper.fatal_handlers.append(handler)
+        return handler
+
+    # The end.
+
+    async def close_idle(self) -> int:
+        """Close now what is idle for longer than idle_timeout, as happens by itself; how many were closed."""
+        self._bind()
+        return await self._keeper.sweep()
+
+    async def drain(self, timeout: float | None = None) -> bool:
+        """Refuse new callers, and close each connection when its runs are over; whether all were closed in time.
+
+        timeout: seconds, None for as long as it takes. Follow it with `close()`.
+        """
+        self._keeper.refuse()
+        self._bind()
+        return await self._keeper.drain(timeout)
+
+    async def close(self) -> None:
+        """Close every connection, for good. Runs in flight end with RunLost. May be called twice."""
+        await self._close(self._keeper.take_all(close=True))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"AsyncConnectionManager({len(self._keeper.table.slots)} users, {self._keeper.table.phase})"
+
+    # Inside.
+
+    async def _close(self, clients: list[AsyncGatewayClient]) -> None:
+        self._bind()
+        await self._keeper.close(clients)
+
+    async def _obtained(self, user: Hashable, *, hold: bool) -> Slot[AsyncGatewayClient]:
+        """Carry out the steps in this task."""
+        steps: Steps[AsyncGatewayClient] = self._keeper.obtain(user, hold=hold)
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    answer = await self._perform(step)
+                except BaseException as error:  # noqa: BLE001 - the steps decide
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(answer)
+        except StopIteration as end:
+            slot: Slot[AsyncGatewayClient] = end.value
+            return slot
+
+    async def _perform(self, step: Step[AsyncGatewayClient]) -> object:
+        if isinstance(step, AskFor):
+            given = self._credentials(step.user)
+            return await given if inspect.isawaitable(given) else given
+        self._bind()
+        if isinstance(step, Connect):
+            await step.client.connect()
+            self._keeper.arm()
+            return None
+        if isinstance(step, CloseIdle):
+            return await step.client.close_if_idle()
+        return await step.gate.wait()
+
+    def _make(self, given: Credentials, user: Hashable) -> AsyncGatewayClient:
+        client = AsyncGatewayClient._from_settings(self._keeper.options.settings(given), given.filter(), user)
+        client.on_proactive_message(self._on_message)
+        client.on_fatal_close(self._on_fatal)
+        return client
+
+    async def _on_message(self, user: Any, message: Any) -> None:
+        """In the client's task for handlers."""
+        self._keeper.count("messages")
+        await self._call(self._keeper.message_handlers, user, message)
+
+    async def _on_fatal(self, client: AsyncGatewayClient, error: GatewayError) -> None:
+        """In the client's task for handlers."""
+        self._keeper.died(client, error)
+        # So that nobody can bring it back beside the one that follows.
+        await client.disconnect()
+        await self._call(self._keeper.fatal_handlers, client, error)
+
+    async def _call(self, handlers: list[Callable[..., object]], *args: Any) -> None:
+        for handler in tuple(handlers):
+            try:
+                result = handler(*args)
+                if inspect.isawaitable(result):
+                    await result
+            except Exception:
+                self._keeper.count("handler_errors")
+                logger.exception("the handler %s raised", handler_name(handler))
+
+    def _bind(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is None or (self._loop.is_closed() and not self._keeper.table.slots):
+            self._loop = loop
+        elif self._loop is not loop:
+            raise UsageError(
+                message="this manager belongs to another event loop",
+                remedy="Make one manager per loop, or use ConnectionManager, which has a loop of its own",
+            )

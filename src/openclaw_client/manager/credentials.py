@@ -1,0 +1,149 @@
+"""What one user of a manager connects with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from openclaw_client.client.options import (
+    CREDENTIAL_VARIABLES,
+    ClientInfo,
+    DeviceIdentity,
+    Identity,
+    Proxy,
+    ReconnectPolicy,
+    Settings,
+    Timeouts,
+    build_settings,
+)
+from openclaw_client.client.router import SessionFilter, Sessions
+from openclaw_client.errors import UsageError
+from openclaw_client.identity.files import FileIdentityStore
+from openclaw_client.policy.urls import parse_url
+
+
+class AllSessions:
+    """The type of `ALL_SESSIONS`."""
+
+    def __repr__(self) -> str:
+        return "ALL_SESSIONS"
+
+
+ALL_SESSIONS = AllSessions()
+"""For `Credentials.sessions`: this user is an administrator, who is shown the sessions and events of all users."""
+
+_SECRET = {"token", "password", "device_token", "headers"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """Where a user's gateway is, and what the user shows there. The repr shows no secret.
+
+    url is required (and may be given by position); nothing is taken from the environment. token, password,
+    device_token: as for `GatewayClient`. identity: this user's own device: an `IdentityStore`, such as
+    `FileIdentityStore(folder / f"{user_id}.json")`, or a `DeviceIdentity`; None for no device. sessions: what the user
+    is shown beside the sessions that the connection itself has used: keys, a predicate on the canonical key, or
+    `ALL_SESSIONS`. scopes, role, tls_fingerprint, headers: as for `GatewayClient`.
+    """
+
+    url: str = field(kw_only=False)
+    token: str | None = None
+    password: str | None = None
+    device_token: str | None = None
+    identity: Identity = None
+    sessions: Sessions | AllSessions = None
+    role: str = "operator"
+    scopes: Iterable[str] | None = None
+    tls_fingerprint: str | None = None
+    headers: Mapping[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.url, str) or not self.url.strip():
+            raise UsageError(message="Credentials without a URL", remedy="Name the gateway of this user")
+        # Iterators would be empty at the second look.
+        if self.scopes is not None and not isinstance(self.scopes, str):
+            object.__setattr__(self, "scopes", tuple(self.scopes))
+        if isinstance(self.sessions, Iterable) and not isinstance(self.sessions, str):
+            object.__setattr__(self, "sessions", tuple(self.sessions))
+        # Raises now what is wrong with the sessions, and not where nobody can catch it.
+        self.filter()
+
+    def __repr__(self) -> str:
+        given = [(one.name, getattr(self, one.name)) for one in fields(self)[1:] if getattr(self, one.name) is not None]
+        shown = [f"{name}=…" if name in _SECRET else f"{name}={value!r}" for name, value in given if name != "role"]
+        return f"Credentials({', '.join([_shown(self.url), *shown])})"
+
+    def same_connection(self, other: Credentials) -> bool:
+        """Whether a connection made with the others serves these as well. Sessions don't count, see `filter`."""
+        return self._connection() == other._connection()
+
+    def device_key(self) -> object:
+        """What two users must not have in common; None without a device."""
+        identity = self.identity
+        if isinstance(identity, DeviceIdentity):
+            return identity.id
+        if isinstance(identity, FileIdentityStore):
+            return str(identity.path)
+        if identity is True:
+            return "the default file"
+        return None if identity is None or identity is False else id(identity)
+
+    def filter(self) -> SessionFilter:
+        """What this user is shown."""
+        if isinstance(self.sessions, AllSessions):
+            return SessionFilter(None)
+        return SessionFilter(self.sessions, private=True)
+
+    def _connection(self) -> tuple[Any, ...]:
+        # Two store objects may be one device: a function that makes a new one each time must not mean a new connection.
+        device = self.device_key()
+        device = "a store" if isinstance(device, int) else device
+        headers = dict(self.headers) if self.headers is not None else None
+        secrets = self.token, self.password, self.device_token
+        feed = isinstance(self.sessions, AllSessions)
+        return self.url, *secrets, device, feed, self.role, self.scopes, self.tls_fingerprint, headers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientOptions:
+    """What all clients of a manager have in common; nothing in it belongs to a user."""
+
+    timeouts: Timeouts
+    reconnect: ReconnectPolicy
+    caps: Iterable[str] | None
+    ssl_context: Any
+    proxy: Proxy
+    client_info: ClientInfo
+
+    def settings(self, given: Credentials) -> Settings:
+        """The checked settings of one user's client; raises UsageError."""
+        # A user without a token must not connect with the token that the process happens to have.
+        environ = {name: value for name, value in os.environ.items() if name not in CREDENTIAL_VARIABLES}
+        return build_settings(
+            given.url,
+            token=given.token,
+            password=given.password,
+            device_token=given.device_token,
+            identity=False if given.identity is None else given.identity,
+            role=given.role,
+            scopes=given.scopes,
+            caps=self.caps,
+            timeouts=self.timeouts,
+            reconnect=self.reconnect,
+            tls_fingerprint=given.tls_fingerprint,
+            ssl_context=self.ssl_context,
+            proxy=self.proxy,
+            headers=given.headers,
+            client_info=self.client_info,
+            environ=environ,
+        )
+
+
+def _shown(url: str) -> str:
+    """The URL without what may be secret in it."""
+    try:
+        return repr(parse_url(url, allow_insecure=True).redacted)
+    except UsageError:
+        return "(no URL)"

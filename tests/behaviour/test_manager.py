@@ -130,7 +130,7 @@ async def test_credentials_that_change_mean_a_fresh_connection(
 async def test_newer_credentials_do_not_cut_a_run(manage: Manage, start_gateway: Start) -> None:
     gateway = start_gateway(agent=gated)
     known = {"ann": Credentials(gateway.url, token=gateway.token)}
-    manager = manage(known.__getitem__, idle_timeout=0.5)
+    manager = manage(known.__getitem__)
     first = await manager.connection_for("ann")
     async with first.chat_stream(session_key="main", message="hi") as run:
         await until(lambda: run.text)

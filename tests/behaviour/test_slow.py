@@ -29,6 +29,11 @@ PIECES = [f"{number} " for number in range(DELTAS)]
 WHOLE = "".join(PIECES)
 
 
+def told(reports: list[SlowConsumer]) -> list[SlowConsumer]:
+    """Without those about the loop, which a busy machine may really hold up."""
+    return [report for report in reports if report.kind != "loop"]
+
+
 class Door:
     """What a handler of either face waits at."""
 
@@ -116,13 +121,13 @@ async def test_a_reader_who_does_not_read_costs_little_and_loses_nothing(
         await until(lambda: not gateway.active_runs)
         await is_alive(client, gateway)
         waiting = sum(isinstance(thing, TextAppended) for thing in gc.get_objects())
-        await until(lambda: reports)
+        await until(lambda: told(reports))
         door.open()
         reply = await sending
     assert reply.text == WHOLE
     assert "".join(event.text for event in seen if isinstance(event, TextAppended)) == WHOLE
     assert waiting <= 2 * BUFFER_EVENTS + 10
-    assert [(report.kind, report.name) for report in reports] == [("run", "flood")]
+    assert [(report.kind, report.name) for report in told(reports)] == [("run", "flood")]
 
 
 async def test_a_handler_that_blocks_holds_up_neither_the_reader_nor_a_run(
@@ -144,16 +149,16 @@ async def test_a_handler_that_blocks_holds_up_neither_the_reader_nor_a_run(
             gateway.say("main", "three")
             await is_alive(client, gateway)
             assert (await client.chat_send(session_key="main", message="fine")).text == "echo: fine"
-            await until(lambda: reports)
+            await until(lambda: told(reports))
         assert heard == ["one"]
         door.open()
         # Events went, messages did not.
         await until(lambda: len(heard) == 3)
     assert heard == ["one", "two", "three"]
-    assert (reports[0].kind, reports[0].dropped) == ("handler", 1)
-    assert reports[0].waiting == MAX_CALLS
-    assert "handler" in reports[0].name
-    assert f"the handler {reports[0].name} has been running" in caplog.text
+    report = told(reports)[0]
+    assert (report.kind, report.dropped, report.waiting) == ("handler", 1, MAX_CALLS)
+    assert "handler" in report.name
+    assert f"the handler {report.name} has been running" in caplog.text
 
 
 async def test_a_slow_handler_is_reported_while_it_runs(
@@ -167,13 +172,13 @@ async def test_a_slow_handler_is_reported_while_it_runs(
     async with client:
         gateway.say("main", "one")
         await until(door.reached.is_set)
-        assert reports == []
+        assert told(reports) == []
         gateway.say("main", "two")
-        await until(lambda: reports)
+        await until(lambda: told(reports))
         gateway.say("main", "three")
         await is_alive(client, gateway)
         # Once for one call.
-        assert [(report.kind, report.waiting, report.dropped) for report in reports] == [("handler", 1, 0)]
+        assert [(report.kind, report.waiting, report.dropped) for report in told(reports)] == [("handler", 1, 0)]
         door.open()
 
 
@@ -187,8 +192,8 @@ async def test_a_stream_that_is_not_read_drops_its_oldest_events(make: Make, gat
         await is_alive(client, gateway)
         assert stream.dropped == 3
         assert (await anext(stream)).payload == {"n": 3}
-        await until(lambda: reports)
-    assert [(report.kind, report.name, report.dropped) for report in reports] == [("events", "noise", 1)]
+        await until(lambda: told(reports))
+    assert [(report.kind, report.name, report.dropped) for report in told(reports)] == [("events", "noise", 1)]
 
 
 @pytest.mark.parametrize("face", ["async"], indirect=True)
@@ -222,6 +227,6 @@ async def test_a_handler_that_holds_up_the_loop_is_named(
     client.on_slow_consumer(reports.append)
     async with client:
         gateway.say("main", "one")
-        await until(lambda: reports)
-    assert reports[0].kind == "handler"
-    assert reports[0].name.endswith("blocking")
+        await until(lambda: told(reports))
+    assert told(reports)[0].kind == "handler"
+    assert told(reports)[0].name.endswith("blocking")

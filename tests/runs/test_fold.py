@@ -171,3 +171,24 @@ def test_a_phase_that_is_told_twice_is_handed_out_once() -> None:
     retry = {"attempt": 2}
     assert fold.chat(chat("status", phase="starting_model", retry=retry)) == (RunStatus("r", "starting_model", retry),)
     assert fold.agent(agent) == (RunStatus("r", "starting_model"),)
+
+
+@pytest.mark.parametrize(
+    ("payloads", "wordless"),
+    [
+        ([chat("final")], True),
+        ([chat("final", "")], False),
+        ([HELLO, chat("final")], False),
+        ([chat("aborted")], False),
+        ([], False),
+    ],
+)
+def test_a_final_without_a_message_of_a_run_that_said_nothing(payloads: list[ChatPayload], wordless: bool) -> None:
+    assert after(*payloads).wordless is wordless
+
+
+def test_an_answer_beside_the_conversation_is_an_answer() -> None:
+    fold = RunFold("r")
+    fold.side_result({"text": "aside"})
+    fold.chat(chat("final"))
+    assert not fold.wordless

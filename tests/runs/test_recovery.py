@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from openclaw_client.runs.recovery import (
     StillRunning,
     Unanswered,
     Unknown,
+    absorbed_by,
     decide,
     look_up,
 )
@@ -45,6 +47,18 @@ def assistant(text: str, run_id: str | None = None, stop: str | None = None, **r
 
 
 TOOL = {"role": "toolResult", "content": "ok"}
+
+
+INJECTED = {**assistant("injected", stop="stop"), "provider": "openclaw", "model": "gateway-injected"}
+
+
+def steered(run_id: str, into: str) -> dict[str, Any]:
+    meta = {"idempotencyKey": f"{run_id}:user", "steerTargetRunId": into}
+    return {"role": "user", "content": "x", "__openclaw": meta}
+
+
+def pending(page: HistoryPage, *run_ids: str) -> HistoryPage:
+    return replace(page, pending_run_ids=run_ids)
 
 
 def page(
@@ -78,6 +92,23 @@ def page(
             page(assistant("a", "r", "toolUse"), TOOL, assistant("b", "r", "stop"), assistant("injected", "r")),
             Answered("a\n\nb", "stop"),
         ),
+        (page(user("Hi", "r"), INJECTED, assistant("Hello", stop="stop")), Answered("Hello", "stop")),
+        (page(user("Hi", "r"), INJECTED), Unanswered(sent=True)),
+        # The answer to a command is the gateway's as well, and names its run.
+        (page(user("/x", "r"), {**INJECTED, "idempotencyKey": "r"}), Answered("injected", "stop")),
+        # Another message was steered into the run: its rows go on behind it.
+        (
+            page(user("Hi", "r"), assistant("a", "r", "stop"), steered("s", "r"), assistant("b", "r", "stop")),
+            Answered("a\n\nb", "stop"),
+        ),
+        # The run was steered into another: that one's words are not its own.
+        (
+            page(user("x", "f"), assistant("a", "f", "stop"), steered("r", "f"), assistant("b", "f", "stop")),
+            Answered("", merged_into="f"),
+        ),
+        # It waits for another, or was answered in a run that the gateway chose.
+        (pending(page(user("x", "f"), flight=InFlightRun("f", "a")), "r"), StillRunning(None)),
+        (page(user("Hi", "r"), assistant("Hello", "chosen", "stop")), Answered("Hello", "stop", None, "chosen")),
         (page(assistant("a", "r", "toolUse"), assistant("", "r", "stop")), Answered("a", "stop")),
         (page(user("Hi", "r"), assistant("a", "r", "toolUse"), TOOL), Unanswered(sent=True)),
         (page(assistant("a", "r", "toolUse"), TOOL, assistant("b", "r")), Unanswered(sent=True)),
@@ -178,3 +209,19 @@ def test_a_message_that_the_gateway_took(
 )
 def test_a_message_of_which_there_is_no_trace(active: bool | None, restarted: bool, patient: bool, step: Step) -> None:
     assert decide(Unanswered(False, active), Known(False, restarted, patient)) == step
+
+
+@pytest.mark.parametrize(
+    ("found", "absorbed"),
+    [
+        (page(user("x", "f"), steered("r", "f"), assistant("b", "f", "stop")), "f"),
+        # It waits, or it ran and had nothing to say.
+        (pending(page(user("x", "f")), "r"), ""),
+        (page(user("Hi", "r"), user("Next", "s")), ""),
+        # Not written down yet.
+        (page(user("x", "f"), assistant("a", "f", "stop")), None),
+        (page(), None),
+    ],
+)
+def test_where_a_run_without_words_went(found: HistoryPage, absorbed: str | None) -> None:
+    assert absorbed_by(found, "r") == absorbed

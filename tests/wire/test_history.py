@@ -165,3 +165,35 @@ def test_any_page_can_be_read(page: dict[str, Any], rows: list[Any]) -> None:
         assert isinstance(message.role, str)
         for told in (message.id, message.run_id, message.error_message, message.stop_reason):
             assert told is None or isinstance(told, str)
+
+
+@pytest.mark.parametrize(
+    ("pending", "run_ids"),
+    [
+        (None, ()),
+        ({}, ()),
+        ({"items": None}, ()),
+        ({"items": [{"runId": "a"}, {"runId": 5}, {}, "b", {"runId": "c"}], "total": 5}, ("a", "c")),
+    ],
+)
+def test_which_messages_wait_for_the_active_run(pending: object, run_ids: tuple[str, ...]) -> None:
+    assert history_page({"pendingInputs": pending}).pending_run_ids == run_ids
+
+
+def test_which_run_took_a_message_up() -> None:
+    steered = {"role": "user", "__openclaw": {"steerTargetRunId": "first", "idempotencyKey": "second:user"}}
+    assert (HistoryMessage(steered).merged_into, HistoryMessage(steered).run_id) == ("first", "second")
+    assert HistoryMessage(USER_9_6).merged_into is None
+
+
+@pytest.mark.parametrize(
+    ("row", "is_the_gateways"),
+    [
+        ({"provider": "openclaw", "model": "gateway-injected"}, True),
+        ({"provider": "openclaw", "model": "another"}, False),
+        ({"provider": "stub", "model": "gateway-injected"}, False),
+        ({}, False),
+    ],
+)
+def test_what_the_gateway_wrote_itself(row: dict[str, str], is_the_gateways: bool) -> None:
+    assert HistoryMessage(row).is_the_gateways is is_the_gateways

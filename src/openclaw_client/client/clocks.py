@@ -46,6 +46,14 @@ class RunClocks:
             self._quiet = loop.call_later(patience, self._listen, self.last_sign)
         self._patience = patience
 
+    def doubt(self, patience: float) -> None:
+        """Something may have been missed: ask after this much silence, unless the run is heard of before."""
+        loop = asyncio.get_running_loop()
+        if self._quiet is not None and self._quiet.when() > loop.time() + patience:
+            self._quiet.cancel()
+            self._patience = patience
+            self._quiet = loop.call_later(patience, self._listen, loop.time())
+
     def stop(self) -> None:
         for timer in (self._total, self._idle, self._quiet):
             if timer is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from openclaw_client.client.chat import ChatRequest
 from openclaw_client.client.clocks import RunClocks
-from openclaw_client.client.inquiry import SILENCE, SILENCE_AFTER_ERROR, Inquiry
+from openclaw_client.client.inquiry import SILENCE, SILENCE_AFTER_ERROR, SILENCE_AFTER_GAP, Inquiry
 from openclaw_client.client.turns import jumps_the_queue
 from openclaw_client.connection.connection import Connection
 from openclaw_client.errors import (
@@ -79,6 +79,8 @@ class RunDriver:
         self._away: ConnectionLost | None = None
         self._started = False
         self._aborted_before = False
+        self._doubtful = False
+        self._held: tuple[RunEvent, ...] | None = None
 
     async def begin(self) -> None:
         """Send the message. Raises what keeps it from being sent; everything later goes to the sink."""
@@ -154,7 +156,13 @@ class RunDriver:
 
     def on_chat(self, payload: ChatPayload) -> None:
         self._clocks.sign_of_life()
-        self._emit(self.fold.chat(payload))
+        events = self.fold.chat(payload)
+        if events and self.fold.wordless and self._tells_where:
+            # A silent answer, or a message that another run took up: the reply is to say which.
+            self._held = events
+            self._inquiry.where()
+        else:
+            self._emit(events)
 
     def on_agent(self, payload: AgentPayload) -> None:
         self._clocks.sign_of_life(SILENCE_AFTER_ERROR if _is_lifecycle_error(payload) else SILENCE)
@@ -164,8 +172,21 @@ class RunDriver:
         self._clocks.sign_of_life()
         self._emit(self.fold.side_result(payload))
 
+    def on_gap(self, *, certain: bool) -> None:
+        """Events were lost. certain: of this connection; else perhaps somebody else's."""
+        if self._held is not None:
+            return
+        if not certain:
+            self._clocks.doubt(SILENCE_AFTER_GAP)
+        elif self.acknowledged:
+            self._inquiry.doubt()
+        else:
+            # Whether the message was taken is told by the response, which cannot be lost without the connection.
+            self._doubtful = True
+
     def on_lost(self, error: ConnectionLost) -> None:
         """The connection is gone; the run goes on at the gateway, and the client will be back."""
+        self.absorbed(None)
         if not self.ended:
             self._away = error
             self._sink.put(Reconnecting(self.fold.run_id))
@@ -177,6 +198,7 @@ class RunDriver:
 
     def on_gone(self, error: GatewayError) -> None:
         """The connection is gone for good."""
+        self.absorbed(None)
         if self.ended:
             return
         self._away = error if isinstance(error, ConnectionLost) else self._away
@@ -197,18 +219,30 @@ class RunDriver:
         if text is not None:
             self._emit(self.fold.resume(text))
 
+    def absorbed(self, run_id: str | None) -> None:
+        """The run ended without words; run_id is the run that took the message up, None where none did."""
+        held, self._held = self._held, None
+        if held is not None and not self.ended:
+            self._merged_into = run_id or self._merged_into
+            self._emit(held)
+
     def settle(self, answer: Answered) -> None:
         """The run ended unheard, with this answer."""
         self._recovered = True
+        self._merged_into = answer.merged_into or self._merged_into
+        if answer.run_id is not None:
+            # Not for its events, which are over: for the reply.
+            self.run_ids.append(answer.run_id)
         if self._away is not None:
             self._away = None
             self._sink.put(Resumed(self.fold.run_id))
         run_id = self.fold.run_id
         outcome: Terminal
-        if answer.error is not None:
-            outcome = RunErrored(run_id, answer.error, answer.text or self.fold.text)
-        elif answer.stop_reason == "aborted" or self._aborted_before:
+        if answer.stop_reason == "aborted" or self._aborted_before:
+            # Before the error, which such a row has as well.
             outcome = RunAborted(run_id, answer.text, answer.stop_reason)
+        elif answer.error is not None:
+            outcome = RunErrored(run_id, answer.error, answer.text or self.fold.text)
         else:
             outcome = RunCompleted(run_id, answer.text, answer.stop_reason)
         self._emit(self.fold.finish(outcome))
@@ -249,6 +283,12 @@ class RunDriver:
 
     # Inside.
 
+    @property
+    def _tells_where(self) -> bool:
+        """Whether this gateway's history tells which run took a message up; those of wire v3 don't."""
+        hello = self._engine.hello
+        return self._held is None and hello is not None and hello.protocol >= 4
+
     def _on_ack(self, payload: object, error: GatewayError | None) -> None:
         if self.ended:
             return
@@ -279,6 +319,8 @@ class RunDriver:
             self._sink.put(RunStarted(self.fold.run_id, ack.status))
         if ack.status == "in_flight":
             self._inquiry.begin()
+        elif self._doubtful:
+            self._inquiry.doubt()
 
     def _on_refusal(self, error: GatewayError) -> None:
         payload = error.payload if isinstance(error, RequestFailed) else None

@@ -301,6 +301,8 @@ class Engine:
 
     def on_gap(self, gap: Gap) -> None:
         logger.debug("events %d to %d were not received", gap.expected, gap.received - 1)
+        for run in self.router.runs():
+            run.on_gap(certain=gap.certain)
 
     def on_state(self, change: StateChange) -> None:
         logger.debug("%s -> %s", change.old.value, change.new.value)

@@ -22,6 +22,7 @@ from openclaw_client.runs.recovery import (
     Question,
     Resend,
     Step,
+    absorbed_by,
     decide,
     look_up,
 )
@@ -41,6 +42,14 @@ SILENCE = 30.0
 SILENCE_AFTER_ERROR = 16.0
 """The same after a lifecycle error: a gateway may start the run again within 15 s of one (protocol docs)."""
 
+SILENCE_AFTER_GAP = 3.0
+"""The same after a gap in the numbers of wire v3, which count for the whole gateway: what is missing may have been for
+others. The next delta or the final, which mend what a lost delta harmed, mostly come sooner."""
+WHERE_TRIES = 3
+"""How often a message that ended without words is looked for in the history."""
+WHERE_PAUSE = 0.1
+"""Seconds between these tries."""
+
 logger = logging.getLogger("openclaw_client.runs")
 
 
@@ -53,6 +62,7 @@ class Inquiry:
         self._sent_at: float | None = None
         self._sent_over: Connection | None = None
         self._task: asyncio.Task[None] | None = None
+        self._again = False
 
     def sent(self, connection: Connection) -> None:
         """The message is on its way over this connection."""
@@ -64,6 +74,18 @@ class Inquiry:
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._ask(), name="openclaw-inquiry")
 
+    def doubt(self) -> None:
+        """Events were lost: ask now, or once more where an answer that is on its way may be older than that."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._ask_in_doubt(), name="openclaw-inquiry")
+        else:
+            self._again = True
+
+    def where(self) -> None:
+        """Ask what became of a message whose run ended without words."""
+        self.stop()
+        self._task = asyncio.get_running_loop().create_task(self._look_where(), name="openclaw-inquiry")
+
     def again(self) -> None:
         """Ask now, whatever was asked over an earlier connection."""
         self.stop()
@@ -73,6 +95,30 @@ class Inquiry:
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
         self._task = None
+
+    async def _ask_in_doubt(self) -> None:
+        while True:
+            self._again = False
+            await self._ask()
+            if self._run.ended:
+                return
+            # A gateway that drops events of a slow reader drops many: one question for all of them.
+            await asyncio.sleep(PAUSE)
+            if not self._again:
+                return
+
+    async def _look_where(self) -> None:
+        run, found = self._run, None
+        try:
+            for left in range(WHERE_TRIES - 1, -1, -1):
+                page = await self._engine.history(run.request.session_key, PAGE)
+                found = absorbed_by(page, run.request.run_id)
+                if found is not None or not left:
+                    break
+                await asyncio.sleep(WHERE_PAUSE)
+        except GatewayError as error:
+            logger.debug("the history of %s cannot be read: %s", run.request.session_key, error)
+        run.absorbed(found or None)
 
     async def _ask(self) -> None:
         for left in range(TRIES, -1, -1):

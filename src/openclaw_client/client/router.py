@@ -133,7 +133,7 @@ class Router:
                 runs.remove(run)
                 if not runs:
                     del self._runs[run_id]
-                self._proactive.finished(run_id)
+            self._proactive.finished(run_id)
 
     @property
     def running(self) -> bool:

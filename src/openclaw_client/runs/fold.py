@@ -30,15 +30,17 @@ _NOTHING: tuple[RunEvent, ...] = ()
 class RunFold:
     """State of one run. Every method returns the events that its argument stands for, in order.
 
-    After the terminal event nothing is returned any more. `text` is the text so far, `outcome` the terminal event.
+    After the terminal event nothing is returned any more. `text` is the text so far, `outcome` the terminal event,
+    `wordless` whether it was a final without a message of a run that had said nothing.
     """
 
-    __slots__ = ("_last_status", "_reducer", "_tools", "outcome", "run_id", "side_results")
+    __slots__ = ("_last_status", "_reducer", "_tools", "outcome", "run_id", "side_results", "wordless")
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
         self.outcome: Terminal | None = None
         self.side_results: list[SideResult] = []
+        self.wordless = False
         self._reducer = TextReducer(run_id)
         self._tools = ToolTracker()
         self._last_status: RunStatus | None = None
@@ -116,6 +118,7 @@ class RunFold:
         text = message_text(payload.message)
         # Without a message the run says nothing of its own (a silent answer, a message that another run absorbed);
         # what was streamed before stands.
+        self.wordless = text is None and not self.text and not self.side_results
         outcome = RunCompleted(self.run_id, self.text if text is None else text, _stop_reason(payload), payload.usage)
         return self.finish(outcome)
 

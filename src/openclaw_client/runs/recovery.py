@@ -33,11 +33,14 @@ class StillRunning:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The run is over. error: why it failed, None where it did not."""
+    """The run is over. error: why it failed, None where it did not. run_id: the run that the gateway answered it in,
+    None where that is its own. merged_into: the run that took the message up; what that run says is its text."""
 
     text: str
     stop_reason: str | None = None
     error: str | None = None
+    run_id: str | None = None
+    merged_into: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +122,34 @@ def look_up(page: HistoryPage, question: Question) -> Finding:
     run_id, flight = question.run_id, page.in_flight_run
     if flight is not None and flight.run_id == run_id:
         return StillRunning(flight.text)
-    if page.active_run_ids is not None and run_id in page.active_run_ids:
+    if run_id in page.pending_run_ids or (page.active_run_ids is not None and run_id in page.active_run_ids):
         return StillRunning(None)
     start = _turn_of(page.messages, question)
     rows = [row for row in page.messages if row.role == "assistant" and row.run_id == run_id]
-    if not rows and start is not None:
-        rows = _answers_after(page.messages, start)
-    whole = _up_to_the_end(rows)
+    if rows:
+        whole = rows[: _last_end(rows) + 1]
+    elif start is not None and page.messages[start].merged_into is not None:
+        return Answered("", merged_into=page.messages[start].merged_into)
+    else:
+        rows = _answers_after(page.messages, start) if start is not None else []
+        whole = _up_to_the_end(rows)
     if whole:
         last = whole[-1]
-        return Answered("\n\n".join(row.text for row in whole if row.text), last.stop_reason, last.error_message)
+        elsewhere = last.run_id if last.run_id != run_id and not last.is_the_gateways else None
+        text = "\n\n".join(row.text for row in whole if row.text)
+        return Answered(text, last.stop_reason, last.error_message, elsewhere)
     return Unanswered(start is not None or bool(rows), _activity(page))
+
+
+def absorbed_by(page: HistoryPage, run_id: str) -> str | None:
+    """The run that took up the message of a run which ended without words of its own; "" where it waits for a run of
+    its own, or the page shows that none took it; None where the page does not show it yet."""
+    if run_id in page.pending_run_ids:
+        return ""
+    for row in reversed(page.messages):
+        if row.role == "user" and row.run_id == run_id:
+            return row.merged_into or ""
+    return None
 
 
 def _activity(page: HistoryPage) -> bool | None:
@@ -171,9 +191,17 @@ def _answers_after(rows: Sequence[HistoryMessage], start: int) -> list[HistoryMe
     for row in rows[start + 1 :]:
         if row.role == "user":
             break
-        if row.role == "assistant":
+        # What was injected answers nobody.
+        if row.role == "assistant" and not (row.is_the_gateways and row.run_id is None):
             answers.append(row)
     return answers
+
+
+def _last_end(rows: Sequence[HistoryMessage]) -> int:
+    """The place of the last row that ends an answer, -1 where there is none: of a run's own rows, each steered message
+    adds such a one. Rows of which none says why it ended are taken as they are."""
+    ends = [index for index, row in enumerate(rows) if row.stop_reason not in (None, "toolUse")]
+    return ends[-1] if ends else -1 if any(row.stop_reason for row in rows) else len(rows) - 1
 
 
 def _up_to_the_end(rows: Sequence[HistoryMessage]) -> list[HistoryMessage]:

@@ -43,6 +43,16 @@ class HistoryMessage(dict[str, Any]):
         return self._meta_str("runId") or self._str("runId") or key
 
     @property
+    def merged_into(self) -> str | None:
+        """The run that took this user's message up while it was going on (2026.9.6)."""
+        return self._meta_str("steerTargetRunId")
+
+    @property
+    def is_the_gateways(self) -> bool:
+        """Whether the gateway wrote this message and no model: chat.inject, the answer to a command, a stopped run."""
+        return self._str("provider") == "openclaw" and self._str("model") == "gateway-injected"
+
+    @property
     def timestamp(self) -> float | None:
         """Milliseconds of the gateway's clock when the turn began; None where the gateway gave none."""
         value = self.get("timestamp")
@@ -81,13 +91,15 @@ class HistoryPage:
     """One page of chat.history, oldest message first.
 
     active_run_ids: None where the gateway doesn't tell (before 2026.9), () where the session is idle. has_active_run:
-    None where it doesn't tell (wire v3). raw: the whole result.
+    None where it doesn't tell (wire v3). pending_run_ids: messages that wait for the active run (2026.9.6). raw: the
+    whole result.
     """
 
     messages: list[HistoryMessage]
     in_flight_run: InFlightRun | None = None
     active_run_ids: tuple[str, ...] | None = None
     has_active_run: bool | None = None
+    pending_run_ids: tuple[str, ...] = ()
     session_key: str | None = None
     session_id: str | None = None
     has_more: bool | None = None
@@ -109,6 +121,7 @@ def history_page(result: Any) -> HistoryPage:
         in_flight_run=_in_flight(raw.get("inFlightRun")),
         active_run_ids=tuple(item for item in active if isinstance(item, str)) if isinstance(active, list) else None,
         has_active_run=busy if isinstance(busy, bool) else None,
+        pending_run_ids=_pending(raw.get("pendingInputs")),
         session_key=key if isinstance(key, str) else None,
         session_id=session_id if isinstance(session_id, str) else None,
         has_more=more if isinstance(more, bool) else None,
@@ -124,3 +137,9 @@ def _in_flight(value: Any) -> InFlightRun | None:
     if not isinstance(run_id, str) or not run_id:
         return None
     return InFlightRun(run_id, text if isinstance(text, str) else "")
+
+
+def _pending(value: Any) -> tuple[str, ...]:
+    items = value.get("items") if isinstance(value, dict) else None
+    found = [item.get("runId") for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    return tuple(run_id for run_id in found if isinstance(run_id, str))

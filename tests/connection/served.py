@@ -34,6 +34,8 @@ class Served:
 
     def on_opened(self, transport: Transport) -> None:
         self.transport = transport
+        self.place.strangers.add(self)
+        self.place.most_strangers = max(self.place.most_strangers, len(self.place.strangers))
         now = asyncio.get_running_loop().time()
         self.core = ServerProtocol(now, {"nonce": f"nonce-{len(self.place.served)}", "ts": 1_700_000_000_000})
         self.flush()
@@ -55,6 +57,7 @@ class Served:
 
     def on_closed(self, code: int | None, reason: str) -> None:
         self.closed = (code, reason)
+        self.place.strangers.discard(self)
 
     def tick(self) -> None:
         assert self.core is not None
@@ -86,6 +89,7 @@ class Served:
             self.core.refuse(error, code, reason, now)
         elif not self.place.mute:
             self.core.accept(self.place.hello, now)
+            self.place.strangers.discard(self)
 
 
 class Place:
@@ -95,6 +99,8 @@ class Place:
         self.served: list[Served] = []
         self.requests: list[str] = []
         self.opened_at: list[float] = []
+        self.strangers: set[Served] = set()
+        self.most_strangers = 0
         self.refusals: list[tuple[ErrorShape, int, str]] = []
         self.reachable = True
         self.mute = False

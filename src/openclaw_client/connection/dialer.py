@@ -24,6 +24,7 @@ from openclaw_client.connection.breakers import breaker_for
 from openclaw_client.connection.connection import Connection, FrameSink, Refused
 from openclaw_client.connection.grant import find_grant
 from openclaw_client.connection.settings import Settings
+from openclaw_client.connection.turns import handshake_turn
 from openclaw_client.errors import (
     ConnectError,
     HandshakeTimeout,
@@ -90,13 +91,14 @@ class Dialer:
         self._device: DeviceIdentity | None = None
         self._in_memory = isinstance(settings.store, MemoryIdentityStore)
         self._current: Connection | None = None
+        self._before = "preparing"
         self._pinned: ssl.SSLContext | None = None
         self._breaker = breaker_for(settings.url)
 
     @property
     def phase(self) -> str:
         """How far the attempt under way has come, in words for an error."""
-        return self._current.phase if self._current is not None else "preparing"
+        return self._current.phase if self._current is not None else self._before
 
     async def dial(self, sink: FrameSink, number: int) -> Connection:
         """A ready connection. number counts attempts since the client was last connected, from 1.
@@ -111,9 +113,11 @@ class Dialer:
             stored = await self._stored()
             selection = self._select(stored)
             connection = Connection(sink, prefix=f"{os.getpid():x}.{next(_serial):x}", redactor=self._redactor(stored))
-            self._current = connection
             try:
-                hello = await connection.open(self._opener, partial(self._params, selection))
+                self._current, self._before = None, "waiting for the handshakes of other clients with this gateway"
+                async with handshake_turn(self._settings.url):
+                    self._current = connection
+                    hello = await connection.open(self._opener, partial(self._params, selection))
             except Refused as refused:
                 end = refused.end
                 if end.error is not None:

@@ -291,6 +291,9 @@ class EmbeddedGateway:
             return self._refuse_upgrade(status, body)
         if hub is None or hub.draining:
             return self._refuse_upgrade(503, b"")
+        limit = self.profile.max_strangers
+        if limit is not None and len(hub.strangers) >= limit:
+            return self._refuse_upgrade(503, b"Too many unauthenticated sockets")
         forwarded = "X-Forwarded-For" in headers or "Forwarded" in headers
         if forwarded and self.profile.refuses_proxies:
             return self._refuse_upgrade(403, _NO_ATTRIBUTION)

@@ -98,6 +98,7 @@ class Hub:
         self.max_payload = settings.max_payload
         self.max_buffered = settings.max_buffered
         self.connections: dict[str, Connection] = {}
+        self.strangers: set[str] = set()
         self.draining = False
         self._readers: dict[str, Connection] = {}
         self._scoped: dict[str, Connection] = {}
@@ -123,12 +124,14 @@ class Hub:
 
     def joined(self, connection: Connection) -> None:
         self.connections[connection.id] = connection
+        self.strangers.add(connection.id)
         self.seen.opened += 1
 
     def left(self, connection: Connection) -> None:
         for table in (self.connections, self._readers, self._scoped):
             table.pop(connection.id, None)
         self._lists.discard(connection.id)
+        self.strangers.discard(connection.id)
         for key in connection.watched:
             self._watchers[key].discard(connection.id)
         if self._empty is not None and not self.connections and not self._empty.done():
@@ -155,6 +158,7 @@ class Hub:
 
     def _let_in(self, connection: Connection, verdict: Accepted, params: dict[str, Any]) -> None:
         connection.accept(hello(self, connection, verdict), verdict, params)
+        self.strangers.discard(connection.id)
         if not allows(connection.scopes, "operator.read"):
             return
         # A client that asks for events of its sessions only: known to the newest release.

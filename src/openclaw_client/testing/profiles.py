@@ -59,6 +59,8 @@ class Profile:
     pairing_text: str = "pairing required"
     pairing_hints: bool = False
     cli_mismatch_hint: str = "set gateway.remote.token to match gateway.auth.token"
+    max_strangers: int | None = None
+    """Sockets of one address without hello-ok; one more is refused with HTTP 503."""
     refuses_proxies: bool = False
     """Whether `X-Forwarded-For` costs the upgrade (HTTP 403), or just loopback's privileges."""
 
@@ -198,6 +200,7 @@ _V2026_4_15 = replace(
     release="2026.4.15",
     reported_version="2026.4.15",
     connect_limit=65_536,
+    max_strangers=32,
     detail_codes=True,
     auth_keys=frozenset({"token", "password", "bootstrapToken", "deviceToken"}),
     narrow_client_ids=False,

@@ -152,6 +152,12 @@ class RunDriver:
         if not self.ended:
             self._close()
 
+    def forsake(self, error: ConnectionLost) -> None:
+        """In a forked child: the run is the parent's. Its timers and turns are, too."""
+        if not self.ended:
+            self.ended = True
+            self._sink.end(None, self._lost(f"{error.message}, where it goes on", error))
+
     # What comes from the gateway.
 
     def on_chat(self, payload: ChatPayload) -> None:
@@ -249,18 +255,7 @@ class RunDriver:
 
     def lose(self, what: str, cause: GatewayError | None = None) -> None:
         """How the run ended cannot be found out."""
-        cause = cause or self._away
-        lost = RunLost(
-            message=what,
-            remedy="Look into chat_history(); chat_send() with the same idempotency_key doesn't run it twice",
-            run_id=self.fold.run_id,
-            session_key=self.request.session_key,
-            partial_text=self.fold.text,
-            **self._engine.known,
-        )
-        if cause is not None:
-            lost.__cause__, lost.close_code, lost.close_reason = cause, cause.close_code, cause.close_reason
-        self._end(None, lost)
+        self._end(None, self._lost(what, cause))
 
     def leave_unknown(self, cause: GatewayError | None = None) -> None:
         """Whether the message ran cannot be found out."""
@@ -375,6 +370,20 @@ class RunDriver:
             side_results=tuple(self.fold.side_results),
         )
         self._end(reply, None)
+
+    def _lost(self, what: str, cause: GatewayError | None) -> RunLost:
+        cause = cause or self._away
+        lost = RunLost(
+            message=what,
+            remedy="Look into chat_history(); chat_send() with the same idempotency_key doesn't run it twice",
+            run_id=self.fold.run_id,
+            session_key=self.request.session_key,
+            partial_text=self.fold.text,
+            **self._engine.known,
+        )
+        if cause is not None:
+            lost.__cause__, lost.close_code, lost.close_reason = cause, cause.close_code, cause.close_reason
+        return lost
 
     def _end(self, reply: ChatReply | None, error: GatewayError | None) -> None:
         if self.ended:

@@ -131,6 +131,15 @@ class Engine:
         """A ready connection, waited for while it is being made again."""
         return await self.supervisor.ready(timeout)
 
+    def forsake(self) -> None:
+        """In a forked child: end what waits, without touching the parent's loop and socket."""
+        self.supervisor.forsake()
+        forked = ConnectionLost(message="this process was forked from the one that holds the connection")
+        for run in self.router.runs():
+            run.forsake(forked)
+        for stream in self.router.streams():
+            stream.end(forked)
+
     def adopt_handlers(self, other: Engine) -> None:
         """Take over what users registered with another engine."""
         self.message_handlers.extend(other.message_handlers)

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from collections.abc import Callable
-from queue import SimpleQueue
 from typing import Any
 
 from openclaw_client.client.callbacks import Backlog, Call, Handler, handler_name
 from openclaw_client.client.slow import OnSlow, SlowConsumer
+from openclaw_client.sync import threads
 
 MAX_WORKERS = 8
 """Threads at most, started when needed. Handlers mostly wait for a database or a socket; those of eight clients can do
@@ -22,52 +21,48 @@ so at once before the next one waits."""
 logger = logging.getLogger("openclaw_client.callbacks")
 
 
-class _Pool:
-    """Daemon threads, so that a handler that never returns does not hold up the end of the process."""
-
-    def __init__(self) -> None:
-        self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._lock = threading.Lock()
-        self._threads = 0
-        self._idle = 0
-
-    def submit(self, job: Callable[[], None]) -> None:
-        with self._lock:
-            if self._idle == 0 and self._threads < MAX_WORKERS:
-                self._threads += 1
-                name = f"openclaw-callbacks-{self._threads}"
-                threading.Thread(target=self._work, name=name, daemon=True).start()
-            else:
-                self._idle = max(0, self._idle - 1)
-        self._jobs.put(job)
-
-    def _work(self) -> None:
-        while True:
-            self._jobs.get()()
-            with self._lock:
-                self._idle += 1
-
-
-_pool = _Pool()
+_pool = threads.Workers("openclaw-callbacks", MAX_WORKERS)
 
 
 def _after_fork_in_child() -> None:
     global _pool
-    _pool = _Pool()
+    _pool = threads.Workers("openclaw-callbacks", MAX_WORKERS)
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
+class Place:
+    """Where the handlers of one client run: on worker threads, or under gevent in greenlets of one thread."""
+
+    def __init__(self) -> None:
+        self._spawn: Callable[[Callable[[], None]], object] | None = None
+
+    def settle(self) -> None:
+        """Under gevent, run them in the calling thread from now on."""
+        if threads.greenlets():
+            from openclaw_client.sync.greenlets import spawner
+
+            self._spawn = spawner()
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Run the job soon; from any thread."""
+        if self._spawn is None:
+            _pool.submit(job)
+        else:
+            self._spawn(job)
+
+
 class ThreadCallbacks:
     """The handlers of one client."""
 
-    def __init__(self, on_slow: OnSlow) -> None:
+    def __init__(self, place: Place, on_slow: OnSlow) -> None:
+        self._submit = place.submit
         self._on_slow = on_slow
         self._slow: list[SlowConsumer] = []
         self._backlog = Backlog(self._slow.append)
-        self._lock = threading.Lock()
+        self._lock = threads.lock()
         self._busy = False
 
     def put(self, handler: Handler, *args: Any) -> None:
@@ -85,7 +80,7 @@ class ThreadCallbacks:
             self._busy = True
             reports = self._reports()
         if begin:
-            _pool.submit(self._work)
+            self._submit(self._work)
         for report in reports:
             self._on_slow(report)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from queue import SimpleQueue
 from typing import Final
 
 from openclaw_client.errors import GatewayError
 from openclaw_client.runs.events import ChatReply, RunEvent
 from openclaw_client.runs.stream import BUFFER_EVENTS, EventBuffer
+from openclaw_client.sync import threads
 
 
 class _End:
@@ -37,7 +37,7 @@ class RunChannel:
         self._on_end = on_end
         self._on_lag = on_lag
         self._lagged = False
-        self._queue: SimpleQueue[RunEvent | _End] = SimpleQueue()
+        self._queue: threads.Mailbox[RunEvent | _End] = threads.mailbox()
         self._waiting = EventBuffer(BUFFER_EVENTS)
         self._overflowing = False
         self._ended = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Self
 
 from openclaw_client.client.attachments import AttachmentLike
@@ -34,10 +35,10 @@ from openclaw_client.client.router import SessionFilter, Sessions
 from openclaw_client.client.slow import SlowConsumer
 from openclaw_client.errors import GatewayError, OutcomeUnknown, RequestTimeout
 from openclaw_client.runs.events import ChatReply, RunEvent
-from openclaw_client.sync.callbacks import ThreadCallbacks
+from openclaw_client.sync.callbacks import Place, ThreadCallbacks
 from openclaw_client.sync.channel import RunChannel
 from openclaw_client.sync.events import BlockingEventStream
-from openclaw_client.sync.loop_thread import LoopThread, loop_thread
+from openclaw_client.sync.loop_thread import LoopThread, check_caller, loop_thread
 from openclaw_client.sync.run import ChatRun
 from openclaw_client.sync.waiter import Waiter
 from openclaw_client.wire.history import HistoryPage
@@ -106,6 +107,7 @@ class GatewayClient(Face):
         self._settings = settings
         self._sessions = sessions
         self._user = user
+        self._place = Place()
         self._engine = self._new_engine()
         self._thread: LoopThread | None = None
         self._reconnect_after_fork = False
@@ -147,7 +149,7 @@ class GatewayClient(Face):
         Never raises; may be called twice, before connect(), and from any thread but the loop's.
         """
         self._reconnect_after_fork = False
-        if self._thread is not None:
+        if self._thread is not None and not self._thread.closing:
             self._thread.call(self._engine.disconnect, "disconnect")
 
     close = disconnect
@@ -168,7 +170,7 @@ class GatewayClient(Face):
         For when something has changed: the network is back, the device was approved. Does nothing while connected and
         before connect().
         """
-        self._loop_thread().loop.call_soon_threadsafe(self._engine.supervisor.retry_now)
+        self._loop_thread().soon("retry_now", self._engine.supervisor.retry_now)
 
     def __enter__(self) -> Self:
         self.connect()
@@ -270,19 +272,19 @@ class GatewayClient(Face):
         RequestTimeout, OutcomeUnknown, PayloadTooLarge, UsageError, ConnectionLost. Ctrl-C drops the answer; the
         gateway acts on the request all the same.
         """
+        check_caller("request")
         thread = self._ready_thread()
-        thread.check_caller("request")
         limit, params = self._engine.request_arguments(params, timeout, idempotency_key)
         waiter = Waiter()
         # A coroutine per call would cost three times as much as this lock.
-        thread.loop.call_soon_threadsafe(waiter.start, self._engine, method, params, limit, expect_final)
+        thread.soon("request", waiter.start, self._engine, method, params, limit, expect_final)
         try:
             return waiter.wait()
         except (RequestTimeout, OutcomeUnknown) as error:
             error.idempotency_key = idempotency_key
             raise
         except BaseException:
-            thread.loop.call_soon_threadsafe(waiter.drop)
+            thread.soon("request", waiter.drop)
             raise
 
     def events(self, *names: str) -> BlockingEventStream:
@@ -312,10 +314,10 @@ class GatewayClient(Face):
 
     def _soon(self, call: Callable[..., object], *args: Any) -> None:
         """Run call(*args) on the loop's thread, soon; at once where there is none."""
-        if self._thread is None or self._thread.loop.is_closed():
+        if self._thread is None or self._thread.closing:
             call(*args)
         else:
-            self._thread.loop.call_soon_threadsafe(call, *args)
+            self._thread.soon("close", call, *args)
 
     async def _leave(self) -> None:
         """The process ends."""
@@ -323,22 +325,25 @@ class GatewayClient(Face):
 
     def _forked(self) -> None:
         """This is a forked child: start anew, without touching the parent's socket."""
-        old, was_connected = self._engine, self._engine.state is not ConnectionState.DISCONNECTED
-        old.supervisor.forsake()
+        old = self._engine
+        self._reconnect_after_fork |= old.state is not ConnectionState.DISCONNECTED
+        self._place, self._thread = Place(), None
         self._engine = self._new_engine()
         self._engine.adopt_handlers(old)
-        self._thread = None
-        self._reconnect_after_fork = was_connected
+        old.forsake()
 
     # Inside.
 
     def _new_engine(self) -> Engine:
-        return Engine(self._settings, self._sessions, owner=self, user=self._user, callbacks=ThreadCallbacks)
+        callbacks = partial(ThreadCallbacks, self._place)
+        return Engine(self._settings, self._sessions, owner=self, user=self._user, callbacks=callbacks)
 
     def _loop_thread(self) -> LoopThread:
         if self._thread is None:
-            self._thread = loop_thread()
-            self._thread.tenants.add(self)
+            thread = loop_thread()
+            thread.adopt(self)
+            self._place.settle()
+            self._thread = thread
         return self._thread
 
     def _ready_thread(self) -> LoopThread:

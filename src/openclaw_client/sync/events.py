@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import Self
 
 from openclaw_client.client.events import MAX_WAITING, GatewayEvent, unread
 from openclaw_client.client.slow import OnSlow
 from openclaw_client.errors import GatewayError
+from openclaw_client.sync import threads
+from openclaw_client.sync.loop_thread import check_caller
 
 
 class BlockingEventStream:
@@ -24,7 +26,7 @@ class BlockingEventStream:
         self._names = frozenset(names)
         self._leave = leave
         self._on_slow = on_slow
-        self._events: SimpleQueue[GatewayEvent | GatewayError | None] = SimpleQueue()
+        self._events: threads.Mailbox[GatewayEvent | GatewayError | None] = threads.mailbox()
         self._closed = False
 
     def wants(self, name: str) -> bool:
@@ -54,8 +56,9 @@ class BlockingEventStream:
         return self
 
     def __next__(self) -> GatewayEvent:
-        if self._closed and self._events.empty():
+        if self._closed and not self._events.qsize():
             raise StopIteration
+        check_caller("next", "async for")
         event = self._events.get()
         if event is None:
             raise StopIteration

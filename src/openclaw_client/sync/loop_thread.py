@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import concurrent.futures
+import logging
 import os
-import threading
 import weakref
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from openclaw_client.errors import UsageError
+from openclaw_client.sync import threads
 
 EXIT_GRACE = 2.0
 """Seconds that the end of the process waits for connections to close."""
+
+logger = logging.getLogger("openclaw_client.sync")
 
 _T = TypeVar("_T")
 
@@ -34,71 +36,138 @@ class LoopThread:
     """The loop, its thread, and the way to it from other threads."""
 
     def __init__(self) -> None:
-        self.tenants: weakref.WeakSet[Any] = weakref.WeakSet()
-        self._started = threading.Event()
+        self._tenants: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._lock = threads.lock()
+        self._ended = threads.latch()
+        self.closing = False
         self.loop = _new_loop()
-        self._thread = threading.Thread(target=self._serve, name="openclaw-loop", daemon=True)
-        self._thread.start()
-        self._started.wait()
+        self.loop.set_default_executor(threads.LoopExecutor())
+        # Not waited for: what is called before the loop runs is done when it does.
+        threads.start(self._serve, "openclaw-loop")
 
-    @property
-    def is_current(self) -> bool:
-        """Whether the caller is on the loop's own thread."""
-        return threading.get_ident() == self._thread.ident
-
-    def check_caller(self, name: str) -> None:
-        """Raise UsageError on the loop's own thread, where waiting would never end."""
-        if self.is_current:
-            raise UsageError(
-                message=f"{name}() was called on the client's own event-loop thread, where it would wait for itself",
-                remedy=f"Use AsyncGatewayClient and `await {name}(…)` there",
-            )
+    def adopt(self, tenant: Tenant) -> None:
+        """Tell this one when the process ends and when it was forked; held weakly."""
+        with self._lock:
+            self._tenants.add(tenant)
 
     def call(self, work: Callable[[], Coroutine[Any, Any, _T]], name: str) -> _T:
         """Run a coroutine on the loop and wait for it. Whatever interrupts the wait cancels the coroutine."""
-        self.check_caller(name)
-        future = asyncio.run_coroutine_threadsafe(work(), self.loop)
+        check_caller(name)
+        call = _Call(work, name)
+        self.soon(name, call.start)
         try:
-            return future.result()
-        except concurrent.futures.CancelledError:
-            raise UsageError(message=f"{name}() was ended with the process", remedy="Call it before the exit") from None
+            return call.wait()
         except BaseException:
-            future.cancel()
+            if not call.over.is_set:
+                self.soon(name, call.cancel)
             raise
+
+    def soon(self, name: str, function: Callable[..., object], *args: Any) -> None:
+        """Run function(*args) on the loop's thread. Raises UsageError when the process is ending."""
+        if self.closing:
+            raise _at_the_end(name)
+        self.loop.call_soon_threadsafe(function, *args)
 
     def stop(self) -> None:
         """Close all connections and end the thread, within `EXIT_GRACE` seconds."""
-        if self._thread.is_alive() and not self.is_current:
-            asyncio.run_coroutine_threadsafe(self._leave(), self.loop)
-            self._thread.join(EXIT_GRACE)
+        if not self.closing:
+            self.closing = True
+            self.loop.call_soon_threadsafe(self._begin_to_leave)
+            self._ended.wait(EXIT_GRACE)
+
+    def forget(self) -> None:
+        """In a forked child: the loop is the parent's."""
+        for tenant in tuple(self._tenants):
+            tenant._forked()
+
+    def _begin_to_leave(self) -> None:
+        self._leaving = self.loop.create_task(self._leave())
 
     async def _leave(self) -> None:
-        await asyncio.gather(*(tenant._leave() for tenant in tuple(self.tenants)), return_exceptions=True)
+        with self._lock:
+            tenants = tuple(self._tenants)
+        await asyncio.gather(*(tenant._leave() for tenant in tenants), return_exceptions=True)
         self.loop.stop()
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self.loop)
-        self.loop.call_soon(self._started.set)
         try:
             self.loop.run_forever()
         finally:
             _cancel_all(self.loop)
             self.loop.close()
+            self._ended.set()
 
 
-_lock = threading.Lock()
+class _Call(Generic[_T]):
+    """One coroutine for one waiting thread. Made by that thread, started and cancelled on the loop's."""
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, _T]], name: str) -> None:
+        self.over = threads.latch()
+        self._work = work
+        self._name = name
+        self._task: asyncio.Task[_T] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._work())
+        self._task.add_done_callback(lambda _: self.over.set())
+
+    def cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            # Nobody waits any more for what becomes of it.
+            self._task.add_done_callback(_retrieve)
+
+    def wait(self) -> _T:
+        self.over.wait()
+        assert self._task is not None
+        if self._task.cancelled():
+            raise _at_the_end(self._name)
+        return self._task.result()
+
+
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()
+
+
+def _at_the_end(name: str) -> UsageError:
+    return UsageError(message=f"{name}() came with the end of the process", remedy="Call it before the exit")
+
+
+_lock = threads.lock()
 _current: LoopThread | None = None
 _inherited: list[LoopThread] = []
+_warned = False
 
 
 def loop_thread() -> LoopThread:
-    """The loop thread of this process, started if need be."""
+    """The loop thread of this process, started if need be. Raises UsageError where none can run."""
     global _current
     with _lock:
         if _current is None:
             _current = LoopThread()
             atexit.register(_at_exit)
         return _current
+
+
+def check_caller(name: str, twin: str = "") -> None:
+    """Raise UsageError on the loop's own thread, where waiting would never end. twin: what to write there instead.
+
+    On the thread of another running loop the call works, and says once in the log that it stops that loop.
+    """
+    global _warned
+    running = asyncio._get_running_loop()
+    if running is None:
+        return
+    if _current is not None and running is _current.loop:
+        raise UsageError(
+            message=f"{name}() was called on the client's own event-loop thread, where it would wait for itself",
+            remedy=f"Use AsyncGatewayClient and `{twin or f'await {name}(…)'}` there",
+        )
+    if not _warned:
+        _warned = True
+        logger.warning("%s() stops the event loop of this thread while it waits; AsyncGatewayClient does not", name)
 
 
 def _at_exit() -> None:
@@ -115,11 +184,10 @@ def _after_fork_in_child() -> None:
     parent's descriptors out of the common set; so it is kept.
     """
     global _current, _lock
-    _lock = threading.Lock()
+    _lock = threads.lock()
     thread, _current = _current, None
     if thread is not None:
-        for tenant in tuple(thread.tenants):
-            tenant._forked()
+        thread.forget()
         _inherited.append(thread)
 
 
@@ -128,9 +196,15 @@ if hasattr(os, "register_at_fork"):
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
+    threads.refuse_eventlet()
     try:
         import uvloop
     except ImportError:
+        if threads.greenlets():
+            raise UsageError(
+                message="gevent has patched the sockets of this process, and asyncio's own loop cannot use those",
+                remedy='Install uvloop: pip install "openclaw-client[speed]"',
+            ) from None
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()
 

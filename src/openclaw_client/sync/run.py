@@ -12,7 +12,9 @@ from openclaw_client.client.options import Timeouts
 from openclaw_client.errors import GatewayError, RunError
 from openclaw_client.runs.events import ChatReply, RunEvent, Terminal
 from openclaw_client.runs.stream import TextPieces
+from openclaw_client.sync import threads
 from openclaw_client.sync.channel import RunChannel
+from openclaw_client.sync.loop_thread import check_caller
 
 if TYPE_CHECKING:
     from openclaw_client.sync.client import GatewayClient
@@ -35,7 +37,7 @@ class ChatRun:
         self._driver: RunDriver | None = None
         self._channel: RunChannel | None = None
         self._begin_lock = threading.Lock()
-        self._over = threading.Event()
+        self._over = threads.latch()
         self._reply: ChatReply | None = None
         self._error: GatewayError | None = None
         self._told = False
@@ -59,6 +61,7 @@ class ChatRun:
         Raises RunFailed, RunLost, RunTimeout, or what kept the message from being sent (RequestFailed, OutcomeUnknown,
         PayloadTooLarge, …). Ctrl-C leaves the run going.
         """
+        check_caller("result")
         self._begin()
         self._over.wait()
         if self._error is not None:
@@ -74,6 +77,7 @@ class ChatRun:
         return self
 
     def __next__(self) -> RunEvent:
+        check_caller("next", "async for")
         event = self._begin().get()
         if event is None:
             if self._error is not None and not self._told:
@@ -94,7 +98,7 @@ class ChatRun:
             self._client._soon(self._leave, driver, channel)
 
     def __repr__(self) -> str:
-        state = "over" if self._over.is_set() else "running" if self._driver is not None else "not sent"
+        state = "over" if self._over.is_set else "running" if self._driver is not None else "not sent"
         return f"ChatRun(run_id={self.run_id!r}, session_key={self.session_key!r}, {state})"
 
     # Inside.

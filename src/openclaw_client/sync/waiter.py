@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from openclaw_client.client.engine import Engine
 from openclaw_client.errors import GatewayError
+from openclaw_client.sync import threads
 
 
 class Waiter:
     """Started, answered and dropped on the loop's thread, waited for on the caller's."""
 
-    __slots__ = ("_drop", "_error", "_lock", "_payload")
+    __slots__ = ("_answered", "_drop", "_error", "_payload")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lock.acquire()
+        self._answered = threads.latch()
         self._payload: Any = None
         self._error: GatewayError | None = None
         self._drop: Callable[[], object] | None = None
@@ -28,7 +27,7 @@ class Waiter:
         self._drop = engine.start_request(method, params, timeout, self._answer, expect_final=final)
 
     def wait(self) -> Any:
-        self._lock.acquire()
+        self._answered.wait()
         if self._error is not None:
             raise self._error
         return self._payload
@@ -39,5 +38,4 @@ class Waiter:
 
     def _answer(self, payload: Any, error: GatewayError | None) -> None:
         self._payload, self._error = payload, error
-        if self._lock.locked():
-            self._lock.release()
+        self._answered.set()

@@ -1,0 +1,90 @@
+"""Celery with four forked worker processes, over files and without a broker's server."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+from openclaw_client.testing import BlockingEmbeddedGateway
+from tests.hosts.conftest import PATIENCE, Host, wait_until
+
+WORKERS = 4
+
+TASKS = """
+import os
+from pathlib import Path
+
+from celery import Celery
+from celery.signals import worker_shutdown
+
+from openclaw_client import GatewayClient
+
+here = Path(__file__).parent
+for name in ("queue", "results"):
+    (here / name).mkdir(exist_ok=True)
+app = Celery("tasks", broker="filesystem://", backend=f"file://{here}/results")
+app.conf.broker_transport_options = {"data_folder_in": f"{here}/queue", "data_folder_out": f"{here}/queue"}
+app.conf.worker_prefetch_multiplier = 1
+
+client = GatewayClient(identity=False)
+
+
+@app.task
+def ask(message):
+    reply = client.chat_send(session_key=message, message=message)
+    return os.getpid(), client.hello.server.conn_id, reply.text
+"""
+
+WORKER = """
+import sys
+
+from tasks import app, client, worker_shutdown
+
+client.connect()
+connection = client.hello.server.conn_id
+
+
+@worker_shutdown.connect
+def look(**_):
+    text = client.chat_send(session_key="parent", message="still here").text
+    # Celery makes log lines of what is printed otherwise.
+    print(client.hello.server.conn_id == connection, text, file=sys.__stdout__, flush=True)
+"""
+
+SENDER = """
+import json
+import sys
+
+import tasks
+
+jobs = [tasks.ask.delay(message) for message in sys.argv[1:]]
+print(json.dumps([job.get(timeout=60) for job in jobs]))
+"""
+
+
+def test_each_worker_has_a_connection_and_the_parent_keeps_its_own(
+    host: Host, gateway: BlockingEmbeddedGateway
+) -> None:
+    host.write("tasks.py", TASKS)
+    host.write("worker.py", WORKER)
+    sender = str(host.write("sender.py", SENDER))
+    messages = [f"gated-{number}" for number in range(WORKERS)]
+    more = [f"message-{number}" for number in range(12)]
+    options = ("--pool", "prefork", "--concurrency", str(WORKERS), "-O", "fair", "--loglevel", "WARNING")
+    quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+    with host.start("-m", "celery", "-A", "worker", "worker", *options, *quiet) as process:
+        with host.start(sender, *messages, *more) as sending:
+            wait_until(lambda: len(gateway.active_runs) == WORKERS, process)
+            gateway.release()
+            wait_until(lambda: sending.poll() is not None, process)
+            answers = json.loads(sending.communicate()[0])
+        opened = gateway.open_connections
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=PATIENCE)
+
+    assert [text for _, _, text in answers] == [f"echo: {message}" for message in [*messages, *more]]
+    held = answers[:WORKERS]
+    assert len({pid for pid, _, _ in held}) == len({connection for _, connection, _ in held}) == WORKERS
+    assert opened == len(gateway.seen.connects) == WORKERS + 1
+    assert "True echo: still here" in out.splitlines()
+    assert process.returncode == 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import ssl
-import threading
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
@@ -27,8 +26,9 @@ from openclaw_client.manager.keeper import (
 )
 from openclaw_client.manager.status import ManagerStatus
 from openclaw_client.manager.table import Limits, Slot
+from openclaw_client.sync import threads
 from openclaw_client.sync.client import GatewayClient
-from openclaw_client.sync.loop_thread import LoopThread, loop_thread
+from openclaw_client.sync.loop_thread import LoopThread, check_caller, loop_thread
 
 logger = logging.getLogger("openclaw_client.callbacks")
 
@@ -76,7 +76,7 @@ class ConnectionManager:
                 proxy=proxy,
                 client_info=client_info,
             ),
-            gate=threading.Event,
+            gate=threads.latch,
             make=self._make,
             adapt=lambda client, sessions: client._soon(client._engine.router.sessions.give, sessions),
             close=lambda client: client._engine.disconnect(),
@@ -183,7 +183,7 @@ class ConnectionManager:
     # Inside.
 
     def _close(self, clients: list[GatewayClient]) -> None:
-        if self._thread is not None:
+        if self._thread is not None and not self._thread.closing:
             self._thread.call(lambda: self._keeper.close(clients), "close")
 
     def _obtained(self, user: Hashable, *, hold: bool) -> Slot[GatewayClient]:
@@ -208,10 +208,10 @@ class ConnectionManager:
         if self._thread is None:
             self._thread = loop_thread()
         # Waiting on the loop's thread for what that thread has to do would never end.
-        self._thread.check_caller("connection_for")
+        check_caller("connection_for")
         if isinstance(step, Connect):
             step.client.connect()
-            self._thread.loop.call_soon_threadsafe(self._keeper.arm)
+            self._thread.soon("connection_for", self._keeper.arm)
             return None
         if isinstance(step, CloseIdle):
             return step.client.close_if_idle()

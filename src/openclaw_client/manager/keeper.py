@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import Awaitable, Callable, Generator, Hashable, Iterable
 from dataclasses import dataclass, replace
 from math import inf
@@ -31,6 +30,7 @@ from openclaw_client.manager.table import (
     Use,
     Wait,
 )
+from openclaw_client.sync import threads
 
 logger = logging.getLogger("openclaw_client.manager")
 
@@ -117,7 +117,7 @@ class Keeper(Generic[C]):
         self.message_handlers: list[Callable[..., object]] = []
         self.fatal_handlers: list[Callable[..., object]] = []
         self.table: Table[C] = Table(limits, observe, gate)
-        self._lock = threading.Lock()
+        self._lock = threads.lock()
         self._make, self._adapt = make, adapt
         self._close, self._close_if_idle = close, close_if_idle
         self._lingering: set[C] = set()
@@ -306,7 +306,7 @@ class Keeper(Generic[C]):
 
     def after_fork(self) -> None:
         """A forked child starts with nobody: the connections belong to the parent, as do those who wait for them."""
-        self._lock = threading.Lock()
+        self._lock = threads.lock()
         self._timer = self._sweeping = None
         self._lingering = set()
         self.table.forget()

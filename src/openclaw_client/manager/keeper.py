@@ -212,11 +212,16 @@ class Keeper(Generic[C]):
 
     def arm(self) -> None:
         """See to it that somebody looks when the next connection may be idle for too long."""
-        if self._timer is not None or self._sweeping is not None:
+        if self._sweeping is not None:
             return
-        delay = self._next_look()
+        loop, delay = asyncio.get_running_loop(), self._next_look()
+        if self._timer is not None:
+            if self._timer.when() <= loop.time() + delay:
+                return
+            self._timer.cancel()
+            self._timer = None
         if delay != inf:
-            self._timer = asyncio.get_running_loop().call_later(delay, self._look)
+            self._timer = loop.call_later(delay, self._look)
 
     async def sweep(self) -> int:
         """Close what is idle for too long now; how many were closed."""

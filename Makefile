@@ -5,12 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 
-.PHONY: help chat check format test test-gateway coverage gateways clean
+.PHONY: help chat check format test test-gateway chaos coverage gateways clean
 
 help:
 	@echo "make chat [MESSAGE=…]  talk to the embedded gateway"
 	@echo "make test              all tests that need no real gateway"
 	@echo "make test-gateway      the contract tests on four real OpenClaw releases (installs them; takes minutes)"
+	@echo "make chaos [SEED=…]    cuts at every frame, ten minutes of random faults, killed gateways (takes an hour)"
 	@echo "make check             formatting, lint, types"
 	@echo "make coverage          branch coverage of the pure layers"
 
@@ -32,6 +33,10 @@ test: $(VENV)/.dev
 
 test-gateway: gateways
 	$(BIN)/python -m pytest tests/contract --gateways=real $(PYTEST_ARGS)
+
+chaos: gateways
+	$(BIN)/python -m pytest tests/chaos --chaos=full $(if $(SEED),--chaos-seed=$(SEED)) --chaos-report=chaos-embedded.json $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/chaos --chaos=full --gateways=real --chaos-report=chaos-real.json $(PYTEST_ARGS)
 
 gateways: $(VENV)/.dev
 	$(BIN)/python -m tests.gateways.install

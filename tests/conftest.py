@@ -21,6 +21,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="what the contract tests run against: the embedded gateway, or real OpenClaw releases",
     )
 
+    parser.addoption(
+        "--chaos",
+        choices=("short", "full"),
+        default="short",
+        help="how long the chaos tests take: what fits into a few minutes, or everything (make chaos)",
+    )
+    parser.addoption("--chaos-seed", type=int, default=None, help="repeat the random chaos of an earlier run")
+    parser.addoption("--chaos-report", metavar="FILE", default=None, help="also write the figures of chaos as JSON")
+
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:

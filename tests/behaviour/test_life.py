@@ -227,6 +227,19 @@ async def test_a_web_server_is_no_gateway(face: Face) -> None:
             thread.join()
 
 
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 101 Switching Prot"])
+async def test_a_socket_that_dies_in_the_upgrade_is_noticed_at_once(face: Face, answer: bytes) -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        client = face.client(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}", token="t", identity=False)
+        with pytest.raises(Unreachable, match="without a WebSocket answer"):
+            await client.connect()
+
+
 async def test_a_server_that_says_nothing(face: Face) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]

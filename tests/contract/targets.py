@@ -95,10 +95,14 @@ class _Real:
             yield second.url, second.token
 
 
+_MANY_AT_ONCE = {"agents": {"defaults": {"maxConcurrent": 16}}}
+"""Runs of different sessions that a gateway performs at the same time; 4 where nothing is said."""
+
+
 @contextlib.contextmanager
 def real_target(release: str, model: Any) -> Iterator[Target]:
     """A real gateway, started, ready and warm."""
-    with RealGateway(release, model_url=model.url) as gateway:
+    with RealGateway(release, model_url=model.url, config=_MANY_AT_ONCE) as gateway:
         gateway.warm_up()
         yield _Real(gateway, model)
 
@@ -143,10 +147,10 @@ class _KnowsItsProxy(EmbeddedGateway):
 
 
 @contextlib.contextmanager
-def embedded_target(release: str) -> Iterator[Target]:
+def embedded_target(release: str, **options: Any) -> Iterator[Target]:
     """An embedded gateway of a release's profile, with an agent that answers as the stub model does."""
     asked: dict[str, int] = {}
-    with BlockingEmbeddedGateway(directive_agent(asked), release=release) as gateway:
+    with BlockingEmbeddedGateway(directive_agent(asked), release=release, **options) as gateway:
         yield _Embedded(gateway, release, asked)
 
 
@@ -162,6 +166,13 @@ def directive_agent(asked: dict[str, int]) -> Callable[[Turn], AsyncIterator[str
                     yield f"piece-{number}" if number == 1 else f" piece-{number}"
                     # The pace of the stub model: what is under test are pieces that come one by one.
                     await asyncio.sleep(PACE)
+            case "work":
+                count, pause = (int(word) for word in rest.split()[:2])
+                for number in range(1, count + 1):
+                    if number == count // 2 + 1:
+                        turn.tool("process", {"action": "list"}, "no sessions")
+                    yield f"piece-{number}" if number in (1, count // 2 + 1) else f" piece-{number}"
+                    await asyncio.sleep(pause / 1000)
             case "fail":
                 turn.fail(f"stub failure {rest}")
             case "tool":

@@ -28,7 +28,7 @@ MAX_BODY = 64 * 1024 * 1024
 """Bytes of a request: a gateway sends the whole history of a session, images as base64 included."""
 
 _DIRECTIVE = re.compile(
-    r"stub:(?:(?:echo|say|empty|cut|tool|hang)\b|(?:slow|slowtool|long) \d+\b|fail [45]\d\d\b)[^\r\n]*"
+    r"stub:(?:(?:echo|say|empty|cut|tool|hang)\b|(?:slow|slowtool|long|work) \d+\b|fail [45]\d\d\b)[^\r\n]*"
 )
 _ENVELOPE = re.compile(r"\A.*?\[[A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:\d\d [^\]\n]*\] ", re.DOTALL)
 _TRAILER = re.compile(r"\n\nRuntime: agent=[^\n]*\Z")
@@ -45,6 +45,12 @@ Outcome = Literal["answering", "answered", "failed", "cut", "dropped"]
 def slow_text(pieces: int) -> str:
     """The whole answer to `stub:slow N`."""
     return " ".join(f"piece-{number}" for number in range(1, pieces + 1))
+
+
+def work_texts(pieces: int) -> tuple[str, str]:
+    """What `stub:work N` says before its tool call and behind it."""
+    words = slow_text(pieces).split(" ")
+    return " ".join(words[: pieces // 2]), " ".join(words[pieces // 2 :])
 
 
 def long_text(kilobytes: int) -> str:
@@ -235,7 +241,9 @@ class StubModel:
             return "cut"
         if directive == "slowtool" and not request.after_tool:
             await self._pieces(answer, numbers[0])
-        if directive in ("tool", "slowtool") and not request.after_tool:
+        if directive == "work" and not request.after_tool:
+            await self._pieces(answer, *_pace(numbers), until=numbers[0] // 2)
+        if directive in ("tool", "slowtool", "work") and not request.after_tool:
             await answer.tool_call({"id": "call-1", "type": "function", "function": _TOOL})
         else:
             await self._say(directive, argument, request, answer)
@@ -246,7 +254,9 @@ class StubModel:
         numbers = _leading_numbers(argument)
         match directive:
             case "slow":
-                await self._pieces(answer, numbers[0], numbers[1] / 1000 if len(numbers) > 1 else None)
+                await self._pieces(answer, *_pace(numbers))
+            case "work":
+                await self._pieces(answer, *_pace(numbers), begin=numbers[0] // 2 + 1)
             case "hang":
                 await self._pieces(answer, 3)
                 await self._gate(argument.strip()).wait()
@@ -266,10 +276,13 @@ class StubModel:
             case _:
                 await answer.tokens(f"echo: {_unescaped(argument) if directive else _unwrapped(request.text)}")
 
-    async def _pieces(self, answer: _Answer, count: int, interval: float | None = None) -> None:
-        for number in range(1, count + 1):
-            await answer.text(f" piece-{number}" if number > 1 else f"piece-{number}")
-            if number < count:
+    async def _pieces(
+        self, answer: _Answer, count: int, interval: float | None = None, *, begin: int = 1, until: int | None = None
+    ) -> None:
+        last = count if until is None else until
+        for number in range(begin, last + 1):
+            await answer.text(f" piece-{number}" if number > begin else f"piece-{number}")
+            if number < last:
                 await asyncio.sleep(self._interval if interval is None else interval)
 
     def _enough(self, request: Request, times: list[int]) -> bool:
@@ -361,6 +374,11 @@ def _understand(body: dict[str, Any]) -> Request:
     found = _DIRECTIVE.findall(text)
     # The last one counts: a gateway that hands over several queued messages at once puts the newest at the end.
     return Request(text, found[-1].rstrip() if found else "", after_tool, bool(body.get("stream")), body)
+
+
+def _pace(numbers: list[int]) -> tuple[int, float | None]:
+    """How many pieces, and the seconds between two of them where the directive tells."""
+    return numbers[0], numbers[1] / 1000 if len(numbers) > 1 else None
 
 
 def _leading_numbers(argument: str) -> list[int]:

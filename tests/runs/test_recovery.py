@@ -83,7 +83,7 @@ def page(
         (page(assistant("Hello", "r", "stop")), Answered("Hello", "stop")),
         (page(user("Hi", "r"), assistant("", "r", "error", errorMessage="boom")), Answered("", "error", "boom")),
         (page(user("Hi", "r"), assistant("Hello")), Answered("Hello")),
-        (page(user("Hi", "r"), assistant("a"), assistant("b"), user("Next", "s"), assistant("c")), Answered("a\n\nb")),
+        (page(user("Hi", "r"), assistant("a"), assistant("b"), user("Next", "s"), assistant("c")), Answered("b")),
         (page(user("Hi", "r"), assistant("Hello", "r"), user("Hi", "s"), assistant("No", "s")), Answered("Hello")),
         # 2026.2.17 writes the id into the text that the model gets.
         (page(user('{"message_id": "r"} other words', at=None), assistant("Hello")), Answered("Hello")),
@@ -134,6 +134,21 @@ def page(
 )
 def test_findings(found: HistoryPage, finding: Finding) -> None:
     assert look_up(found, QUESTION) == finding
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ({"__openclaw": {"runId": "r", "id": "1"}}, "before\n\nafter"),  # 2026.9.6
+        ({"__openclaw": {"id": "1"}}, "beforeafter"),  # 2026.6.1 and 2026.4.15
+        ({}, "after"),  # 2026.2.17
+    ],
+)
+def test_words_before_and_after_a_tool_call_make_the_text_of_the_final(row: dict[str, Any], text: str) -> None:
+    rows = [assistant("before", stop="toolUse") | row, TOOL, assistant("after", stop="stop") | row]
+    assert look_up(page(user("Hi", "r"), *rows), QUESTION) == Answered(text, "stop")
+    silent = [assistant("", stop="toolUse") | row, TOOL, assistant("", stop="stop") | row]
+    assert look_up(page(user("Hi", "r"), *silent), QUESTION) == Answered("", "stop")
 
 
 @pytest.mark.parametrize("question", [Question("r"), Question("r", " ", SENT), Question("r", "Hi")])

@@ -136,8 +136,7 @@ def look_up(page: HistoryPage, question: Question) -> Finding:
     if whole:
         last = whole[-1]
         elsewhere = last.run_id if last.run_id != run_id and not last.is_the_gateways else None
-        text = "\n\n".join(row.text for row in whole if row.text)
-        return Answered(text, last.stop_reason, last.error_message, elsewhere)
+        return Answered(_joined(whole), last.stop_reason, last.error_message, elsewhere)
     return Unanswered(start is not None or bool(rows), _activity(page))
 
 
@@ -202,6 +201,19 @@ def _last_end(rows: Sequence[HistoryMessage]) -> int:
     adds such a one. Rows of which none says why it ended are taken as they are."""
     ends = [index for index, row in enumerate(rows) if row.stop_reason not in (None, "toolUse")]
     return ends[-1] if ends else -1 if any(row.stop_reason for row in rows) else len(rows) - 1
+
+
+def _joined(rows: Sequence[HistoryMessage]) -> str:
+    """The text as the gateway's own final gives it, when the model spoke before a tool call and after it."""
+    texts = [row.text for row in rows if row.text]
+    if rows[-1].run_id is not None:
+        # 2026.9.6, whose rows name their run, sets an empty line between the two.
+        return "\n\n".join(texts)
+    if rows[-1].id is not None:
+        # 2026.4.15 and 2026.6.1 let the second follow right behind the first.
+        return "".join(texts)
+    # 2026.2.17, whose rows have no id, begins anew.
+    return texts[-1] if texts else ""
 
 
 def _up_to_the_end(rows: Sequence[HistoryMessage]) -> list[HistoryMessage]:

@@ -131,7 +131,7 @@ class Chat:
             return {"kind": "reset"}
         key = canonical_key(params["sessionKey"])
         session = self._hub.memory.transcripts.get(key)
-        rows = session.rows if session is not None else []
+        rows = [row for row in session.rows if self._hub.runs.shows(row.run_id)] if session is not None else []
         offset = int(params.get("offset", 0))
         limit = int(params.get("limit", DEFAULT_LIMIT))
         end = max(len(rows) - offset, 0)

@@ -105,6 +105,11 @@ class Profile:
     # runs
     trailing_delta: bool = False
     """Whether text that is held back by the throttle is shown when its time is over, or with the next piece."""
+    after_tool: Literal["anew", "glued", "paragraph"] = "glued"
+    """What becomes of the text before a tool call when the model speaks again: it is void, the new text stands right
+    behind it, or behind an empty line."""
+    rows_at_once: bool = False
+    """Whether the rows of a run are written when they come to be, or all when it ends."""
     keeps_user_row: bool = False
     """Whether a message that is sent again after a restart stands in the transcript once."""
     throttle: float = 0.15
@@ -181,6 +186,7 @@ _V2026_2_17 = Profile(
     per_connection_seq=False,
     delta_text=False,
     flushes_tail=False,
+    after_tool="anew",
     canonical_everywhere=False,
     canonical_finals=False,
     failure="once",
@@ -220,6 +226,7 @@ _V2026_4_15 = replace(
     long_keys=False,
     history_keys=frozenset({"maxChars"}),
     flushes_tail=True,
+    after_tool="glued",
     canonical_finals=True,
     failure="silent",
     abort_needs_owner=True,
@@ -289,6 +296,8 @@ _V2026_9_6 = replace(
     item_events=True,
     throttle=0.075,
     trailing_delta=True,
+    after_tool="paragraph",
+    rows_at_once=True,
     keeps_user_row=True,
     busy="steer-at-tool",
     conflicts=True,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -38,6 +38,14 @@ class Owner:
     connection: str
     device: str | None
     name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A part of a run that is written down: a message of the model that calls a tool, or what the tool said."""
+
+    kind: Literal["call", "result"]
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +83,14 @@ class Run:
     follow_up: bool = False
     """Whether nobody asked for it by this id."""
     tool_calls: int = 0
+    on_step: Callable[[Step], None] | None = None
     late: list[Late] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
     timer: asyncio.TimerHandle | None = None
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
     _seq: int = 0
+    _message: str = ""
+    _called: bool = False
     _shown: str = ""
     _shown_at: float = -1e9
     _trailing: asyncio.TimerHandle | None = None
@@ -110,7 +121,12 @@ class Run:
         if self.over:
             return
         self._seq += 1
-        self.tool_calls += data["phase"] == "start"
+        if data["phase"] == "start":
+            self.tool_calls += 1
+            self._step(Step("call", self.take_message()))
+            self._called = True
+        elif data["phase"] == "result":
+            self._step(Step("result", data["result"]["content"][0]["text"]))
         payload = self._agent_payload("tool", data)
         self.audience.to_starter(self.owner, "agent", payload)
         if self.profile.session_methods:
@@ -130,7 +146,8 @@ class Run:
         if self.over:
             return
         self._seq += 1
-        self.text = text
+        self.text = self._message = text
+        self._called = False
         self._send_delta(replace=True)
 
     def silence(self) -> None:
@@ -141,6 +158,10 @@ class Run:
         if self.over or not piece:
             return
         self._seq += 1
+        self._message += piece
+        if self._called:
+            self._called = False
+            piece = self._behind_tool(piece)
         self.text += piece
         if not self.profile.delta_text:
             # Before wire v4 every piece of the model is an agent event, whatever the chat events do.
@@ -152,6 +173,11 @@ class Run:
             self._send_delta()
         elif self.profile.trailing_delta and self._trailing is None:
             self._trailing = asyncio.get_running_loop().call_later(wait, self._send_trailing)
+
+    def take_message(self) -> str:
+        """What the model said since its last tool call; its next message begins here."""
+        message, self._message = self._message, ""
+        return message
 
     # Beginning and end.
 
@@ -251,6 +277,15 @@ class Run:
     def message_of(self, text: str) -> dict[str, Any]:
         content = [{"type": "text", "text": text}]
         return {"role": "assistant", "content": content, "timestamp": self.audience.now_ms()}
+
+    def _step(self, step: Step) -> None:
+        if self.on_step is not None:
+            self.on_step(step)
+
+    def _behind_tool(self, piece: str) -> str:
+        if self.profile.after_tool == "anew":
+            self.text = self._shown = ""
+        return f"\n\n{piece}" if self.text and self.profile.after_tool == "paragraph" else piece
 
     def _send_delta(self, *, replace: bool = False, with_agent: bool = True) -> None:
         self._drop_trailing()

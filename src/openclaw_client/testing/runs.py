@@ -9,10 +9,11 @@ import asyncio
 import logging
 import uuid
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from openclaw_client.testing.profiles import Profile
-from openclaw_client.testing.run import Audience, Late, Owner, Run
+from openclaw_client.testing.run import Audience, Late, Owner, Run, Step
 from openclaw_client.testing.transcripts import Transcript, Transcripts, assistant_extra, new_row, shown
 from openclaw_client.testing.turn import Agent, Turn, TurnFailed
 from openclaw_client.wire.frames import ErrorShape
@@ -128,6 +129,7 @@ class Runs:
             self._audience,
             self._throttle,
         )
+        run.on_step = partial(self._record_step, run)
         self.live[run.id] = run
         self._by_session.setdefault(run.key, []).append(run)
         return run
@@ -321,6 +323,10 @@ class Runs:
         """All runs of a session that are not over."""
         return [run.id for run in self._by_session.get(key, ())]
 
+    def shows(self, run_id: str | None) -> bool:
+        """Whether the rows of a run are written already."""
+        return self._profile.rows_at_once or run_id not in self.live
+
     def find(self, run_id: str) -> Run | None:
         """A run that is alive or remembered."""
         return self.live.get(run_id) or self._finished.get(run_id)
@@ -333,6 +339,9 @@ class Runs:
     async def stop(self) -> None:
         """End every task, without an event: what a process that ends does."""
         self._stopping = True
+        if not self._profile.rows_at_once:
+            for run in self.live.values():
+                run.session.rows = [row for row in run.session.rows if row.run_id != run.id]
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -351,9 +360,22 @@ class Runs:
             self._record(run, row)
 
     def _record_assistant(self, run: Run) -> None:
-        if run.text and not run.silent:
-            row = new_row("assistant", run.text, self._audience.now_ms(), run_id=run.id, **assistant_extra())
+        text = run.take_message()
+        if text and not run.silent:
+            row = new_row("assistant", text, self._audience.now_ms(), run_id=run.id, **assistant_extra())
             self._record(run, row)
+
+    def _record_step(self, run: Run, step: Step) -> None:
+        now = self._audience.now_ms()
+        if step.kind == "result":
+            self._record(run, new_row("toolResult", step.text, now, run_id=run.id))
+            return
+        text, extra = step.text, {**assistant_extra(), "stopReason": "toolUse"}
+        if self._profile.rows_at_once and text:
+            # Written before the call is known, in a row that doesn't say why it ended.
+            self._record(run, new_row("assistant", text, now, run_id=run.id))
+            text = ""
+        self._record(run, new_row("assistant", text, now, run_id=run.id, **extra))
 
     def _record_aborted(self, run: Run, reason: str) -> None:
         for kind in self._profile.abort_rows:

@@ -53,7 +53,7 @@ class Transcript:
 
     def spoken(self) -> list[dict[str, str]]:
         """The conversation as an agent gets it."""
-        return [{"role": row.role, "text": row.text} for row in self.rows]
+        return [{"role": row.role, "text": row.text} for row in self.rows if row.text and row.role != "toolResult"]
 
 
 class Transcripts:

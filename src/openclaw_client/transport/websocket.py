@@ -37,6 +37,7 @@ MAX_REASON_BYTES = 123
 _logger = logging.Logger("openclaw_client.transport.picows")  # noqa: LOG001
 _logger.disabled = True
 
+_NO_ANSWER = "the peer ended the HTTP upgrade without a WebSocket answer"
 _PROXY_REMEDY = 'Check the proxy, or pass proxy="" to connect without one'
 _TRUST_REMEDY = "Pin the certificate with tls_fingerprint=, or trust its authority with ssl_context="
 
@@ -169,7 +170,7 @@ async def open_websocket(target: Target, listener: Listener) -> None:
     socket is closed.
     """
     try:
-        await picows.ws_connect(
+        _, made = await picows.ws_connect(
             lambda: WebSocketTransport(listener),
             target.url,
             ssl_context=target.ssl_context,
@@ -199,7 +200,10 @@ async def open_websocket(target: Target, listener: Listener) -> None:
     except picows.WSError as error:
         raise _unreachable(target, "the peer does not speak WebSocket") from _bare(error)
     else:
-        return
+        if made is not None:
+            return
+        # Against its stub, picows returns without a listener when the socket dies before the answer is there.
+        refused = _unreachable(target, _NO_ANSWER)
     raise refused
 
 
@@ -229,7 +233,7 @@ def _unreachable(
 def _upgrade_failure(error: picows.WSHandshakeError) -> str:
     status = _status_of(error)
     if status is None:
-        return "the peer ended the HTTP upgrade without a WebSocket answer"
+        return _NO_ANSWER
     hint = {
         401: "something in front of the gateway wants a login",
         403: "something in front of the gateway, or its proxy policy, refused",

@@ -1,0 +1,68 @@
+"""A run of 60 deltas with a tool, cut at every place where a frame begins, ends or is under way."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import asdict
+
+import pytest
+
+from openclaw_client import Timeouts
+from tests.chaos import report
+from tests.chaos.cuts import Figures, Job, Laboratory, every_boundary, every_return, work_off
+from tests.contract.targets import PATIENT, device_store, embedded_target, real_target
+from tests.gateways.model import StubModel
+
+PIECES = 60
+EMBEDDED = Job(f"stub:work {PIECES} 6", patience=100.0, timeouts=Timeouts(connect=20, request=60))
+"""One piece each 6 ms, behind a throttle of 10 ms that is switched off: 60 deltas in half a second."""
+REAL = {
+    # The releases show a delta each 75 or 150 ms at most; the rest is for the time that they need under load.
+    "2026.9.6": Job(f"stub:work {PIECES} 110", patience=200.0, timeouts=PATIENT),
+    "2026.6.1": Job(f"stub:work {PIECES} 160", patience=200.0, timeouts=PATIENT),
+    "2026.4.15": Job(f"stub:work {PIECES} 160", patience=200.0, timeouts=PATIENT),
+}
+AT_ONCE = {False: 8, True: 12}
+"""Runs at the same time, embedded and real: what keeps two cores busy without making the runs wait for each other."""
+
+
+def verdict(name: str, figures: Figures) -> None:
+    """Count what came out, and fail with every fault by its name."""
+    counted = asdict(figures)
+    faults = counted.pop("faults")
+    report.add(name, counted)
+    assert not faults, f"{len(faults)} of {figures.tried}:\n" + "\n".join(faults)
+    assert figures.hung == figures.lost == figures.doubled == figures.wrong == figures.unknown == 0
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("release", ["2026.4.15", "2026.6.1", "2026.9.6"])
+async def test_embedded(release: str, pytestconfig: pytest.Config) -> None:
+    if pytestconfig.getoption("--gateways") == "real":
+        pytest.skip("--gateways=real")
+    with ExitStack() as stack:
+        # One gateway per worker: every gateway tells every client of every run.
+        targets = [stack.enter_context(embedded_target(release, throttle=0.0)) for _ in range(AT_ONCE[False])]
+        laboratories = [Laboratory(target, EMBEDDED, device_store()) for target in targets]
+        recording = await laboratories[0].record()
+        assert recording.frames["down"] > PIECES
+        figures = await work_off(laboratories, [*every_boundary(recording), *every_return()], recording)
+    verdict(f"cuts, embedded {release}", figures)
+    assert figures.resumed > 0
+    assert figures.from_history > 0
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("release", list(REAL))
+async def test_real(release: str, pytestconfig: pytest.Config, full: bool) -> None:
+    if pytestconfig.getoption("--gateways") != "real":
+        pytest.skip("--gateways=embedded")
+    with StubModel() as model, real_target(release, model) as target:
+        laboratories = [Laboratory(target, REAL[release], device_store()) for _ in range(AT_ONCE[True])]
+        recording = await laboratories[0].record()
+        assert recording.frames["down"] > PIECES
+        cases = [*every_boundary(recording), *every_return()]
+        figures = await work_off(laboratories, cases, recording)
+    verdict(f"cuts, {release}", figures)
+    assert figures.resumed > 0
+    assert figures.from_history > 0

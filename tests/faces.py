@@ -112,6 +112,7 @@ def inner(client: Any) -> Any:
 _PLAIN = frozenset(
     {
         "missing_scopes",
+        "supports",
         "on",
         "on_fatal_close",
         "on_proactive_message",

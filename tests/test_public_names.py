@@ -19,6 +19,7 @@ from openclaw_client import errors
 NAMES = {
     "ALL_SESSIONS",
     "AbortResult",
+    "Activity",
     "AsyncChatRun",
     "AsyncConnectionManager",
     "AsyncGatewayClient",

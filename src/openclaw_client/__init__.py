@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from openclaw_client.manager.status import ManagerCounters, ManagerStatus, UserConnection
     from openclaw_client.policy.backoff import ReconnectPolicy
     from openclaw_client.policy.timeouts import Timeouts
+    from openclaw_client.runs.activity import Activity
     from openclaw_client.runs.events import (
         ChatReply,
         RawEvent,
@@ -69,6 +70,7 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 _HOME = {
     "ALL_SESSIONS": "manager.credentials",
     "AbortResult": "client.chat",
+    "Activity": "runs.activity",
     "AsyncChatRun": "client.run",
     "AsyncConnectionManager": "manager.coroutines",
     "AsyncGatewayClient": "client.client",
@@ -136,6 +138,7 @@ def __dir__() -> list[str]:
 __all__ = [
     "ALL_SESSIONS",
     "AbortResult",
+    "Activity",
     "AsyncChatRun",
     "AsyncConnectionManager",
     "AsyncGatewayClient",

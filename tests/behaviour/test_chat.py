@@ -234,3 +234,29 @@ async def test_a_refused_message_says_why(make: Make, gateway: BlockingEmbeddedG
             await client.chat_send(session_key="main", message="x", noSuchThing=1)
         assert caught.value.code == "INVALID_REQUEST"
         assert (await client.chat_send(session_key="main", message="fine")).text.endswith("fine")
+
+
+async def test_a_run_says_what_it_is_doing(make: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(gated)
+    async with make(gateway) as client:
+        run = client.chat_stream(session_key="main", message="it")
+        assert run.activity.kind == "queued"
+        async with run:
+            await until(lambda: run.activity.kind == "writing")
+            gateway.faults.disconnect()
+            await until(lambda: run.activity.kind == "reconnecting")
+            await until(lambda: run.activity.kind == "writing")
+            gateway.release()
+            await run.result()
+            assert run.activity.kind == "over"
+
+
+async def test_whether_a_method_is_supported_is_known_unknown_or_learned(make: Make, start_gateway: Start) -> None:
+    async with make(start_gateway(), scopes=["admin"]) as client:
+        assert client.supports("chat.send") is True
+        assert client.supports("chat.inject") is None
+        assert client.supports("no.such.method") is None
+        with pytest.raises(RequestFailed):
+            await client.request("no.such.method")
+        assert client.supports("no.such.method") is False
+        assert client.supports("chat.inject") is None

@@ -285,7 +285,7 @@ def test_many_connections_come_and_go() -> None:
             assert json.loads(await socket.recv())["event"] == "connect.challenge"
 
     async def scenario() -> None:
-        async with EmbeddedGateway() as gateway:
+        async with EmbeddedGateway(release="2026.2.17") as gateway:
             await asyncio.gather(*(one(gateway) for _ in range(200)))
             assert gateway.seen.opened == 200
         assert gateway.open_connections == 0

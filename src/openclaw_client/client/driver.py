@@ -24,6 +24,7 @@ from openclaw_client.errors import (
 from openclaw_client.policy.redact import Redactor
 from openclaw_client.policy.timeouts import Timeouts
 from openclaw_client.runs.ack import EndedBefore, Stopped, read_ack
+from openclaw_client.runs.activity import OVER, QUEUED, RECONNECTING, THINKING, Activity
 from openclaw_client.runs.events import (
     ChatReply,
     Reconnecting,
@@ -146,6 +147,15 @@ class RunDriver:
             asyncio.get_running_loop().call_later(SETTLING, self._engine.turns.give_back, session)
         else:
             self._engine.turns.give_back(session)
+
+    @property
+    def activity(self) -> Activity:
+        if self.ended:
+            return OVER
+        if self._away is not None:
+            return RECONNECTING
+        activity = self.fold.activity
+        return THINKING if activity is QUEUED and self.acknowledged else activity
 
     def leave(self) -> None:
         """The reader is gone; the run goes on at the gateway, unheard."""

@@ -73,6 +73,7 @@ class Engine:
         self.closings = 0
         self._latest: Connection | None = None
         self._method_scopes = MethodScopes()
+        self._unknown_methods: set[str] = set()
         self._last_use = -inf
         self._later: set[asyncio.Task[None]] = set()
 
@@ -253,6 +254,11 @@ class Engine:
 
         return done
 
+    def supports(self, method: str) -> bool | None:
+        if self.hello is not None and method in self.hello.features.methods:
+            return True
+        return False if method in self._unknown_methods else None
+
     def missing_scopes(self, method: str) -> tuple[str, ...]:
         """The scopes that a method is known to need and the latest connection does not have. From any thread."""
         return self._method_scopes.missing(method, self.granted)
@@ -323,6 +329,8 @@ class Engine:
         self._latest, self.hello, self.granted = connection, connection.hello, connection.granted
         if self.hello is not None:
             self.router.sessions.learn(self.hello)
+        # Perhaps of a newer release.
+        self._unknown_methods.clear()
 
     def on_back(self) -> None:
         for run in self.router.runs():
@@ -375,6 +383,8 @@ class Engine:
         if isinstance(outcome, Responded):
             assert outcome.error is not None
             self._method_scopes.learn(method, codes.required_scopes_of(outcome.error))
+            if outcome.error.message == f"unknown method: {method}":
+                self._unknown_methods.add(method)
             return diagnose.request_failure(
                 method,
                 outcome.error,

@@ -64,6 +64,14 @@ class Face:
         """The scopes of the latest connection; None before the first, and where the gateway does not tell (wire v3)."""
         return self._engine.granted
 
+    def supports(self, method: str) -> bool | None:
+        """Whether the gateway of the latest connection has a method: True, False, or None where nobody can know.
+
+        True where hello-ok names it, False where the gateway said that it does not know it. Not being named says
+        nothing: no release names all of its methods (`chat.inject` stands nowhere). From any thread.
+        """
+        return self._engine.supports(method)
+
     def missing_scopes(self, method: str) -> tuple[str, ...]:
         """The scopes that a method needs and this connection lacks, as far as known before anything is sent.
 

@@ -10,6 +10,7 @@ from openclaw_client.client.chat import AbortResult, ChatRequest
 from openclaw_client.client.slow import SlowConsumer
 from openclaw_client.errors import GatewayError, RunError, UsageError
 from openclaw_client.policy.timeouts import Timeouts
+from openclaw_client.runs.activity import Activity
 from openclaw_client.runs.events import ChatReply, RunEvent, Terminal
 from openclaw_client.runs.stream import EventBuffer, TextPieces
 
@@ -43,6 +44,14 @@ class AsyncChatRun:
     def text(self) -> str:
         """The text so far."""
         return self._driver.fold.text
+
+    @property
+    def activity(self) -> Activity:
+        """What the run does now: queued, starting, thinking, writing, a tool, waiting for an approval, reconnecting.
+
+        Out of real events only, and "over" behind every end. Costs nothing until it is asked for.
+        """
+        return self._driver.activity
 
     @property
     def text_stream(self) -> AsyncIterator[str]:

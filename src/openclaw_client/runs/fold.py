@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from openclaw_client.runs.activity import OVER, Activity, ActivityTracker
 from openclaw_client.runs.events import (
     RawEvent,
     RunAborted,
@@ -34,7 +35,7 @@ class RunFold:
     `wordless` whether it was a final without a message of a run that had said nothing.
     """
 
-    __slots__ = ("_last_status", "_reducer", "_tools", "outcome", "run_id", "side_results", "wordless")
+    __slots__ = ("_activity", "_last_status", "_reducer", "_tools", "outcome", "run_id", "side_results", "wordless")
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
@@ -44,10 +45,15 @@ class RunFold:
         self._reducer = TextReducer(run_id)
         self._tools = ToolTracker()
         self._last_status: RunStatus | None = None
+        self._activity = ActivityTracker()
 
     @property
     def text(self) -> str:
         return self._reducer.text
+
+    @property
+    def activity(self) -> Activity:
+        return OVER if self.outcome is not None else self._activity.now(len(self.text))
 
     def chat(self, payload: ChatPayload) -> tuple[RunEvent, ...]:
         """A chat event of this run."""
@@ -64,7 +70,9 @@ class RunFold:
         if state == "error":
             return self._failed(payload)
         if state == "status":
-            return self._status(RunStatus(self.run_id, payload.phase or "", payload.retry))
+            status = RunStatus(self.run_id, payload.phase or "", payload.retry)
+            self._activity.note(status, len(self.text))
+            return self._status(status)
         return (RawEvent(self.run_id, f"chat.{state}"),)
 
     def agent(self, payload: AgentPayload) -> tuple[RunEvent, ...]:
@@ -72,9 +80,10 @@ class RunFold:
         if self.outcome is not None:
             return _NOTHING
         event = self._tools.receive(self.run_id, payload)
-        if isinstance(event, RunStatus):
-            return self._status(event)
-        return (event,) if event is not None else _NOTHING
+        if event is None:
+            return _NOTHING
+        self._activity.note(event, len(self.text))
+        return self._status(event) if isinstance(event, RunStatus) else (event,)
 
     def side_result(self, payload: Mapping[str, Any]) -> tuple[RunEvent, ...]:
         """A chat.side_result of this run: the answer to a `/btw` question, before an empty final."""

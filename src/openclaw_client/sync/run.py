@@ -10,6 +10,7 @@ from openclaw_client.client.chat import AbortResult, ChatRequest
 from openclaw_client.client.driver import RunDriver
 from openclaw_client.client.options import Timeouts
 from openclaw_client.errors import GatewayError, RunError
+from openclaw_client.runs.activity import QUEUED, Activity
 from openclaw_client.runs.events import ChatReply, RunEvent, Terminal
 from openclaw_client.runs.stream import TextPieces
 from openclaw_client.sync import threads
@@ -46,6 +47,14 @@ class ChatRun:
     def text(self) -> str:
         """The text so far."""
         return self._driver.fold.text if self._driver is not None else ""
+
+    @property
+    def activity(self) -> Activity:
+        """What the run does now: queued, starting, thinking, writing, a tool, waiting for an approval, reconnecting.
+
+        Out of real events only, and "over" behind every end. Costs nothing until it is asked for.
+        """
+        return self._driver.activity if self._driver is not None else QUEUED
 
     @property
     def text_stream(self) -> Iterator[str]:

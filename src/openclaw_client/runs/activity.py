@@ -1,0 +1,73 @@
+"""What a run is doing now, out of real events only: for a status line, a typing indicator, a "still working" note."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from openclaw_client.runs.events import RawEvent, RunEvent, RunStatus, ToolFinished, ToolStarted
+
+ActivityKind = Literal["queued", "starting", "thinking", "writing", "tool", "awaiting_approval", "reconnecting", "over"]
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """kind, and what it is about: the phase of "starting", the tool of "tool", the title of "awaiting_approval".
+
+    "queued": nothing was heard of the run yet. "over": it ended, whichever way.
+    """
+
+    kind: ActivityKind
+    detail: str | None = None
+
+
+QUEUED, THINKING, WRITING = Activity("queued"), Activity("thinking"), Activity("writing")
+RECONNECTING, OVER = Activity("reconnecting"), Activity("over")
+
+
+class ActivityTracker:
+    """Told of every event but text, which is too frequent: that text came is seen by its length."""
+
+    __slots__ = ("_approvals", "_last", "_length", "_tools")
+
+    def __init__(self) -> None:
+        self._tools: dict[str, str] = {}
+        self._approvals: dict[str, str] = {}
+        self._last: RunEvent | None = None
+        self._length = 0
+
+    def note(self, event: RunEvent, length: int) -> None:
+        """An event that is no text; length of the text when it came."""
+        if isinstance(event, RawEvent) and not self._approval(event):
+            return
+        if isinstance(event, ToolStarted):
+            self._tools[event.call_id] = event.name
+        elif isinstance(event, ToolFinished):
+            self._tools.pop(event.call_id, None)
+            self._approvals.pop(event.call_id, None)
+        self._last, self._length = event, length
+
+    def now(self, length: int) -> Activity:
+        """What the run does, given the length of its text."""
+        if self._approvals:
+            return Activity("awaiting_approval", next(reversed(self._approvals.values())))
+        if self._tools:
+            return Activity("tool", next(reversed(self._tools.values())))
+        if length != self._length:
+            return WRITING
+        if self._last is None:
+            return QUEUED
+        return Activity("starting", self._last.phase) if isinstance(self._last, RunStatus) else THINKING
+
+    def _approval(self, event: RawEvent) -> bool:
+        """An approval that a command waits for, or its end (agent stream "approval" of 2026.9.6)."""
+        data = event.payload
+        if event.name != "agent.approval" or not isinstance(data, dict):
+            return False
+        key = str(data.get("toolCallId") or data.get("itemId") or "")
+        if data.get("phase") == "requested" and data.get("status") == "pending":
+            title = data.get("title")
+            self._approvals[key] = title if isinstance(title, str) else "approval"
+        else:
+            self._approvals.pop(key, None)
+        return True

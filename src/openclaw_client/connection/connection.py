@@ -141,6 +141,13 @@ class Connection:
         return "opening the socket" if self._transport is None else self._core.state.value
 
     @property
+    def stage(self) -> str | None:
+        """The step that is under way, or failed; None before the socket was open, when nobody knows."""
+        if "opened" not in self.moments:
+            return None
+        return "connect" if "challenged" in self.moments else "challenge"
+
+    @property
     def last_frame_age(self) -> float:
         """Seconds since the last frame from the gateway."""
         return self._loop.time() - self._core.last_activity
@@ -226,6 +233,9 @@ class Connection:
         # The most frequent case by far is one event and nothing to write; `_pump` is the general one.
         event = core.next_event()
         if event is None:
+            if core.end is not None:
+                # The message was such that the connection ends: that has to be written, too.
+                self._pump()
             return
         if type(event) is ChatFrame:
             self._sink.on_frame(event)

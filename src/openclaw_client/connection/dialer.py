@@ -27,7 +27,6 @@ from openclaw_client.connection.settings import Settings
 from openclaw_client.connection.turns import handshake_turn
 from openclaw_client.errors import (
     ConnectError,
-    HandshakeTimeout,
     MissingScope,
     RateLimited,
     TlsPinMismatch,
@@ -48,6 +47,10 @@ from openclaw_client.transport.websocket import Target, open_websocket
 from openclaw_client.wire import codes
 from openclaw_client.wire.frames import ErrorShape
 from openclaw_client.wire.handshake import Challenge, ConnectParams, Hello, connect_params
+
+_PREPARING = "preparing"
+_SLOW = {Cause.CHALLENGE_TIMEOUT: "NO_CHALLENGE", Cause.HELLO_TIMEOUT: "NO_HELLO"}
+_STRANGE = {Cause.BAD_CHALLENGE: "BAD_CHALLENGE", Cause.BAD_HELLO: "BAD_HELLO"}
 
 logger = logging.getLogger("openclaw_client.handshake")
 
@@ -91,7 +94,7 @@ class Dialer:
         self._device: DeviceIdentity | None = None
         self._in_memory = isinstance(settings.store, MemoryIdentityStore)
         self._current: Connection | None = None
-        self._before = "preparing"
+        self._before = _PREPARING
         self._pinned: ssl.SSLContext | None = None
         self._breaker = breaker_for(settings.url)
 
@@ -100,12 +103,18 @@ class Dialer:
         """How far the attempt under way has come, in words for an error."""
         return self._current.phase if self._current is not None else self._before
 
+    @property
+    def moments(self) -> dict[str, float]:
+        """What the latest socket reached and when; see `Connection.moments`."""
+        return self._current.moments if self._current is not None else {}
+
     async def dial(self, sink: FrameSink, number: int) -> Connection:
         """A ready connection. number counts attempts since the client was last connected, from 1.
 
         Raises DialFailed, IdentityError or ProtocolViolation. When cancelled no socket is left behind.
         """
         store = self._settings.store
+        self._current, self._before = None, _PREPARING
         self._check_breaker(number)
         if store is not None and self._device is None:
             self._device = await self._blocking(store.load)
@@ -129,6 +138,9 @@ class Dialer:
                 raise self._failure(end, number, selection) from None
             except ConnectError as failed:
                 failed.attempt, failed.gateway_version = number, self._memory.gateway_version
+                # A web server's name for itself stands in it, and may be made of what it was sent.
+                failed.message = self._redactor(stored).text(failed.message)
+                diagnose.explain(failed)
                 # A certificate that changed in good faith is an upgrade that a person must confirm.
                 raise DialFailed(failed, PARK if isinstance(failed, TlsPinMismatch) else RETRY) from failed
             try:
@@ -158,6 +170,7 @@ class Dialer:
             remedy="Correct the credentials that were refused; the others connect when the time is over",
             url=self._settings.url.redacted,
             detail_code=codes.RATE_LIMITED,
+            stage="connect",
             retry_after=delay,
             attempt=number,
         )
@@ -293,6 +306,7 @@ class Dialer:
         )
         return MissingScope(
             message="the gateway did not grant what was asked for",
+            stage="scopes",
             remedy=remedy,
             url=self._settings.url.redacted,
             detail_code=codes.MISSING_SCOPE,
@@ -314,23 +328,29 @@ class Dialer:
         )
         if end.error is not None:
             return DialFailed(diagnose.refusal(end.error, attempt), judge_refusal(end.error))
-        if end.cause in (Cause.CHALLENGE_TIMEOUT, Cause.HELLO_TIMEOUT):
-            return DialFailed(self.too_slow(end.cause.value, number), RETRY)
+        if end.cause in _SLOW:
+            return DialFailed(diagnose.too_slow(end.cause.value, _SLOW[end.cause], attempt), RETRY)
+        if end.cause in _STRANGE:
+            return DialFailed(diagnose.not_understood(end.cause.value, _STRANGE[end.cause], attempt), RETRY)
         return DialFailed(diagnose.closed_early(attempt), judge_close(end.code, end.reason))
 
-    def too_slow(self, what: str, number: int) -> HandshakeTimeout:
-        """The error for a handshake that did not complete in time."""
-        return HandshakeTimeout(
-            message=f"the gateway did not complete the handshake: {what}",
-            remedy="Check that the URL is a gateway's and that it is not overloaded; Timeouts(connect=…) allows more",
-            **self._attempt(number).known(),
-        )
+    def out_of_time(self, number: int) -> ConnectError:
+        """The error for an attempt that was ended because the time limit of connect() passed."""
+        limit, attempt = self._settings.timeouts.connect, self._attempt(number)
+        if self._current is None and self._before is not _PREPARING:
+            return diagnose.too_slow(f"it was {self.phase} for {limit:g} s", "OWN_QUEUE", attempt)
+        if attempt.stage is None:
+            return diagnose.unreachable(f"no answer within {limit:g} s", attempt)
+        what = f"it was {self.phase} when the time limit of {limit:g} s passed"
+        code = "NO_CHALLENGE" if attempt.stage == "challenge" else "NO_HELLO"
+        return diagnose.too_slow(what, code, attempt)
 
     def _attempt(self, number: int) -> diagnose.Attempt:
         """What is known of the attempt under way."""
         return diagnose.Attempt(
             url=self._settings.url.redacted,
             number=number,
+            stage=self._current.stage if self._current is not None else None,
             gateway_version=self._memory.gateway_version,
             last_frame_age=self._current.known["last_frame_age"] if self._current is not None else None,
         )

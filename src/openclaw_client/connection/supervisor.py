@@ -17,7 +17,7 @@ from openclaw_client.connection.connection import Connection, FrameSink, Known
 from openclaw_client.connection.dialer import Dialer, DialFailed
 from openclaw_client.connection.settings import Settings
 from openclaw_client.errors import ClientClosed, ConnectionLost, GatewayError, NotConnected, PairingRequired
-from openclaw_client.policy import diagnose
+from openclaw_client.policy.advice import advice_for_close
 from openclaw_client.policy.verdict import PARK, RETRY, Action, Verdict, judge_close
 from openclaw_client.protocol.events import Cause, End
 
@@ -86,6 +86,11 @@ class Supervisor:
         self._nap: asyncio.Future[None] | None = None
         self._approval = ApprovalWait()
         self._last_error: GatewayError | None = None
+
+    @property
+    def moments(self) -> dict[str, float]:
+        """What the latest attempt reached and when, by the loop's clock; see `Connection.moments`."""
+        return self._dialer.moments
 
     @property
     def awaited(self) -> bool:
@@ -269,7 +274,7 @@ class Supervisor:
             except DialFailed as failed:
                 error, verdict = failed.error, failed.verdict
             except TimeoutError:
-                error, verdict = self._too_slow(), RETRY
+                error, verdict = self._dialer.out_of_time(self.attempts), RETRY
             except GatewayError as failure:
                 error, verdict = failure, PARK
             self._last_error = error
@@ -295,15 +300,6 @@ class Supervisor:
         if first or not self._settings.reconnect.enabled:
             return None
         return self._settings.reconnect.delay(self.attempts + 1, self._rand)
-
-    def _too_slow(self) -> GatewayError:
-        limit, phase = self._settings.timeouts.connect, self._dialer.phase
-        what = f"it was {phase} when the time limit of {limit:g} s passed"
-        if phase in ("opening the socket", "preparing"):
-            return diagnose.unreachable(
-                f"no answer within {limit:g} s", diagnose.Attempt(self._settings.url.redacted, self.attempts)
-            )
-        return self._dialer.too_slow(what, self.attempts)
 
     def _become_ready(self, connection: Connection) -> None:
         self.connection = connection
@@ -379,7 +375,9 @@ def lost_error(end: End, known: Known, *, sent: bool | None = None) -> Connectio
     """The error for a connection that had been ready."""
     if end.cause is Cause.ASKED:
         return ClientClosed(message="disconnect() was called", sent=sent)
+    advice = advice_for_close(end.code)
     return ConnectionLost(
+        remedy=advice.remedy if advice is not None else "",
         message=f"the connection was lost: {end.cause.value}",
         close_code=end.code,
         close_reason=end.reason or None,

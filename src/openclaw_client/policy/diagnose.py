@@ -1,17 +1,18 @@
-"""From what the gateway said to the error that the caller gets, and the sentence that says what to do.
+"""From what the gateway said, or did not, to the error that the caller gets.
 
-One table for all of it: code → class of error → remedy.
+Code → class of error; what to do about it comes from the one table, in `policy.advice`.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from openclaw_client.errors import (
     AuthRejected,
     ConnectError,
+    HandshakeTimeout,
     MissingScope,
     PairingRequired,
     ProtocolMismatch,
@@ -19,6 +20,7 @@ from openclaw_client.errors import (
     RequestFailed,
     Unreachable,
 )
+from openclaw_client.policy.advice import Advice, advice_for, advice_for_close
 from openclaw_client.policy.scopes import missing_scopes
 from openclaw_client.wire import codes, limits
 from openclaw_client.wire.frames import ErrorShape
@@ -26,38 +28,17 @@ from openclaw_client.wire.frames import ErrorShape
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 """Only an id of this form is put into a command that a person will paste into a shell."""
 
-_REMEDIES: dict[str, str] = {
-    codes.PROTOCOL_MISMATCH: "Upgrade whichever side is older",
-    codes.CLIENT_VERSION_MISMATCH: "Upgrade openclaw-client",
-    codes.TOKEN_MISMATCH: "Check the token: it must be the gateway's gateway.auth.token",
-    codes.DEVICE_TOKEN_MISMATCH: "The stored device token counts no more: connect with the shared token, or pair again",
-    codes.SCOPE_MISMATCH: "Ask for the approved scopes only, or connect with the shared token to have more approved",
-    codes.RATE_LIMITED: "Wait until the lock-out ends, and correct the credentials before the next try",
-    "AUTH_TOKEN_MISSING": "Pass token=, or set OPENCLAW_GATEWAY_TOKEN",
-    "AUTH_PASSWORD_MISSING": "Pass password=, or set OPENCLAW_GATEWAY_PASSWORD",
-    "AUTH_PASSWORD_MISMATCH": "Check the password: it must be the gateway's gateway.auth.password",
-    "AUTH_TOKEN_NOT_CONFIGURED": "Set gateway.auth.token on the gateway, or use its password",
-    "AUTH_PASSWORD_NOT_CONFIGURED": "Set gateway.auth.password on the gateway, or use its token",
-    "AUTH_BOOTSTRAP_TOKEN_INVALID": "Ask for a new bootstrap token: each works once and not for long",
-    "DEVICE_IDENTITY_REQUIRED": "Connect with a device identity (the default), or pass token= or password=",
-    "CONTROL_UI_ORIGIN_NOT_ALLOWED": "Send no Origin header, or allow this origin on the gateway",
-    codes.SIGNATURE_INVALID: "Check that the credentials are this gateway's and that the identity file is intact",
-    codes.SIGNATURE_EXPIRED: "Something between client and gateway holds frames back: look for a slow proxy",
-    codes.INVALID_CONNECT: "The gateway is older or newer than this client expects: report its version",
-    codes.INVALID_ROLE: 'Use role="operator"',
-    codes.MISSING_SCOPE: "Ask for the scope with scopes=, and connect with a device identity",
-}
+_CONNECT = Advice("connect", "the gateway refused the connect request", "Look into the gateway's log for the reason")
 _AUTH_REMEDY = "Check the credentials and the identity file, and the auth settings of the gateway"
-_OTHER_REMEDY = "Look into the gateway's log for the reason"
-_UNREACHABLE_REMEDY = "Check the URL, and that the gateway is running"
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What is known about the attempt that failed. url is redacted."""
+    """What is known about the attempt that failed. url is redacted; stage is how far it had come."""
 
     url: str
     number: int = 1
+    stage: str | None = None
     close_code: int | None = None
     close_reason: str = ""
     gateway_version: str | None = None
@@ -69,6 +50,7 @@ class Attempt:
         """The fields of a `ConnectError` that this fills."""
         return {
             "url": self.url,
+            "stage": self.stage,
             "attempt": self.number,
             "close_code": self.close_code,
             "close_reason": self.close_reason or None,
@@ -79,19 +61,33 @@ class Attempt:
 
 def remedy_for(code: str | None) -> str:
     """What to do about a code; "" for one that this package does not know."""
-    return _REMEDIES.get(code or "", "")
+    advice = advice_for(code)
+    return advice.remedy if advice is not None else ""
+
+
+_E = TypeVar("_E", bound=ConnectError)
+
+
+def explain(error: _E) -> _E:
+    """The error with its stage and its remedy, where its code is known and it has none yet."""
+    advice = advice_for(error.detail_code)
+    if advice is not None:
+        error.stage = error.stage or advice.stage
+        error.remedy = error.remedy or advice.remedy
+    return error
 
 
 def refusal(error: ErrorShape, attempt: Attempt) -> ConnectError:
     """The error for a refused connect."""
     code = codes.detail_code_of(error)
     fields: dict[str, Any] = {
+        **attempt.known(),
+        "stage": (advice_for(code) or _CONNECT).stage,
         "message": f"the gateway refused the connect: {error.message or error.code}",
         "remedy": remedy_for(code),
         "code": error.code,
         "detail_code": code,
         "retry_after": error.retry_after,
-        **attempt.known(),
     }
     if code == codes.PROTOCOL_MISMATCH:
         return ProtocolMismatch(**fields, **_versions(error))
@@ -110,7 +106,7 @@ def refusal(error: ErrorShape, attempt: Attempt) -> ConnectError:
     if error.code == "UNAVAILABLE":
         fields["remedy"] = fields["remedy"] or "Try again in a moment: the gateway is not ready"
         return Unreachable(**fields)
-    fields["remedy"] = fields["remedy"] or _OTHER_REMEDY
+    fields["remedy"] = fields["remedy"] or _CONNECT.remedy
     return ConnectError(**fields)
 
 
@@ -119,20 +115,31 @@ def closed_early(attempt: Attempt) -> ConnectError:
     shape = ErrorShape(message=attempt.close_reason)
     if attempt.close_code in (codes.CLOSE_POLICY, codes.CLOSE_PROTOCOL) and codes.detail_code_of(shape) is not None:
         return refusal(shape, attempt)
+    advice = advice_for_close(attempt.close_code)
     return Unreachable(
         message="the gateway closed the connection before the handshake was complete",
-        remedy="Look into the gateway's log; it may be starting or restarting",
+        remedy=advice.remedy if advice is not None else _CONNECT.remedy,
         **attempt.known(),
     )
+
+
+def too_slow(what: str, code: str, attempt: Attempt) -> HandshakeTimeout:
+    """The error for a handshake that did not complete in time; code: which step of it."""
+    error = HandshakeTimeout(
+        message=f"the gateway did not complete the handshake: {what}", detail_code=code, **attempt.known()
+    )
+    return explain(error)
+
+
+def not_understood(what: str, code: str, attempt: Attempt) -> ConnectError:
+    """The error for a handshake in which the other side said what no gateway says."""
+    return explain(ConnectError(message=what, detail_code=code, **attempt.known()))
 
 
 def unreachable(what: str, attempt: Attempt) -> Unreachable:
-    """The error for a socket that never opened; what: the reason in words."""
-    return Unreachable(
-        message=f"the gateway cannot be reached: {what}",
-        remedy=_UNREACHABLE_REMEDY,
-        **attempt.known(),
-    )
+    """The error for a socket that was not open in time; what: the reason in words."""
+    error = Unreachable(message=f"the gateway cannot be reached: {what}", detail_code="NO_ANSWER", **attempt.known())
+    return explain(error)
 
 
 def request_failure(

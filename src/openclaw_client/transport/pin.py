@@ -11,12 +11,11 @@ import asyncio
 import contextlib
 import hashlib
 import hmac
-import os
 import re
-import socket
 import ssl
 
-from openclaw_client.errors import TlsPinMismatch, Unreachable, UsageError
+from openclaw_client.errors import TlsPinMismatch, UsageError
+from openclaw_client.transport.failures import failure_of, unreachable
 
 _HEX = re.compile(r"[0-9a-f]{64}")
 _PREFIX = re.compile(r"^sha-?256(:| fingerprint=)")
@@ -39,22 +38,6 @@ def parse_fingerprint(text: str) -> str:
     return plain
 
 
-def reason_of(error: OSError) -> str:
-    """Why no socket came about, in the system's words and not in asyncio's."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"TLS failed: the certificate is not trusted ({error.verify_message})"
-    if isinstance(error, ssl.SSLError):
-        words = (error.reason or str(error)).replace("_", " ").lower()
-        return f"TLS failed: {words} (is there a TLS server at this URL?)"
-    if isinstance(error, socket.gaierror):
-        return f"the host name cannot be looked up ({error.strerror or error})"
-    if isinstance(error, ConnectionResetError | ConnectionAbortedError):
-        return "the peer cut the connection (is it a TLS server for wss://, and none for ws://?)"
-    if error.errno:
-        return os.strerror(error.errno).lower()
-    return str(error) or type(error).__name__
-
-
 async def fetch_certificate(host: str, port: int, shown: str) -> bytes:
     """The leaf certificate (DER) of a TLS server, without sending it anything. Raises Unreachable."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -63,11 +46,7 @@ async def fetch_certificate(host: str, port: int, shown: str) -> bytes:
     try:
         _, writer = await asyncio.open_connection(host, port, ssl=context)
     except OSError as error:
-        raise Unreachable(
-            message=f"the gateway cannot be reached: {reason_of(error)}",
-            remedy="Check the URL, and that a TLS server is running there",
-            url=shown,
-        ) from error
+        raise unreachable(*failure_of(error, secure=True), shown) from error
     try:
         certificate = writer.get_extra_info("ssl_object").getpeercert(True)
     finally:
@@ -75,7 +54,7 @@ async def fetch_certificate(host: str, port: int, shown: str) -> bytes:
         with contextlib.suppress(OSError, ssl.SSLError):
             await writer.wait_closed()
     if not certificate:
-        raise Unreachable(message="the TLS server presented no certificate", url=shown)
+        raise unreachable("TLS_FAILED", "the TLS server presented no certificate", shown)
     return bytes(certificate)
 
 
@@ -86,7 +65,7 @@ async def pinned_context(host: str, port: int, fingerprint: str, shown: str) -> 
     if not hmac.compare_digest(actual, fingerprint):
         raise TlsPinMismatch(
             message="the gateway's certificate is not the pinned one; nothing was sent",
-            remedy="If the gateway got a new certificate, pin that one; if not, somebody is in between",
+            detail_code="PIN_MISMATCH",
             url=shown,
             expected=fingerprint,
             actual=actual,

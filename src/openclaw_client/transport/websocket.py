@@ -17,9 +17,8 @@ import picows
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 from python_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError  # what picows lets through of its own
 
-from openclaw_client.errors import Unreachable
 from openclaw_client.transport.base import Listener
-from openclaw_client.transport.pin import reason_of
+from openclaw_client.transport.failures import failure_of, unreachable
 
 _E = TypeVar("_E", bound=BaseException)
 
@@ -37,9 +36,10 @@ MAX_REASON_BYTES = 123
 _logger = logging.Logger("openclaw_client.transport.picows")  # noqa: LOG001
 _logger.disabled = True
 
-_NO_ANSWER = "the peer ended the HTTP upgrade without a WebSocket answer"
-_PROXY_REMEDY = 'Check the proxy, or pass proxy="" to connect without one'
-_TRUST_REMEDY = "Pin the certificate with tls_fingerprint=, or trust its authority with ssl_context="
+SERVER_SHOWN = 40
+"""Characters of a Server header that are shown: a name and a version."""
+_TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
+"""How an alert and a handshake record of TLS begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ async def open_websocket(target: Target, listener: Listener) -> None:
     socket is closed.
     """
     try:
-        _, made = await picows.ws_connect(
+        _, opened = await picows.ws_connect(
             lambda: WebSocketTransport(listener),
             target.url,
             ssl_context=target.ssl_context,
@@ -186,24 +186,24 @@ async def open_websocket(target: Target, listener: Listener) -> None:
         )
     except picows.WSHandshakeError as error:
         # Raised below, so that it does not carry this error along: its fields hold the peer's page, which may quote us.
-        refused = _unreachable(target, _upgrade_failure(error))
-    except (ProxyError, ProxyConnectionError, ProxyTimeoutError) as error:
-        raise _unreachable(target, "the proxy did not connect it", _PROXY_REMEDY) from _bare(error)
-    except ssl.SSLCertVerificationError as error:
-        raise _unreachable(target, reason_of(error), _TRUST_REMEDY) from _bare(error)
-    except ssl.SSLError as error:
-        raise _unreachable(target, reason_of(error)) from _bare(error)
-    except TimeoutError as error:
-        raise _unreachable(target, "the WebSocket upgrade was not answered in time") from _bare(error)
+        refused = unreachable(*_upgrade_failure(error), target.shown)
+    except ProxyError as error:
+        status = f" (it answered {error.error_code})" if isinstance(error.error_code, int) else ""
+        failed = unreachable("PROXY_REFUSED", f"the proxy did not connect it{status}", target.shown)
+        raise failed from _bare(error)
+    except (ProxyConnectionError, ProxyTimeoutError) as error:
+        raise unreachable("PROXY_UNREACHABLE", "the proxy cannot be reached", target.shown) from _bare(error)
     except OSError as error:
-        raise _unreachable(target, reason_of(error)) from _bare(error)
+        raise unreachable(*_socket_failure(error, target), target.shown) from _bare(error)
     except picows.WSError as error:
-        raise _unreachable(target, "the peer does not speak WebSocket") from _bare(error)
+        raise unreachable("NOT_WEBSOCKET", "the peer does not speak WebSocket", target.shown) from _bare(error)
     else:
-        if made is not None:
+        if opened is not None:
             return
         # Against its stub, picows returns without a listener when the socket dies before the answer is there.
-        refused = _unreachable(target, _NO_ANSWER)
+        refused = unreachable(
+            "UPGRADE_CUT", "the peer hung up instead of answering the WebSocket upgrade", target.shown
+        )
     raise refused
 
 
@@ -220,27 +220,21 @@ def _number(code: object) -> int | None:
     return code if isinstance(code, int) else None
 
 
-def _unreachable(
-    target: Target, what: str, remedy: str = "Check the URL, and that the gateway is running there"
-) -> Unreachable:
-    return Unreachable(
-        message=f"the gateway cannot be reached: {what}",
-        remedy=remedy,
-        url=target.shown,
-    )
+def _socket_failure(error: OSError, target: Target) -> tuple[str, str]:
+    if isinstance(error, TimeoutError) and not error.errno:
+        return "UPGRADE_TIMEOUT", "the WebSocket upgrade was not answered in time"
+    return failure_of(error, secure=target.url.startswith("wss:"))
 
 
-def _upgrade_failure(error: picows.WSHandshakeError) -> str:
+def _upgrade_failure(error: picows.WSHandshakeError) -> tuple[str, str]:
+    if (error.raw_header or b"").startswith(_TLS_RECORDS):
+        return "TLS_EXPECTED", "the server speaks TLS"
     status = _status_of(error)
     if status is None:
-        return _NO_ANSWER
-    hint = {
-        401: "something in front of the gateway wants a login",
-        403: "something in front of the gateway, or its proxy policy, refused",
-        404: "the path is wrong, or no gateway is there",
-        503: "the gateway is starting or restarting",
-    }.get(status, "is there a gateway at this URL?")
-    return f"HTTP {status} instead of a WebSocket ({hint})"
+        return "UPGRADE_CUT", "the peer ended the HTTP upgrade without a WebSocket answer"
+    server = str(error.response.headers.get("Server") or "") if error.response is not None else ""
+    by = "".join(char for char in server if char.isprintable())[:SERVER_SHOWN]
+    return f"HTTP_{status}", f"HTTP {status} instead of a WebSocket{f' from {by}' if by else ''}"
 
 
 def _status_of(error: picows.WSHandshakeError) -> int | None:

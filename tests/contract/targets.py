@@ -159,8 +159,10 @@ def directive_agent(asked: dict[str, int]) -> Callable[[Turn], AsyncIterator[str
 
     async def agent(turn: Turn) -> AsyncIterator[str]:
         asked[turn.message] = asked.get(turn.message, 0) + 1
-        kind, _, rest = turn.message.removeprefix("stub:").partition(" ")
-        match kind if turn.message.startswith("stub:") else "":
+        # The last one counts, as for the stub model: a gateway may hand over several messages at once.
+        _, mark, directive = turn.message.rpartition("stub:")
+        kind, _, rest = directive.partition(" ")
+        match kind if mark else "":
             case "slow":
                 for number in range(1, int(rest) + 1):
                     yield f"piece-{number}" if number == 1 else f" piece-{number}"

@@ -112,13 +112,17 @@ def page(
         (page(assistant("a", "r", "toolUse"), assistant("", "r", "stop")), Answered("a", "stop")),
         (page(user("Hi", "r"), assistant("a", "r", "toolUse"), TOOL), Unanswered(sent=True)),
         (page(assistant("a", "r", "toolUse"), TOOL, assistant("b", "r")), Unanswered(sent=True)),
-        # 2026.4.15 names nothing: the latest turn, by its words and its time.
+        # 2026.4.15 names nothing: the first with its words since its time.
         (page(user("Hi"), assistant("Hello")), Answered("Hello")),
         (page(user("[Mon 10:00] Hi "), assistant("Hello")), Answered("Hello")),
         (page(user("Hi", at=SENT - CLOCK_SLACK_MS), assistant("Hello")), Answered("Hello")),
         (page(user("Hi", at=SENT - CLOCK_SLACK_MS - 1), assistant("before")), Unanswered(sent=False)),
         (page(user("Hi", at=None), assistant("who knows when")), Unanswered(sent=False)),
-        (page(user("Hi"), assistant("old"), user("Other"), assistant("no")), Unanswered(sent=False)),
+        (page(user("Hi"), assistant("Hello"), user("Other"), assistant("no")), Answered("Hello")),
+        (page(user("Hi"), assistant("Hello"), user("Hi"), assistant("again")), Answered("Hello")),
+        (page(user("Hi", at=SENT - 9999), assistant("old"), user("Hi"), assistant("Hello")), Answered("Hello")),
+        (page(user("Hi", at=SENT - 9999), assistant("old"), user("Other"), assistant("no")), Unanswered(sent=False)),
+        (page(user('{"message_id": "other"} Hi'), assistant("no")), Unanswered(sent=False)),
         (page(user("Hi", "other"), assistant("no")), Unanswered(sent=False)),
         (page(user("Hi", "r"), assistant("yes"), user("Other", "other"), assistant("no")), Answered("yes")),
         # Asked and not answered yet, or no trace; and what the page says about activity.

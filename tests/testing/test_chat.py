@@ -196,43 +196,6 @@ def test_the_key_of_an_aborted_run() -> None:
             assert client.request("chat.send", params)["status"] == expected
 
 
-@pytest.mark.parametrize("release", ["2026.2.17", "2026.4.15"])
-def test_a_busy_session_answers_in_a_run_that_nobody_asked_for(release: str) -> None:
-    agent = scripts.gated(["first", "!"])
-    with BlockingEmbeddedGateway(agent, release=release) as gateway, raw(gateway) as client:
-        first, second = client.chat_send("s", "one"), client.chat_send("s", "two")
-        handed_over = client.follow(second)
-        assert (handed_over.state, handed_over.events[-1].get("message")) == ("final", None)
-        [third] = set(gateway.active_runs) - {first, second}
-        gateway.release()
-        assert client.follow(first).text == "first!"
-        assert client.follow(third).text == "first!"
-
-
-def test_a_busy_session_queues_on_2026_6_1() -> None:
-    with BlockingEmbeddedGateway(scripts.gated(["x"]), release="2026.6.1") as gateway, raw(gateway) as client:
-        first, second = client.chat_send("s", "one"), client.chat_send("s", "two")
-        gateway.release()
-        assert client.follow(first).text == "x"
-        assert client.follow(second).text == "x"
-
-
-def test_a_late_message_is_answered_within_a_run_that_still_calls_tools() -> None:
-    gate = Gate()
-
-    async def agent(turn: Turn) -> AsyncIterator[str]:
-        if turn.message == "one":
-            await gate.wait()
-            turn.tool("lookup")
-        yield f"re: {turn.message}"
-
-    with BlockingEmbeddedGateway(agent, release="2026.9.6") as gateway, raw(gateway) as client:
-        first, second = client.chat_send("s", "one"), client.chat_send("s", "two")
-        assert client.follow(second).events[-1].get("message") is None
-        gate.open()
-        assert client.follow(first).text == "re: one\n\nre: two"
-
-
 def test_sessions_are_parallel() -> None:
     with BlockingEmbeddedGateway(scripts.gated(["x"])) as gateway, raw(gateway) as client:
         slow = client.chat_send("a", "wait")

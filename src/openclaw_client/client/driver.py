@@ -200,6 +200,12 @@ class RunDriver:
             # Whether the message was taken is told by the response, which cannot be lost without the connection.
             self._doubtful = True
 
+    def on_end_of_another(self) -> None:
+        """Another run of the session ended. Gateways of wire v3 send no event for a run that had to make way for it."""
+        hello = self._engine.hello
+        if hello is not None and hello.protocol == 3:
+            self._clocks.doubt(SILENCE_AFTER_GAP)
+
     def on_lost(self, error: ConnectionLost) -> None:
         """The connection is gone; the run goes on at the gateway, and the client will be back."""
         self.absorbed(None)

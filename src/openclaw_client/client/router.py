@@ -14,7 +14,7 @@ from openclaw_client.client.events import EventSink, GatewayEvent
 from openclaw_client.errors import UsageError
 from openclaw_client.runs.proactive import ProactiveAssembler, ProactiveMessage
 from openclaw_client.wire.agent import decode_agent
-from openclaw_client.wire.chat import ChatPayload
+from openclaw_client.wire.chat import TERMINAL_STATES, ChatPayload
 from openclaw_client.wire.frames import ChatFrame, Event, decode_payload, frame_payload
 from openclaw_client.wire.handshake import Hello
 from openclaw_client.wire.sessions import DEFAULT_AGENT, canonical_key, check_session_key
@@ -187,6 +187,8 @@ class Router:
     def _on_chat(self, frame: ChatFrame) -> None:
         payload = frame.payload
         runs = self._runs.get(payload.run_id)
+        if self._runs and payload.state in TERMINAL_STATES:
+            self._tell_of_end(payload)
         if runs is not None:
             for run in tuple(runs):
                 run.on_chat(payload)
@@ -198,6 +200,13 @@ class Router:
         if message is not None:
             self._on_use()
             self._on_message(message)
+
+    def _tell_of_end(self, payload: ChatPayload) -> None:
+        """A run ended: the others of its session may have ended before it."""
+        session = self.sessions.canonical(payload.session_key)
+        for run in self.runs():
+            if payload.run_id not in run.run_ids and self.sessions.canonical(run.request.session_key) == session:
+                run.on_end_of_another()
 
     def _on_agent(self, frame: Event) -> None:
         payload = decode_agent(frame)

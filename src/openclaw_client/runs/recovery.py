@@ -161,6 +161,7 @@ def _activity(page: HistoryPage) -> bool | None:
 
 def _turn_of(rows: Sequence[HistoryMessage], question: Question) -> int | None:
     """Where the user's turn of the run stands."""
+    found: int | None = None
     for index in range(len(rows) - 1, -1, -1):
         row = rows[index]
         if row.role != "user":
@@ -168,10 +169,10 @@ def _turn_of(rows: Sequence[HistoryMessage], question: Question) -> int | None:
         # 2026.2.17 writes the run id into the text that it gives the model.
         if row.run_id == question.run_id or f'"message_id": "{question.run_id}"' in row.text:
             return index
-        if row.run_id is None:
-            # 2026.4.15 names no run. Only the latest turn can be this one, with its words, and not from before.
-            return index if _same_words(row, question) and _not_before(row, question) else None
-    return None
+        # 2026.4.15 names no run: the first with its words since it was sent.
+        if row.run_id is None and '"message_id": "' not in row.text and _not_before(row, question):
+            found = index if _same_words(row, question) else found
+    return found
 
 
 def _same_words(row: HistoryMessage, question: Question) -> bool:

@@ -11,9 +11,10 @@ import unicodedata
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
+from openclaw_client.testing.busy import Message
 from openclaw_client.testing.pairing import allows
 from openclaw_client.testing.run import Run
-from openclaw_client.testing.runs import ABORT_WORDS, Message, record
+from openclaw_client.testing.runs import ABORT_WORDS, record
 from openclaw_client.testing.transcripts import DEFAULT_LIMIT, Transcript, assistant_extra, new_row, shown
 from openclaw_client.wire.frames import ErrorShape
 from openclaw_client.wire.sessions import canonical_key
@@ -60,7 +61,13 @@ class Chat:
             return self._abort(connection, written, key, None, reason="stop")
         timeout = params.get("timeoutMs")
         message = Message(
-            key, written, text, attachments, params["idempotencyKey"], timeout / 1000 if timeout else None
+            key,
+            written,
+            text,
+            attachments,
+            params["idempotencyKey"],
+            timeout / 1000 if timeout else None,
+            params.get("queueMode"),
         )
         sent = self._hub.runs.send(message, connection.owner)
         if sent.error is not None:
@@ -141,7 +148,7 @@ class Chat:
             page["sessionId"] = session.session_id
         page["messages"] = [shown(row, start + at + 1, self._profile) for at, row in enumerate(rows[start:end])]
         if self._profile.pages:
-            page |= {"pendingInputs": {"items": [], "total": 0}, "hasMore": start > 0, "totalMessages": len(rows)}
+            page |= {"pendingInputs": self._pending(key), "hasMore": start > 0, "totalMessages": len(rows)}
             if "offset" in params:
                 page["offset"] = offset
             if start > 0:
@@ -168,6 +175,14 @@ class Chat:
         return {**result, "defaults": {"model": "embedded-1", "contextTokens": 200_000}, "sessions": listed}
 
     # Inside.
+
+    def _pending(self, key: str) -> Params:
+        items = [
+            {"id": late.run_id, "state": "queued", "message": {"role": "user", "content": late.message}}
+            | {"runId": late.run_id}
+            for late in self._hub.runs.lates.pending(key)
+        ]
+        return {"items": items, "total": len(items)}
 
     def _info(self, key: str, session: Transcript | None) -> Params:
         info: Params = {"key": key, "kind": "direct", "updatedAt": session.updated_at if session else None}

@@ -10,9 +10,9 @@ from typing import Final, Literal
 
 from openclaw_client.errors import UsageError
 
-Busy = Literal["steer", "steer-at-tool", "followup", "queue"]
-"""What becomes of a message that meets a running run: it is answered within that run; within it if the run calls a tool
-after the message came, else in a later run; in a later run with a random id; in a run of its own after it."""
+Busy = Literal["steer", "followup", "collect", "interrupt", "queue"]
+"""What becomes of a message that meets a running run: it is answered within that run; in a later run with a random id;
+with others in one such run; in a run of its own, for which the first is stopped; in a run of its own after it."""
 
 _BACKEND: Final = ("gateway-client", "backend")
 _CLI: Final = ("cli", "cli")
@@ -115,6 +115,12 @@ class Profile:
     throttle: float = 0.15
     """What the release itself waits between two deltas; the embedded gateway's default is shorter."""
     busy: Busy = "followup"
+    steers_late: bool = False
+    """Whether a steered message ends without words when the run takes it up, and says into which; or at once."""
+    collects: bool = False
+    """Whether messages are collected into one run, or answered one by one although the mode says so."""
+    interrupts: Literal["aborted", "silent", "silent-and-refused"] = "silent"
+    """How an interrupted run ends: with an aborted event, without any, and then the message is refused in words."""
     conflicts: bool = False
     """Whether a reused idempotency key with another message is refused, or swallowed."""
     failure: Literal["once", "silent", "twice"] = "silent"
@@ -233,6 +239,7 @@ _V2026_4_15 = replace(
     abort_rows=("partial", "stopped"),
     wait_knows_failures=True,
     after_early_abort="final-with-text",
+    interrupts="silent-and-refused",
     wraps_user_text=False,
     message_ids=True,
 )
@@ -299,7 +306,10 @@ _V2026_9_6 = replace(
     after_tool="paragraph",
     rows_at_once=True,
     keeps_user_row=True,
-    busy="steer-at-tool",
+    busy="steer",
+    steers_late=True,
+    collects=True,
+    interrupts="aborted",
     conflicts=True,
     failure="twice",
     failure_status="error",

@@ -48,16 +48,6 @@ class Step:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Late:
-    """A message that came while a run was performed. tool_calls: how many the run had made by then."""
-
-    message: str
-    attachments: list[dict[str, Any]]
-    owner: Owner
-    tool_calls: int
-
-
 @dataclass(slots=True, eq=False)
 class Run:
     """State and events of one run. written_key: the session key as the client spelled it."""
@@ -82,9 +72,9 @@ class Run:
     recorded: bool = False
     follow_up: bool = False
     """Whether nobody asked for it by this id."""
-    tool_calls: int = 0
     on_step: Callable[[Step], None] | None = None
-    late: list[Late] = field(default_factory=list)
+    asked_by: str | None = None
+    """The id under which it was asked for, where the gateway chose another."""
     task: asyncio.Task[None] | None = None
     timer: asyncio.TimerHandle | None = None
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
@@ -122,7 +112,6 @@ class Run:
             return
         self._seq += 1
         if data["phase"] == "start":
-            self.tool_calls += 1
             self._step(Step("call", self.take_message()))
             self._called = True
         elif data["phase"] == "result":
@@ -239,6 +228,17 @@ class Run:
             self.chat("final")
         elif not spoke and self.profile.after_early_abort == "final-with-text":
             self.chat("final", {"message": self.message_of("The run was aborted.")})
+
+    def interrupt(self) -> None:
+        """Make way for another message."""
+        if self.profile.interrupts == "aborted":
+            self.abort("aborted")
+        else:
+            self._end("aborted")
+
+    def next_message(self) -> None:
+        """A message was steered into the run: the model begins another of its own, as it does behind a tool."""
+        self._called = True
 
     def answer_command(self, text: str, extra: Mapping[str, Any]) -> None:
         """The answer to a slash command: one final, by the gateway itself."""

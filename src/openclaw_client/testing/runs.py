@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from openclaw_client.testing.busy import LateMessages, Message, mode_of, queue_command
 from openclaw_client.testing.profiles import Profile
-from openclaw_client.testing.run import Audience, Late, Owner, Run, Step
+from openclaw_client.testing.run import Audience, Owner, Run, Step
 from openclaw_client.testing.transcripts import Transcript, Transcripts, assistant_extra, new_row, shown
 from openclaw_client.testing.turn import Agent, Turn, TurnFailed
 from openclaw_client.wire.frames import ErrorShape
@@ -24,7 +24,7 @@ REMEMBERED: Final = 1000
 """Finished runs whose keys are still answered from memory: the gateways' own number."""
 
 STATUS_COMMAND: Final = "/status"
-"""The one slash command that is served: it shows what all of them have in common."""
+"""With `/queue MODE` the slash commands that are served: they show what all of them have in common."""
 
 RESENT: Final = 50
 """Rows in which a message that is sent again is looked for; a client does that at once after a restart."""
@@ -41,18 +41,6 @@ class Sent:
     error: ErrorShape | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """The checked parameters of chat.send."""
-
-    key: str
-    written_key: str
-    text: str
-    attachments: list[dict[str, Any]]
-    run_id: str
-    timeout: float | None = None
-
-
 class Runs:
     """The runs of one gateway; lives as long as its process would."""
 
@@ -66,7 +54,8 @@ class Runs:
         self._throttle = throttle
         self.live: dict[str, Run] = {}
         self._finished: dict[str, Run] = {}
-        self._by_session: dict[str, list[Run]] = {}
+        self.by_session: dict[str, list[Run]] = {}
+        self.lates = LateMessages(self, profile, audience)
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
 
@@ -79,17 +68,23 @@ class Runs:
             return known
         session = self._transcripts.open(message.key)
         # A run that has ended is retired one step later; whoever has read its final may send in between.
-        ahead = [run for run in self._by_session.get(message.key, ()) if not run.over]
+        ahead = [run for run in self.by_session.get(message.key, ()) if not run.over]
         if ahead and self._profile.same_text_joins:
             same = next((run for run in ahead if run.message == message.text), None)
             if same is not None:
                 return Sent({"runId": same.id, "status": "in_flight"})
-        run = self._new_run(message, session, owner)
+        run = self.new_run(message, session, owner)
+        answer: dict[str, Any] = {"runId": run.id, "status": "started"}
+        mode = mode_of(self._profile, message.mode, session.queue_mode)
         if not ahead:
             self._start(run, message.timeout)
-        elif self._profile.busy != "queue":
-            asyncio.get_running_loop().call_soon(self._fold, run, ahead[0])
-        return Sent({"runId": run.id, "status": "started"})
+        elif mode == "interrupt":
+            asyncio.get_running_loop().call_soon(self.lates.interrupt, run, ahead)
+            if message.mode and self._profile.active_run_ids:
+                answer["interruptedActiveRun"] = True
+        elif mode != "queue":
+            asyncio.get_running_loop().call_soon(self.lates.fold, run, ahead[0], mode)
+        return Sent(answer)
 
     def _known(self, message: Message) -> Sent | None:
         run = self.live.get(message.run_id) or self._finished.get(message.run_id)
@@ -117,7 +112,7 @@ class Runs:
         ended = {"stopReason": run.stop_reason, "endedAt": run.ended_at}
         return {"runId": run.id, "status": "timeout", "summary": "aborted", **ended}
 
-    def _new_run(self, message: Message, session: Transcript, owner: Owner) -> Run:
+    def new_run(self, message: Message, session: Transcript, owner: Owner) -> Run:
         run = Run(
             message.run_id,
             session,
@@ -131,7 +126,7 @@ class Runs:
         )
         run.on_step = partial(self._record_step, run)
         self.live[run.id] = run
-        self._by_session.setdefault(run.key, []).append(run)
+        self.by_session.setdefault(run.key, []).append(run)
         return run
 
     def _start(self, run: Run, timeout: float | None = None) -> None:
@@ -142,31 +137,12 @@ class Runs:
         self._tasks.add(run.task)
         run.task.add_done_callback(lambda task: self._settled(run, task))
 
-    def _fold(self, run: Run, first: Run) -> None:
-        """A message that met a running run: it ends without an answer of its own."""
-        self._record_user(run)
-        run.hand_over()
-        self._retire(run)
-        late = Late(run.message, run.attachments, run.owner, first.tool_calls)
-        if self._profile.busy in ("steer", "steer-at-tool") and not first.over:
-            first.late.append(late)
-        else:
-            self._follow_up(run.session, late)
-
-    def _follow_up(self, session: Transcript, late: Late) -> None:
-        """Answer a late message in a run that nobody asked for."""
-        message = Message(session.key, session.key, late.message, late.attachments, str(uuid.uuid4()))
-        run = self._new_run(message, session, late.owner)
-        run.recorded = run.follow_up = True
-        self._start_next(session.key)
-
     # The performance.
 
     async def _perform(self, run: Run) -> None:
         try:
             # The acknowledgement was sent in the step before: no event of a run overtakes it there.
-            if run.message.strip() == STATUS_COMMAND:
-                self._answer_status(run)
+            if self._is_command(run):
                 return
             run.begin()
             self._record_user(run)
@@ -182,27 +158,34 @@ class Runs:
             self._fail(run, f"{type(error).__name__}: {error}", None)
         else:
             if not run.over:
-                self._record_assistant(run)
                 run.finish()
-                self._retire(run)
+                self.retire(run)
                 self._changed(run, "end")
 
-    def _answer_status(self, run: Run) -> None:
-        text = f"Embedded gateway, as OpenClaw {self._profile.release}\nSession: {run.key}"
+    def _is_command(self, run: Run) -> bool:
+        """Answer a message to the gateway itself."""
+        mode = queue_command(run.message)
+        if mode is not None:
+            run.session.queue_mode = mode
+            text = f"The queue mode is {mode}."
+        elif run.message.strip() == STATUS_COMMAND:
+            text = f"Embedded gateway, as OpenClaw {self._profile.release}\nSession: {run.key}"
+        else:
+            return False
         self._record_user(run)
         extra = assistant_extra(injected=True)
-        self._record(run, new_row("assistant", text, self._audience.now_ms(), run_id=run.id, **extra))
+        self.record(run, new_row("assistant", text, self._audience.now_ms(), run_id=run.id, **extra))
         run.answer_command(text, extra)
+        return True
 
     def _settled(self, run: Run, task: asyncio.Task[None]) -> None:
         # Not within the task: one that is cancelled before its first step never gets there.
         self._tasks.discard(task)
-        self._retire(run)
+        self.retire(run)
         run.task = None
         if not self._stopping:
-            for late in run.late:
-                self._follow_up(run.session, late)
-        self._start_next(run.key)
+            self.lates.ended(run)
+        self.start_next(run.key)
 
     async def _turns(self, run: Run) -> None:
         text, attachments = run.message, run.attachments
@@ -210,15 +193,12 @@ class Runs:
             turn = Turn(text, run.key, run.id, attachments, run.gate, run, run.session)
             async for piece in self._agent(turn):
                 run.say(piece)
-            late = run.late[0] if run.late else None
-            if late is None or not self._steers(run, late):
+            self._record_assistant(run)
+            taken = self.lates.take(run)
+            if not taken:
                 return
-            del run.late[0]
-            text, attachments = late.message, late.attachments
-            run.say("\n\n")
-
-    def _steers(self, run: Run, late: Late) -> bool:
-        return self._profile.busy == "steer" or run.tool_calls > late.tool_calls
+            text, attachments = "\n\n".join(late.message for late in taken), taken[-1].attachments
+            run.next_message()
 
     def _fail(self, run: Run, message: str, kind: str | None) -> None:
         if run.over:
@@ -229,30 +209,30 @@ class Runs:
         else:
             extra["errorMessage"] = message
         text = f"The run failed: {message}" if self._profile.failure_text else ""
-        self._record(run, new_row("assistant", text, self._audience.now_ms(), run_id=run.id, **extra))
+        self.record(run, new_row("assistant", text, self._audience.now_ms(), run_id=run.id, **extra))
         run.fail(message, kind)
-        self._retire(run)
+        self.retire(run)
         self._changed(run, "error")
 
     def _expire(self, run: Run) -> None:
         if not run.over:
             self._fail(run, "the run took longer than its timeoutMs", "timeout")
-            self._cancel(run)
+            self.cancel(run)
 
-    def _start_next(self, key: str) -> None:
-        queue = self._by_session.get(key, [])
+    def start_next(self, key: str) -> None:
+        queue = self.by_session.get(key, [])
         if not self._stopping and queue and queue[0].state == "queued" and queue[0].task is None:
             self._start(queue[0])
 
-    def _retire(self, run: Run) -> None:
+    def retire(self, run: Run) -> None:
         """Take a run that is over from the queue of its session, at once: the next message must not meet it."""
         if self.live.get(run.id) is not run:
             return
         del self.live[run.id]
-        queue = self._by_session[run.key]
+        queue = self.by_session[run.key]
         queue.remove(run)
         if not queue:
-            del self._by_session[run.key]
+            del self.by_session[run.key]
         if run.over:
             self._finished[run.id] = run
             if len(self._finished) > REMEMBERED:
@@ -267,9 +247,9 @@ class Runs:
         if run_id is not None:
             return self._abort_one(written_key, key, run_id, owner, admin=admin, reason=reason)
         rule = self._profile.abort_key
-        if (rule == "canonical" and reason == "rpc" and written_key != key) or not self._by_session.get(key):
+        if (rule == "canonical" and reason == "rpc" and written_key != key) or not self.by_session.get(key):
             return []
-        found = [run for run in self._by_session[key] if rule != "exact" or run.written_key == written_key]
+        found = [run for run in self.by_session[key] if rule != "exact" or run.written_key == written_key]
         allowed = [run for run in found if self._may_abort(run, owner, admin=admin)]
         if found and not allowed:
             return "unauthorized"
@@ -302,14 +282,14 @@ class Runs:
 
     def _abort(self, run: Run, reason: str) -> None:
         run.abort(reason)
-        run.late.clear()
-        self._retire(run)
+        self.lates.drop(run)
+        self.retire(run)
         if run.text:
             self._record_aborted(run, reason)
         self._changed(run, "end")
-        self._cancel(run)
+        self.cancel(run)
 
-    def _cancel(self, run: Run) -> None:
+    def cancel(self, run: Run) -> None:
         if run.task is not None:
             run.task.cancel()
 
@@ -317,11 +297,11 @@ class Runs:
 
     def running(self, key: str) -> Run | None:
         """The run of a session that is being performed."""
-        return next((run for run in self._by_session.get(key, ()) if run.state == "running"), None)
+        return next((run for run in self.by_session.get(key, ()) if run.state == "running"), None)
 
     def active_ids(self, key: str) -> list[str]:
         """All runs of a session that are not over."""
-        return [run.id for run in self._by_session.get(key, ())]
+        return [run.id for run in self.by_session.get(key, ())]
 
     def shows(self, run_id: str | None) -> bool:
         """Whether the rows of a run are written already."""
@@ -356,26 +336,27 @@ class Runs:
         )
         if not run.recorded and not known:
             run.recorded = True
-            row = new_row("user", run.message, self._audience.now_ms(), run_id=run.id, sender=run.owner.name)
-            self._record(run, row)
+            asked = run.asked_by or run.id
+            row = new_row("user", run.message, self._audience.now_ms(), run_id=asked, sender=run.owner.name)
+            self.record(run, row)
 
     def _record_assistant(self, run: Run) -> None:
         text = run.take_message()
-        if text and not run.silent:
+        if text and not run.silent and not run.over:
             row = new_row("assistant", text, self._audience.now_ms(), run_id=run.id, **assistant_extra())
-            self._record(run, row)
+            self.record(run, row)
 
     def _record_step(self, run: Run, step: Step) -> None:
         now = self._audience.now_ms()
         if step.kind == "result":
-            self._record(run, new_row("toolResult", step.text, now, run_id=run.id))
+            self.record(run, new_row("toolResult", step.text, now, run_id=run.id))
             return
         text, extra = step.text, {**assistant_extra(), "stopReason": "toolUse"}
         if self._profile.rows_at_once and text:
             # Written before the call is known, in a row that doesn't say why it ended.
-            self._record(run, new_row("assistant", text, now, run_id=run.id))
+            self.record(run, new_row("assistant", text, now, run_id=run.id))
             text = ""
-        self._record(run, new_row("assistant", text, now, run_id=run.id, **extra))
+        self.record(run, new_row("assistant", text, now, run_id=run.id, **extra))
 
     def _record_aborted(self, run: Run, reason: str) -> None:
         for kind in self._profile.abort_rows:
@@ -384,9 +365,9 @@ class Runs:
                 extra = {**assistant_extra(injected=True), "idempotencyKey": f"{run.id}:assistant", **mark}
             else:
                 extra = {**assistant_extra(), "stopReason": "aborted", "errorMessage": "the request was aborted"}
-            self._record(run, new_row("assistant", run.text, self._audience.now_ms(), run_id=run.id, **extra))
+            self.record(run, new_row("assistant", run.text, self._audience.now_ms(), run_id=run.id, **extra))
 
-    def _record(self, run: Run, row: Any) -> None:
+    def record(self, run: Run, row: Any) -> None:
         record(self._audience, self._profile, run.session, row)
 
     def _changed(self, run: Run, phase: str) -> None:

@@ -23,7 +23,8 @@ _NO_USAGE = {"input": 0, "output": 0, "totalTokens": 0, "cacheRead": 0, "cacheWr
 
 @dataclass(slots=True)
 class Row:
-    """One message. extra: further keys of an assistant message, such as errorMessage."""
+    """One message. extra: further keys of an assistant message, such as errorMessage. merged_into: the run that took
+    a user's message up."""
 
     role: str
     text: str
@@ -31,17 +32,19 @@ class Row:
     id: str
     run_id: str | None = None
     sender: str = ""
+    merged_into: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Transcript:
-    """One session. key: canonical."""
+    """One session. key: canonical. queue_mode: what `/queue` set."""
 
     key: str
     session_id: str
     created_at: int
     updated_at: int
+    queue_mode: str | None = None
     rows: list[Row] = field(default_factory=list)
     generation: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -77,7 +80,7 @@ class Transcripts:
 
 def new_row(role: str, text: str, at: int, *, run_id: str | None = None, sender: str = "", **extra: Any) -> Row:
     """A row with an id of its own."""
-    return Row(role, text, at, str(uuid.uuid4()), run_id, sender, extra)
+    return Row(role, text, at, str(uuid.uuid4()), run_id, sender, extra=extra)
 
 
 def assistant_extra(*, injected: bool = False) -> dict[str, Any]:
@@ -120,6 +123,8 @@ def _user(row: Row, place: int, profile: Profile) -> dict[str, Any]:
         message["idempotencyKey"] = f"{row.run_id}:user"
         if profile.active_run_ids:
             message["__openclaw"]["idempotencyKey"] = f"{row.run_id}:user"
+            if row.merged_into is not None:
+                message["__openclaw"]["steerTargetRunId"] = row.merged_into
     return message
 
 

@@ -10,6 +10,9 @@ from typing import Any
 
 import msgspec
 
+TERMINAL_STATES = frozenset({"final", "aborted", "error"})
+"""The states of a chat event that end its run."""
+
 
 class ChatBlock(msgspec.Struct, frozen=True):
     type: str = ""

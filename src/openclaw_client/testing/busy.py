@@ -50,7 +50,11 @@ def mode_of(profile: Profile, asked: str | None, session: str | None) -> Busy:
     if profile.busy == "queue":
         # 2026.6.1 knows the command, and answers every message in a run of its own all the same.
         return "queue"
-    return next((mode for mode in MODES if mode in (asked or session,)), profile.busy)
+    wanted = asked or session
+    for mode in MODES:
+        if mode == wanted:
+            return mode
+    return profile.busy
 
 
 def queue_command(text: str) -> str | None:

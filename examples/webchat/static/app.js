@@ -1,0 +1,279 @@
+// The page: what the feed tells becomes entries, what the user does becomes requests. The server's word is what counts:
+// a message appears when the feed says so.
+
+import { follow } from "./feed.js";
+import { element } from "./markdown.js";
+import { EntryView, isOpen } from "./view.js";
+
+const $ = (id) => document.getElementById(id);
+const LINK = {
+  connected: "Connected",
+  connecting: "Connecting",
+  reconnecting: "Reconnecting",
+  disconnected: "Not connected",
+  paused: "Not let in",
+  offline: "Offline",
+};
+const NEAR = 80; // pixels from the end within which a reader counts as reading the end
+const QUIET = 700; // milliseconds that a reconnect may take before the page speaks of it: most are over by then
+
+const views = new Map();
+const dirty = new Set();
+const title = document.title;
+let gateway = { state: "connecting", problem: "" };
+let up = false;
+let unread = 0;
+let frame = 0;
+let bannerTimer = 0;
+
+// The feed.
+
+const handlers = {
+  snapshot({ user, connection, loaded, entries }) {
+    $("user").textContent = user;
+    $("badge").textContent = user[0];
+    $("hello").textContent = `Hello, ${user[0].toUpperCase()}${user.slice(1)}`;
+    const atEnd = isAtEnd();
+    const wanted = new Set(entries.map((entry) => entry.id));
+    for (const [id, view] of views) {
+      if (!wanted.has(id)) {
+        view.node.remove();
+        views.delete(id);
+      }
+    }
+    for (const entry of entries) put(entry);
+    $("log").append(...entries.map((entry) => views.get(entry.id).node)); // in this order
+    $("start").hidden = !loaded || entries.length > 0;
+    document.body.dataset.loaded = loaded;
+    showLink(connection);
+    changed(atEnd);
+  },
+  entry(entry) {
+    const before = views.get(entry.id)?.entry;
+    const atEnd = isAtEnd();
+    put(entry);
+    if (!before) arrived(entry);
+    else if (isOpen(before) && !isOpen(entry)) ended(entry);
+    changed(atEnd);
+  },
+  text: ({ id, text }) => grow(id, (entry) => (entry.text += text)),
+  thinking: ({ id, text }) => grow(id, (entry) => (entry.thinking += text)),
+  status: ({ id, status }) => grow(id, (entry) => (entry.status = status)),
+  tool({ id, tool }) {
+    grow(id, (entry) => {
+      const place = entry.tools.findIndex((known) => known.id === tool.id);
+      if (place < 0) entry.tools.push(tool);
+      else entry.tools[place] = tool;
+    });
+  },
+  connection: showLink,
+};
+
+const feed = follow({
+  onEvent: (name, data) => handlers[name](data),
+  onUp() {
+    up = true;
+    showBanner();
+  },
+  onDown() {
+    up = false;
+    showBanner();
+  },
+  onSignedOut: () => location.assign("/"),
+});
+
+function put(entry) {
+  const view = views.get(entry.id);
+  if (view) {
+    view.update(entry);
+  } else {
+    const made = new EntryView(entry, { again });
+    views.set(entry.id, made);
+    $("log").append(made.node);
+  }
+}
+
+function grow(id, mutate) {
+  const view = views.get(id);
+  if (!view) return;
+  mutate(view.entry);
+  dirty.add(view);
+  // A timer as well, because nobody draws a page that is not looked at.
+  frame ||= document.hidden ? setTimeout(draw, 200) : requestAnimationFrame(draw);
+}
+
+function draw() {
+  frame = 0;
+  const atEnd = isAtEnd();
+  for (const view of dirty) view.update(view.entry);
+  dirty.clear();
+  changed(atEnd);
+}
+
+function arrived(entry) {
+  $("start").hidden = true;
+  if (entry.source) announce(`New message: ${entry.text}`);
+  if (entry.source && document.hidden) count(unread + 1);
+}
+
+function ended(entry) {
+  if (entry.role === "assistant") announce(entry.text || entry.problem || "Stopped.");
+  if (document.hidden) count(unread + 1);
+}
+
+function changed(atEnd) {
+  const busy = openReplies().length > 0;
+  $("stop").hidden = !busy;
+  if (atEnd) $("scroll").scrollTop = $("scroll").scrollHeight;
+  showDown();
+}
+
+// The connection.
+
+function showLink(connection) {
+  gateway = connection;
+  showBanner();
+}
+
+function showBanner() {
+  const state = up ? gateway.state : "offline";
+  const words = up ? gateway.problem : "The connection to this site is lost. Trying again …";
+  $("link").dataset.state = state;
+  $("link-text").textContent = LINK[state] ?? state;
+  const calm = state === "connected" || state === "connecting";
+  clearTimeout(bannerTimer);
+  const show = () => {
+    $("banner").hidden = calm;
+    $("banner").dataset.state = state;
+    $("banner-text").textContent = calm ? "" : words;
+    $("retry").hidden = state === "reconnecting";
+  };
+  if (calm || !$("banner").hidden) show();
+  else bannerTimer = setTimeout(show, QUIET);
+}
+
+$("retry").addEventListener("click", () => {
+  if (up) post("/api/reconnect");
+  else feed.open();
+});
+
+// Sending and stopping.
+
+const text = $("text");
+
+async function send(words) {
+  notice("");
+  const key = crypto.randomUUID?.() ?? String(Math.random()) + Date.now();
+  const answer = await post("/api/messages", { text: words, key });
+  return answer?.ok ?? false;
+}
+
+async function submit() {
+  const words = text.value;
+  if (!words.trim()) return;
+  text.value = "";
+  fit();
+  $("scroll").scrollTop = $("scroll").scrollHeight;
+  // What could not be sent is given back, unless something new was begun.
+  if (!(await send(words)) && !text.value) {
+    text.value = words;
+    fit();
+  }
+}
+
+function again(id) {
+  post(`/api/messages/${encodeURIComponent(id)}/again`);
+}
+
+async function stop() {
+  // The latest first: what waits for its turn must not begin when the one before it ends.
+  for (const view of openReplies().reverse()) {
+    await post(`/api/messages/${encodeURIComponent(view.entry.id)}/abort`);
+  }
+}
+
+async function post(path, body = {}) {
+  try {
+    const answer = await fetch(path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    if (answer.status === 401) location.assign("/");
+    if (!answer.ok) notice((await answer.json()).detail ?? "That did not work.");
+    return answer;
+  } catch {
+    notice("This site cannot be reached. Nothing was sent.");
+    return null;
+  }
+}
+
+function openReplies() {
+  return [...views.values()].filter((view) => isOpen(view.entry));
+}
+
+function fit() {
+  $("send").disabled = !text.value.trim();
+  text.style.height = "auto";
+  text.style.height = `${text.scrollHeight}px`;
+}
+
+$("composer").addEventListener("submit", (event) => {
+  event.preventDefault();
+  submit();
+});
+$("stop").addEventListener("click", stop);
+text.addEventListener("input", fit);
+text.addEventListener("keydown", (event) => {
+  // On a phone the key begins a line, and the button sends.
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing || matchMedia("(pointer: coarse)").matches) return;
+  event.preventDefault();
+  submit();
+});
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && openReplies().length) stop();
+});
+
+for (const hint of JSON.parse(document.body.dataset.hints)) {
+  const item = element("li");
+  const button = element("button", "", hint);
+  button.type = "button";
+  button.addEventListener("click", () => {
+    send(hint);
+    text.focus();
+  });
+  item.append(button);
+  $("hints").append(item);
+}
+
+// Reading.
+
+function isAtEnd() {
+  const box = $("scroll");
+  return box.scrollHeight - box.scrollTop - box.clientHeight < NEAR;
+}
+
+function showDown() {
+  $("down").hidden = isAtEnd();
+}
+
+$("scroll").addEventListener("scroll", showDown, { passive: true });
+$("down").addEventListener("click", () => $("scroll").scrollTo({ top: $("scroll").scrollHeight, behavior: "smooth" }));
+document.addEventListener("visibilitychange", () => document.hidden || count(0));
+
+function count(number) {
+  unread = number;
+  document.title = unread ? `(${unread}) ${title}` : title;
+}
+
+function announce(words) {
+  // A screen reader hears whole messages, not every piece of a text that grows.
+  $("announcer").textContent = words;
+}
+
+function notice(words) {
+  $("notice").textContent = words;
+}
+
+fit();
+if (!matchMedia("(pointer: coarse)").matches) text.focus();

@@ -4,11 +4,13 @@ MESSAGE ?= Hello! What can you do?
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
+WEBCHAT_ARGS ?=
 
-.PHONY: help chat check format test test-gateway chaos coverage gateways clean
+.PHONY: help chat webchat check format test test-gateway chaos coverage gateways clean
 
 help:
 	@echo "make chat [MESSAGE=…]  talk to the embedded gateway"
+	@echo "make webchat           a chat in the browser for several users, with a gateway of its own"
 	@echo "make test              all tests that need no real gateway"
 	@echo "make test-gateway      the contract tests on four real OpenClaw releases (installs them; takes minutes)"
 	@echo "make chaos [SEED=…]    cuts at every frame, ten minutes of random faults, killed gateways (takes an hour)"
@@ -17,6 +19,10 @@ help:
 
 chat: $(VENV)/.base
 	@$(BIN)/openclaw-client chat --embedded "$(MESSAGE)"
+
+webchat: $(VENV)/.base
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group webchat
+	@$(BIN)/python -m examples.webchat $(WEBCHAT_ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -167,7 +167,7 @@ def _add_api(app: FastAPI) -> None:
 
     @app.post("/api/reconnect", status_code=202)
     async def reconnect(mine: Mine) -> dict[str, bool]:
-        mine.retry_now()
+        await mine.retry_now()
         return {"trying": True}
 
 

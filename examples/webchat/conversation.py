@@ -12,7 +12,7 @@ import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from examples.webchat import words
 from examples.webchat.entries import (
@@ -28,6 +28,7 @@ from examples.webchat.entries import (
 from examples.webchat.feed import Feed, Told
 from openclaw_client import (
     AsyncChatRun,
+    AsyncConnectionManager,
     AsyncGatewayClient,
     ConnectionState,
     GatewayError,
@@ -42,14 +43,8 @@ KEPT: Final = 200
 """Entries of a conversation that are kept and shown; the gateway has the rest."""
 WAITING: Final = 10
 """Messages of one user that may wait for a reply: nobody types ahead further than that."""
-LOOK_AGAIN: Final = 60.0
-"""Seconds after which a connection that somebody looks at is asked for again, far below any idle time limit."""
 
-
-class Gateways(Protocol):
-    """Whoever has a connection for every user."""
-
-    async def connection_for(self, user: str) -> AsyncGatewayClient: ...
+_ENDED = (ConnectionState.DISCONNECTED, ConnectionState.PAUSED)
 
 
 class TooMany(Exception):
@@ -59,12 +54,12 @@ class TooMany(Exception):
 class Conversation:
     """For one user, on one event loop."""
 
-    def __init__(self, user: str, session_key: str, gateways: Gateways) -> None:
+    def __init__(self, user: str, session_key: str, manager: AsyncConnectionManager) -> None:
         self.user = user
         self.session_key = session_key
         self.feed = Feed(self._snapshot)
         self.entries: list[Entry] = []
-        self._gateways = gateways
+        self._manager = manager
         self._client: AsyncGatewayClient | None = None
         self._connection = {"state": ConnectionState.DISCONNECTED.value, "problem": ""}
         self._loaded = False
@@ -88,6 +83,7 @@ class Conversation:
                     yield event
         finally:
             self._pages -= 1
+            self._poke.set()
 
     async def close(self) -> None:
         """End all that goes on here; runs go on at the gateway."""
@@ -141,10 +137,13 @@ class Conversation:
         if self._find(message.id) is None:
             self._add(proactive_entry(message, _now()))
 
-    def retry_now(self) -> None:
+    async def retry_now(self) -> None:
         """Try to reach the gateway at once."""
-        if self._client is not None:
+        if self._client is not None and self._client.state is ConnectionState.RECONNECTING:
             self._client.retry_now()
+        elif not self._manager.user_connected(self.user):
+            # The manager remembers a refusal for a while; somebody says that things have changed.
+            await self._manager.disconnect(self.user)
         self._poke.set()
 
     # One run.
@@ -163,7 +162,8 @@ class Conversation:
         entry = self._find(ident)
         assert entry is not None
         try:
-            client = await self._connect()
+            client = await self._manager.connection_for(self.user)
+            self._watch(client)
             run = client.chat_stream(session_key=self.session_key, message=text, idempotency_key=entry.run_id)
             async with run:
                 self._runs[ident] = run
@@ -190,36 +190,44 @@ class Conversation:
     # The connection.
 
     async def _attend(self) -> None:
-        """While somebody looks: be connected, and read the history after every time in which nobody listened."""
+        """While somebody looks: hold the connection, so that what nobody asked for arrives."""
         delays = _delays()
-        wait: float | None
         while self._pages:
+            wait: float | None = next(delays)
             self._poke.clear()
             try:
-                client = await self._connect()
-                if self._stale:
-                    await self._read_history(client)
-                delays = _delays()
-                wait = LOOK_AGAIN
+                async with self._manager.hold(self.user) as client:
+                    delays = _delays()
+                    self._watch(client)
+                    await self._listen(client)
             except words.FINAL as error:
                 self._show_problem(error)
                 wait = None
             except GatewayError as error:
                 self._show_problem(error)
-                wait = next(delays)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self._poke.wait()
+            await self._nap(wait)
         self._attendant = None
 
-    async def _connect(self) -> AsyncGatewayClient:
-        client = await self._gateways.connection_for(self.user)
-        if client is not self._client:
-            self._client = client
-            self._stale = True
-            client.on_state_change(lambda changed: self._on_state(client, changed))
-            self._show_connection(client.state)
-        return client
+    async def _listen(self, client: AsyncGatewayClient) -> None:
+        """Read the history after every time in which nobody listened, until the client or the last page is gone."""
+        while self._pages and client.state not in _ENDED:
+            self._poke.clear()
+            if self._stale:
+                await self._read_history(client)
+            await self._nap(None)
+
+    async def _nap(self, seconds: float | None) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._poke.wait()
+
+    def _watch(self, client: AsyncGatewayClient) -> None:
+        if client is self._client:
+            return
+        self._client = client
+        self._stale = True
+        client.on_state_change(lambda changed: self._on_state(client, changed))
+        self._show_connection(client.state)
 
     def _on_state(self, client: AsyncGatewayClient, changed: StateChange) -> None:
         if client is not self._client:
@@ -277,15 +285,15 @@ class Conversation:
 class Conversations:
     """Every user's, made when first asked for. make_key: the session key of a user."""
 
-    def __init__(self, gateways: Gateways, make_key: Callable[[str], str]) -> None:
-        self._gateways = gateways
+    def __init__(self, manager: AsyncConnectionManager, make_key: Callable[[str], str]) -> None:
+        self._manager = manager
         self._make_key = make_key
         self._all: dict[str, Conversation] = {}
 
     def of(self, user: str) -> Conversation:
         found = self._all.get(user)
         if found is None:
-            found = self._all[user] = Conversation(user, self._make_key(user), self._gateways)
+            found = self._all[user] = Conversation(user, self._make_key(user), self._manager)
         return found
 
     def receive(self, user: str, message: ProactiveMessage) -> None:

@@ -6,7 +6,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvicorn
@@ -16,15 +16,25 @@ from examples.webchat.accounts import Accounts
 from examples.webchat.app import create_app
 from examples.webchat.conversation import Conversations
 from examples.webchat.demo import HINTS, demo_gateway
-from examples.webchat.gateways import OneEach
-from openclaw_client import AsyncGatewayClient, DeviceIdentity, FileIdentityStore
+from openclaw_client import (
+    AsyncConnectionManager,
+    Credentials,
+    DeviceIdentity,
+    FileIdentityStore,
+    IdentityStore,
+    MemoryIdentityStore,
+    ReconnectPolicy,
+)
 
 LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What the command line says. url: None for the embedded gateway. state: a folder for the users' device keys."""
+    """What the command line says. url: None for the embedded gateway. state: a folder for the users' device keys.
+
+    reconnect: quicker than the default, because people look at the page.
+    """
 
     users: tuple[str, ...]
     url: str | None = None
@@ -32,6 +42,7 @@ class Setup:
     state: Path | None = None
     hosts: tuple[str, ...] = ()
     secret: bytes | None = None
+    reconnect: ReconnectPolicy = field(default_factory=lambda: ReconnectPolicy(maximum=10))
 
 
 def session_key(user: str) -> str:
@@ -58,18 +69,28 @@ def build_app(setup: Setup) -> FastAPI:
 
 @asynccontextmanager
 async def _conversations(setup: Setup, url: str, token: str | None) -> AsyncIterator[Conversations]:
-    def client(user: str) -> AsyncGatewayClient:
-        identity = FileIdentityStore(setup.state / f"{user}.json") if setup.state else DeviceIdentity.generate()
-        return AsyncGatewayClient(url, token=token, user=user, identity=identity, sessions=[session_key(user)])
+    # Every user has a device of their own, also where they share the gateway and its token.
+    stores: dict[str, IdentityStore] = {
+        user: FileIdentityStore(setup.state / f"{user}.json")
+        if setup.state
+        else MemoryIdentityStore(DeviceIdentity.generate())
+        for user in setup.users
+    }
 
-    manager = OneEach(client)
-    conversations = Conversations(manager, session_key)
-    manager.on_proactive_message(conversations.receive)
-    try:
-        yield conversations
-    finally:
-        await conversations.close()
-        await manager.close()
+    def credentials(user: str) -> Credentials:
+        return Credentials(url, token=token, identity=stores[user], sessions=[session_key(user)])
+
+    async with AsyncConnectionManager(credentials, reconnect=setup.reconnect) as manager:
+        conversations = Conversations(manager, session_key)
+        manager.on_proactive_message(conversations.receive)
+        try:
+            yield conversations
+        finally:
+            await conversations.close()
+
+
+def _passing() -> IdentityStore:
+    return MemoryIdentityStore(DeviceIdentity.generate())
 
 
 class Server(uvicorn.Server):

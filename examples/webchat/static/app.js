@@ -20,6 +20,8 @@ const QUIET = 700; // milliseconds that a reconnect may take before the page spe
 const views = new Map();
 const dirty = new Set();
 const title = document.title;
+const box = $("scroll");
+let atEnd = true;
 let gateway = { state: "connecting", problem: "" };
 let up = false;
 let unread = 0;
@@ -33,7 +35,6 @@ const handlers = {
     $("user").textContent = user;
     $("badge").textContent = user[0];
     $("hello").textContent = `Hello, ${user[0].toUpperCase()}${user.slice(1)}`;
-    const atEnd = isAtEnd();
     const wanted = new Set(entries.map((entry) => entry.id));
     for (const [id, view] of views) {
       if (!wanted.has(id)) {
@@ -46,15 +47,14 @@ const handlers = {
     $("start").hidden = !loaded || entries.length > 0;
     document.body.dataset.loaded = loaded;
     showLink(connection);
-    changed(atEnd);
+    changed();
   },
   entry(entry) {
     const before = views.get(entry.id)?.entry;
-    const atEnd = isAtEnd();
     put(entry);
     if (!before) arrived(entry);
     else if (isOpen(before) && !isOpen(entry)) ended(entry);
-    changed(atEnd);
+    changed();
   },
   text: ({ id, text }) => grow(id, (entry) => (entry.text += text)),
   thinking: ({ id, text }) => grow(id, (entry) => (entry.thinking += text)),
@@ -104,10 +104,9 @@ function grow(id, mutate) {
 
 function draw() {
   frame = 0;
-  const atEnd = isAtEnd();
   for (const view of dirty) view.update(view.entry);
   dirty.clear();
-  changed(atEnd);
+  changed();
 }
 
 function arrived(entry) {
@@ -121,11 +120,9 @@ function ended(entry) {
   if (document.hidden) count(unread + 1);
 }
 
-function changed(atEnd) {
-  const busy = openReplies().length > 0;
-  $("stop").hidden = !busy;
-  if (atEnd) $("scroll").scrollTop = $("scroll").scrollHeight;
-  showDown();
+function changed() {
+  $("stop").hidden = !openReplies().length;
+  stay();
 }
 
 // The connection.
@@ -173,7 +170,8 @@ async function submit() {
   if (!words.trim()) return;
   text.value = "";
   fit();
-  $("scroll").scrollTop = $("scroll").scrollHeight;
+  atEnd = true;
+  stay();
   // What could not be sent is given back, unless something new was begun.
   if (!(await send(words)) && !text.value) {
     text.value = words;
@@ -248,17 +246,22 @@ for (const hint of JSON.parse(document.body.dataset.hints)) {
 
 // Reading.
 
-function isAtEnd() {
-  const box = $("scroll");
-  return box.scrollHeight - box.scrollTop - box.clientHeight < NEAR;
+function stay() {
+  // Whoever reads the end stays there while it grows; whoever has scrolled up is left in peace.
+  if (atEnd) box.scrollTop = box.scrollHeight;
+  $("down").hidden = atEnd;
 }
 
-function showDown() {
-  $("down").hidden = isAtEnd();
-}
-
-$("scroll").addEventListener("scroll", showDown, { passive: true });
-$("down").addEventListener("click", () => $("scroll").scrollTo({ top: $("scroll").scrollHeight, behavior: "smooth" }));
+box.addEventListener(
+  "scroll",
+  () => {
+    atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR;
+    $("down").hidden = atEnd;
+  },
+  { passive: true },
+);
+new ResizeObserver(stay).observe(box); // the banner, the keyboard of a phone, a longer message
+$("down").addEventListener("click", () => box.scrollTo({ top: box.scrollHeight, behavior: "smooth" }));
 document.addEventListener("visibilitychange", () => document.hidden || count(0));
 
 function count(number) {

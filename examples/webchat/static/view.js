@@ -102,8 +102,11 @@ export class EntryView {
 
   showProblem() {
     const { state, problem, retry, id } = this.entry;
-    this.problem.replaceChildren();
     const words = problem || (state === "aborted" ? "Stopped." : "");
+    // A button that is made anew loses the focus.
+    if (this.problem.dataset.words === words && this.problem.dataset.retry === String(retry)) return;
+    Object.assign(this.problem.dataset, { words, retry });
+    this.problem.replaceChildren();
     this.problem.hidden = !words;
     if (words) this.problem.append(element("span", "", words));
     if (retry) {

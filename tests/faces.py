@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from typing import Any, Self
 
 from openclaw_client import AsyncConnectionManager, AsyncGatewayClient, ConnectionManager, GatewayClient
@@ -46,7 +48,8 @@ class _Threaded:
         self._pool = pool
 
     async def _call(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: function(*args, **options))
+        call = partial(copy_context().run, function, *args, **options)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.inner, name)

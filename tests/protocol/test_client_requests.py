@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from math import inf
 
 import pytest
@@ -112,12 +113,21 @@ def test_without_a_final_one_expected_the_accepted_answer_is_the_answer() -> Non
 
 def test_a_forgotten_request_has_no_answer() -> None:
     core = ready()
-    ident = core.request("m", None, START, 30)
-    core.forget(ident)
-    core.forget("never was")
+    ident = core.request("m", None, START, 30, tag="whose")
+    assert core.forget(ident) == "whose"
+    assert core.forget(ident) is core.forget("never was") is None
     answer(core, ident)
     core.receive_close(1000, "")
     assert [type(event) for event in events(core)] == [Ended]
+
+
+def test_a_trace_context_stands_in_the_frame_and_only_where_there_is_one() -> None:
+    core = ready()
+    core.request("m", None, START, 30, traceparent="00-trace")
+    core.request("m", None, START, 30)
+    traced, plain = (json.loads(frame) for frame in core.outbox())
+    assert traced["traceparent"] == "00-trace"
+    assert plain.keys() == {"type", "id", "method"}
 
 
 def circle() -> list[object]:

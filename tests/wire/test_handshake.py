@@ -197,3 +197,21 @@ def test_a_tick_interval_is_a_second_at_least(wire: float, seconds: float) -> No
 )
 def test_whose_scopes_are_told(auth: HelloAuth, token_s: bool) -> None:
     assert auth.scopes_are_token_s is token_s
+
+
+@pytest.mark.parametrize(
+    ("version", "takes"),
+    [
+        ("2026.9.6", True),
+        ("2026.10.1", True),
+        ("2027.1.1-beta.2", True),
+        ("2026.9.5", False),
+        ("2026.6.1", False),
+        ("dev", False),
+        ("", False),
+        ("2026.9", False),
+        ("2026.10.123", False),
+    ],
+)
+def test_who_takes_a_trace_context(version: str, takes: bool) -> None:
+    assert Hello(protocol=4, server=ServerInfo(version=version)).takes_traceparent is takes

@@ -26,7 +26,7 @@ from openclaw_client.wire.requests import (
         (b'{"type":"req","id":"1","method":"status","params":[1]}', Request("1", "status", [1])),
         (
             b'{"type":"req","id":"1","method":"status","traceparent":"t","expectedProfileId":"p"}',
-            Request("1", "status", None),
+            Request("1", "status", None, "t"),
         ),
     ],
 )
@@ -60,6 +60,20 @@ def test_json_that_is_no_request_is_answered_under_the_id_it_has(data: bytes, ec
     assert isinstance(bad, BadRequest)
     assert bad.id == echoed
     assert said in bad.message
+
+
+TRACED = b'{"type":"req","id":"1","method":"status","traceparent":%s}'
+
+
+def test_a_trace_context_is_refused_by_older_gateways_and_when_it_is_too_long() -> None:
+    assert decode_request(TRACED % b'"t"', later_keys=False) == BadRequest(
+        "1", "invalid request frame: at root: unexpected property 'traceparent'"
+    )
+    assert isinstance(decode_request(TRACED % (b'"' + b"t" * 128 + b'"')), Request)
+    for bad in (b'"' + b"t" * 129 + b'"', b"5"):
+        refused = decode_request(TRACED % bad)
+        assert isinstance(refused, BadRequest)
+        assert "/traceparent" in refused.message
 
 
 @given(data=st.binary(max_size=100))

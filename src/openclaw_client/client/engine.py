@@ -10,6 +10,7 @@ from math import inf
 from time import monotonic
 from typing import Any
 
+from openclaw_client import telemetry
 from openclaw_client.client.callbacks import Callbacks
 from openclaw_client.client.chat import AbortResult, ChatRequest, abort_result, history_params
 from openclaw_client.client.driver import RunDriver, RunSink
@@ -17,6 +18,7 @@ from openclaw_client.client.events import EventStream
 from openclaw_client.client.router import EventHandler, Router, SessionFilter
 from openclaw_client.client.slow import SlowConsumer, loop_watch
 from openclaw_client.client.turns import SessionTurns
+from openclaw_client.client.watched import WatchedDriver
 from openclaw_client.connection.connection import Cause, Connection, Expired, Gap, Known, Outcome, Responded
 from openclaw_client.connection.settings import Settings
 from openclaw_client.connection.supervisor import ConnectionState, StateChange, Supervisor, lost_error
@@ -292,7 +294,8 @@ class Engine:
         return self.settings.timeouts if total is None else replace(self.settings.timeouts, total=total)
 
     def driver(self, request: ChatRequest, sink: RunSink, timeouts: Timeouts) -> RunDriver:
-        return RunDriver(self, request, sink, timeouts)
+        kind = RunDriver if telemetry.current() is None else WatchedDriver
+        return kind(self, request, sink, timeouts)
 
     def open_stream(self, names: tuple[str, ...]) -> EventStream:
         stream = EventStream(names, self.router.remove_stream, self.on_slow)
@@ -304,6 +307,7 @@ class Engine:
 
     def on_slow(self, report: SlowConsumer) -> None:
         """Something of the user's does not keep up; from any thread where handlers run on threads."""
+        self._tell(lambda one: one.slow_consumer(report.kind))
         if report.kind != "loop":
             logger.warning("%s", report)
         for handler in tuple(self.slow_handlers):
@@ -316,6 +320,7 @@ class Engine:
 
     def on_gap(self, gap: Gap) -> None:
         logger.debug("events %d to %d were not received", gap.expected, gap.received - 1)
+        self._tell(lambda one: one.gap(certain=gap.certain))
         for run in self.router.runs():
             run.on_gap(certain=gap.certain)
 
@@ -365,7 +370,13 @@ class Engine:
     def state(self) -> ConnectionState:
         return self.supervisor.state
 
+    def _tell(self, what: Callable[[telemetry.Instrumentation], None]) -> None:
+        observers = telemetry.current()
+        if observers is not None:
+            observers.tell(what)
+
     def _on_message(self, message: ProactiveMessage) -> None:
+        self._tell(lambda one: one.proactive_message())
         for handler in tuple(self.message_handlers):
             self._callbacks.put(handler, self.user, message)
 

@@ -12,6 +12,8 @@ from typing import Any, Protocol, TypedDict
 
 import msgspec
 
+from openclaw_client.connection.watched import WatchedDone, watch_request
+from openclaw_client.errors import GatewayError
 from openclaw_client.policy.redact import Redactor
 from openclaw_client.protocol.client import ClientProtocol
 from openclaw_client.protocol.events import (
@@ -187,8 +189,19 @@ class Connection:
 
         Raises NotConnected, PayloadTooLarge or UsageError, and then nothing was sent and done is never called.
         """
-        core = self._core
-        ident = core.request(method, params, self._loop.time(), timeout, tag=done, expect_final=final)
+        core, trace = self._core, None
+        watched = watch_request(method, core.hello, done)
+        if watched is not None:
+            done = watched
+            trace = watched.watch.traceparent if core.hello is not None and core.hello.takes_traceparent else None
+        try:
+            ident = core.request(
+                method, params, self._loop.time(), timeout, tag=done, expect_final=final, traceparent=trace
+            )
+        except GatewayError as error:
+            if watched is not None:
+                watched.watch.end(type(error).__name__)
+            raise
         self._flush()
         if core.deadline() < self._armed:
             self._arm()
@@ -196,7 +209,9 @@ class Connection:
 
     def forget(self, ident: str) -> None:
         """The caller of a request left; its outcome is dropped."""
-        self._core.forget(ident)
+        done = self._core.forget(ident)
+        if isinstance(done, WatchedDone):
+            done.watch.end("cancelled")
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Begin to close; `ended` follows within `CLOSE_GRACE` seconds. Every pending request fails now."""

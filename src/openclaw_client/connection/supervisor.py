@@ -16,6 +16,7 @@ from openclaw_client.connection.approval import ApprovalWait
 from openclaw_client.connection.connection import Connection, FrameSink, Known
 from openclaw_client.connection.dialer import Dialer, DialFailed
 from openclaw_client.connection.settings import Settings
+from openclaw_client.connection.watched import attempt, watch_end
 from openclaw_client.errors import ClientClosed, ConnectionLost, GatewayError, NotConnected, PairingRequired
 from openclaw_client.policy.advice import advice_for_close
 from openclaw_client.policy.verdict import PARK, RETRY, Action, Verdict, judge_close
@@ -267,16 +268,14 @@ class Supervisor:
         deadline = loop.time() + self._settings.timeouts.connect
         while True:
             self.attempts += 1
-            error: GatewayError
-            try:
-                async with asyncio.timeout_at(deadline if first else loop.time() + self._settings.timeouts.connect):
-                    return await self._dialer.dial(self._watcher, self.attempts)
-            except DialFailed as failed:
-                error, verdict = failed.error, failed.verdict
-            except TimeoutError:
-                error, verdict = self._dialer.out_of_time(self.attempts), RETRY
-            except GatewayError as failure:
-                error, verdict = failure, PARK
+            limit = deadline if first else loop.time() + self._settings.timeouts.connect
+            with attempt(reconnect=not first) as seen:
+                outcome = await self._attempt(limit)
+                if isinstance(outcome, Connection):
+                    seen.outcome = "ok"
+                    return outcome
+                error, verdict = outcome
+                seen.outcome = type(error).__name__
             self._last_error = error
             new = self.attempts == 1 and self.state is not ConnectionState.PAUSED
             logger.log(logging.WARNING if new else logging.DEBUG, "connect %d failed: %s", self.attempts, error)
@@ -286,6 +285,18 @@ class Supervisor:
                 self._give_up(error, park=verdict.action is Action.PARK)
                 return None
             await self._rest(delay)
+
+    async def _attempt(self, limit: float) -> Connection | tuple[GatewayError, Verdict]:
+        """One attempt until this time of the loop: a connection, or why there is none and what to do."""
+        try:
+            async with asyncio.timeout_at(limit):
+                return await self._dialer.dial(self._watcher, self.attempts)
+        except DialFailed as failed:
+            return failed.error, failed.verdict
+        except TimeoutError:
+            return self._dialer.out_of_time(self.attempts), RETRY
+        except GatewayError as failure:
+            return failure, PARK
 
     def _delay_after(self, verdict: Verdict, first: bool, deadline: float) -> float | None:
         """Seconds until the next attempt, None for none."""
@@ -304,6 +315,7 @@ class Supervisor:
     def _become_ready(self, connection: Connection) -> None:
         self.connection = connection
         connection.on_end = partial(self._on_end, connection)
+        watch_end(connection.ended)
         self._last_error = self._parked = None
         self._approval.untold = False
         self._approval.wake()

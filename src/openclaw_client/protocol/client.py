@@ -112,26 +112,28 @@ class ClientProtocol:
         *,
         tag: Any = None,
         expect_final: bool = False,
+        traceparent: str | None = None,
     ) -> str:
         """Queue a request and return its id; `Responded`, `Expired` or `Abandoned` with `tag` follows exactly once.
 
-        expect_final: a first response whose status is "accepted" is not the answer. Raises NotConnected before hello
-        and after the end, PayloadTooLarge over the gateway's limit, UsageError where params are no JSON. After an
-        exception nothing is queued.
+        expect_final: a first response whose status is "accepted" is not the answer. traceparent: only for a gateway
+        that takes one. Raises NotConnected before hello and after the end, PayloadTooLarge over the gateway's limit,
+        UsageError where params are no JSON. After an exception nothing is queued.
         """
         if self.state is not State.READY:
             raise NotConnected(message=f"{method}: the connection is {self.state.value}; nothing was sent")
         ident = self._next_id()
-        frame = _encode(ident, method, params, self._max_payload)
+        frame = _encode(ident, method, params, self._max_payload, traceparent)
         expires = inf if timeout is None else now + timeout
         self._pending[ident] = _Pending(method, tag, expires, timeout, expect_final)
         self._expiry = min(self._expiry, expires)
         self._outbox.append(frame)
         return ident
 
-    def forget(self, ident: str) -> None:
-        """Drop a pending request: its caller left. A late response is ignored."""
-        self._pending.pop(ident, None)
+    def forget(self, ident: str) -> Any:
+        """Drop a pending request: its caller left. A late response is ignored. Returns its tag, None behind its end."""
+        pending = self._pending.pop(ident, None)
+        return pending.tag if pending is not None else None
 
     def close(self, code: int = codes.CLOSE_NORMAL, reason: str = "") -> None:
         """End the connection from this side. Does nothing when it is ending already."""
@@ -297,9 +299,15 @@ class ClientProtocol:
             self._events.append(Abandoned(entry.tag, entry.method, self.end))
 
 
-def _encode(ident: str, method: str, params: Mapping[str, Any] | msgspec.Struct | None, limit: int) -> bytes:
+def _encode(
+    ident: str,
+    method: str,
+    params: Mapping[str, Any] | msgspec.Struct | None,
+    limit: int,
+    traceparent: str | None = None,
+) -> bytes:
     try:
-        frame = encode_request(ident, method, params)
+        frame = encode_request(ident, method, params, traceparent)
     except (TypeError, *UNDECODABLE) as error:
         raise UsageError(message=f"{method}: the parameters cannot be written as JSON: {error}") from error
     if len(frame) > limit:

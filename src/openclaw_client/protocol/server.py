@@ -73,12 +73,13 @@ class ServerRules:
     """What differs between releases.
 
     handshake_timeout: seconds to the connect request. connect_limit: bytes of the frames before hello-ok, None = the
-    limit of all frames. max_payload: bytes of a frame.
+    limit of all frames. max_payload: bytes of a frame. later_keys: see `decode_request`.
     """
 
     handshake_timeout: float = 15.0
     connect_limit: int | None = limits.MAX_CONNECT_BYTES
     max_payload: int = limits.MAX_FRAME_BYTES
+    later_keys: bool = True
 
 
 class ConnectReceived(msgspec.Struct, frozen=True):
@@ -94,6 +95,7 @@ class RequestReceived(msgspec.Struct, frozen=True):
     id: str
     method: str
     params: Any
+    traceparent: str | None = None
 
 
 class ServerEnded(msgspec.Struct, frozen=True):
@@ -227,7 +229,7 @@ class ServerProtocol:
     # Inside.
 
     def _receive_first(self, message: bytes, now: float) -> None:
-        frame = decode_request(message)
+        frame = decode_request(message, later_keys=self._rules.later_keys)
         if isinstance(frame, NotJson):
             self.close(codes.CLOSE_NORMAL, "", now)
         elif isinstance(frame, BadRequest):
@@ -243,12 +245,12 @@ class ServerProtocol:
             self._events.append(ConnectReceived(frame.id, frame.params))
 
     def _receive_request(self, message: bytes) -> None:
-        frame = decode_request(message)
+        frame = decode_request(message, later_keys=self._rules.later_keys)
         if isinstance(frame, Request):
             if frame.method == "connect":
                 self._complain(frame.id, "connect is only valid as the first request")
             else:
-                self._events.append(RequestReceived(frame.id, frame.method, frame.params))
+                self._events.append(RequestReceived(frame.id, frame.method, frame.params, frame.traceparent))
         elif isinstance(frame, BadRequest):
             self._complain(frame.id, frame.message)
         # What is no JSON is ignored, as by every observed gateway.

@@ -65,7 +65,7 @@ class Connection(WSListener):
         self._transport = transport
         hub = self.hub
         profile = hub.profile
-        rules = ServerRules(hub.handshake_timeout, profile.connect_limit, hub.max_payload)
+        rules = ServerRules(hub.handshake_timeout, profile.connect_limit, hub.max_payload, profile.takes_traceparent)
         challenge: dict[str, Any] = {"nonce": self.nonce, "ts": hub.now_ms()}
         self._core = ServerProtocol(hub.loop.time(), challenge, rules)
         hub.joined(self)

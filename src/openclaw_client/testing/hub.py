@@ -60,6 +60,8 @@ class Seen:
 
     connects: deque[SeenConnect] = field(default_factory=lambda: deque(maxlen=SEEN_CONNECTS))
     requests: Counter[str] = field(default_factory=Counter)
+    traceparents: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=SEEN_CONNECTS))
+    """Method and trace context of the requests that carried one."""
     opened: int = 0
     upgrades_refused: int = 0
 
@@ -179,6 +181,8 @@ class Hub:
     def requested(self, connection: Connection, request: RequestReceived) -> None:
         """Perform a request."""
         self.seen.requests[request.method] += 1
+        if request.traceparent is not None:
+            self.seen.traceparents.append((request.method, request.traceparent))
         if self.draining:
             connection.respond(request.id, error=self._drain_error(request.method))
             return

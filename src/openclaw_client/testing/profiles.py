@@ -54,6 +54,8 @@ class Profile:
     reports_method: bool = False
     reports_attachments: bool = False
     reports_boot: bool = False
+    takes_traceparent: bool = False
+    """Whether a request frame may carry a trace context, or is refused for it."""
     retry_after: bool = False
     """Whether a rate-limited connect is told when to come back."""
     pairing_text: str = "pairing required"
@@ -286,6 +288,7 @@ _V2026_9_6 = replace(
     reports_method=True,
     reports_attachments=True,
     reports_boot=True,
+    takes_traceparent=True,
     retry_after=True,
     cli_mismatch_hint="use this gateway's gateway.auth.token or pair the device",
     refuses_proxies=True,

@@ -190,11 +190,15 @@ def decode_payload(raw: msgspec.Raw | bytes) -> Any:
         return None
 
 
-def encode_request(ident: str, method: str, params: Mapping[str, Any] | msgspec.Struct | None) -> bytes:
+def encode_request(
+    ident: str, method: str, params: Mapping[str, Any] | msgspec.Struct | None, traceparent: str | None = None
+) -> bytes:
     """The bytes of a request frame. Raises TypeError or ValueError where params cannot be JSON."""
     frame: dict[str, Any] = {"type": "req", "id": ident, "method": method}
     if params is not None:
         frame["params"] = params
+    if traceparent is not None:
+        frame["traceparent"] = traceparent
     return msgspec.json.encode(frame)
 
 

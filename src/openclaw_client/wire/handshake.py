@@ -6,6 +6,7 @@ and one key too many costs the connection.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -174,10 +175,20 @@ class Hello(msgspec.Struct, rename="camel", frozen=True):
             return None
         return tuple(self.auth.scopes)
 
+    @property
+    def takes_traceparent(self) -> bool:
+        """Whether a request frame may carry a trace context: one key too many, and older gateways refuse the frame.
+
+        No gateway advertises it. 2026.9.6 documents and takes it, 2026.6.1 does not (observed).
+        """
+        match = _RELEASE.match(self.server.version)
+        return match is not None and tuple(map(int, match.groups())) >= (2026, 9, 6)
+
     def __repr__(self) -> str:
         return f"Hello(protocol={self.protocol}, version={self.server.version!r}, conn_id={self.server.conn_id!r})"
 
 
+_RELEASE = re.compile(r"(\d{4})\.(\d{1,2})\.(\d{1,2})\b")
 _hello = msgspec.json.Decoder(Hello)
 _challenge = msgspec.json.Decoder(Challenge)
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])

@@ -14,7 +14,10 @@ import msgspec
 
 from openclaw_client.wire.frames import UNDECODABLE, ErrorShape
 
-_KEYS = frozenset({"type", "id", "method", "params", "traceparent", "expectedProfileId"})
+_KEYS = frozenset({"type", "id", "method", "params"})
+_LATER_KEYS = _KEYS | {"traceparent", "expectedProfileId"}
+MAX_TRACEPARENT = 128
+"""Characters; a longer one makes the frame invalid (documented for 2026.9.6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,7 @@ class Request:
     id: str
     method: str
     params: Any
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +41,8 @@ class NotJson:
     pass
 
 
-def decode_request(data: bytes) -> Request | BadRequest | NotJson:
-    """What a gateway makes of a client's frame. Never raises."""
+def decode_request(data: bytes, *, later_keys: bool = True) -> Request | BadRequest | NotJson:
+    """What a gateway makes of a client's frame. later_keys: whether it knows those of 2026.9.6. Never raises."""
     try:
         frame = msgspec.json.decode(data)
     except UNDECODABLE:
@@ -52,10 +56,14 @@ def decode_request(data: bytes) -> Request | BadRequest | NotJson:
     method = frame.get("method")
     if not isinstance(method, str) or not method:
         return BadRequest(echoed, "invalid request frame: at /method: must be string")
-    extra = next((key for key in frame if key not in _KEYS), None)
+    known = _LATER_KEYS if later_keys else _KEYS
+    extra = next((key for key in frame if key not in known), None)
     if extra is not None:
         return BadRequest(echoed, f"invalid request frame: at root: unexpected property '{extra}'")
-    return Request(ident, method, frame.get("params"))
+    trace = frame.get("traceparent")
+    if trace is not None and (not isinstance(trace, str) or len(trace) > MAX_TRACEPARENT):
+        return BadRequest(echoed, "invalid request frame: at /traceparent: must be string of at most 128 characters")
+    return Request(ident, method, frame.get("params"), trace)
 
 
 def encode_response(ident: str, payload: Any = None, error: ErrorShape | None = None) -> bytes:

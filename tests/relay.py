@@ -22,8 +22,8 @@ class Relay:
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.cuts = 0
-        self.taken = 0
-        """Connections so far: as many as the gateway saw."""
+        self.taken_at: list[float] = []
+        """When connections came, by the loop's clock: as many as the gateway saw."""
 
     @property
     def url(self) -> str:
@@ -49,7 +49,7 @@ class Relay:
         self._writers.clear()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.taken += 1
+        self.taken_at.append(asyncio.get_running_loop().time())
         there = await asyncio.open_connection(*self._target)
         self._writers |= {writer, there[1]}
         for source, drain in ((reader, there[1]), (there[0], writer)):

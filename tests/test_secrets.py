@@ -1,7 +1,6 @@
 """Canaries: secrets that are given to a client, or that a gateway echoes, are in no log line, exception or repr.
 
-The dumps of local variables leave out two kinds of frames: the test's own, which called with the secret in its hands,
-and those of the constructor that takes it as an argument (`__init__` of the clients, `build_settings`).
+The dumps of local variables leave out the test's own frames, which called with the secret in their hands.
 """
 
 from __future__ import annotations
@@ -29,7 +28,6 @@ QUERY = "canary-query-c3d4"
 HEADER = "canary-header-51fe"
 SEED = b"canary-seed-0123456789abcdefghij"
 SECRETS = (TOKEN, PASSWORD, DEVICE_TOKEN, QUERY, HEADER, SEED.decode(), SEED.hex(), encode_base64url(SEED))
-OWN_FRAMES = frozenset({"__init__", "build_settings"})
 
 
 @pytest.fixture
@@ -74,7 +72,7 @@ def dump(error: BaseException) -> str:
         parts += [str(link), repr(link), f"{link}", repr(getattr(link, "__dict__", None)), repr(link.args)]
         shown = traceback.TracebackException.from_exception(link, capture_locals=True)
         for frame in shown.stack:
-            if frame.filename != __file__ and frame.name not in OWN_FRAMES:
+            if frame.filename != __file__:
                 parts.append(f"{frame.filename}:{frame.lineno} {frame.name} {frame.locals}")
         chain += [one for one in (link.__cause__, link.__context__) if one is not None]
     return "\n".join(parts)

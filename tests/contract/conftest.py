@@ -43,6 +43,13 @@ def target(request: pytest.FixtureRequest) -> Iterator[Target]:
             yield target
 
 
+@pytest.fixture(scope="session")
+def proxied(target: Target) -> Iterator[tuple[str, str]]:
+    """URL and token of the release's gateway that lets nobody from elsewhere in without an approval."""
+    with target.behind_proxy() as door:
+        yield door
+
+
 @pytest.fixture
 def session() -> str:
     """A session of this test's own: releases of wire v3 are busy for a moment after a final."""

@@ -49,6 +49,10 @@ class Target(Protocol):
         """The URL and the token of a gateway of this release that takes connects with FORWARDED."""
         ...
 
+    def with_limiter(self, attempts: int, lockout: float) -> contextlib.AbstractContextManager[tuple[str, str]]:
+        """The URL and the token of a gateway that locks all of this machine out after so many failures."""
+        ...
+
 
 def protocol_of(release: str) -> int:
     return 3 if release < "2026.5.12" else 4
@@ -94,6 +98,14 @@ class _Real:
             assert second.token is not None
             yield second.url, second.token
 
+    @contextlib.contextmanager
+    def with_limiter(self, attempts: int, lockout: float) -> Iterator[tuple[str, str]]:
+        limit = {"maxAttempts": attempts, "windowMs": 60_000, "lockoutMs": lockout * 1000, "exemptLoopback": False}
+        config = {"gateway": {"auth": {"rateLimit": limit}}}
+        with RealGateway(self.release, model_url=self._model.url, config=config) as second:
+            assert second.token is not None
+            yield second.url, second.token
+
 
 _MANY_AT_ONCE = {"agents": {"defaults": {"maxConcurrent": 16}}}
 """Runs of different sessions that a gateway performs at the same time; 4 where nothing is said."""
@@ -134,6 +146,12 @@ class _Embedded:
     @contextlib.contextmanager
     def behind_proxy(self) -> Iterator[tuple[str, str]]:
         with BlockingEmbeddedGateway.around(_KnowsItsProxy(release=self.release)) as second:
+            assert second.gateway.token is not None
+            yield second.url, second.gateway.token
+
+    @contextlib.contextmanager
+    def with_limiter(self, attempts: int, lockout: float) -> Iterator[tuple[str, str]]:
+        with BlockingEmbeddedGateway(release=self.release, max_attempts=attempts, lockout=lockout) as second:
             assert second.gateway.token is not None
             yield second.url, second.gateway.token
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import msgspec
 import pytest
 
-from openclaw_client.policy.redact import MASK, Redactor
+from openclaw_client.policy.redact import MASK, SHOWN, Redactor
 from openclaw_client.wire.frames import ErrorShape
 
 LONG = "a-long-secret-token"
@@ -41,3 +44,34 @@ def test_more_secrets_longest_first_and_none_too_short() -> None:
 
 def test_a_payload_that_is_no_json_is_not_kept() -> None:
     assert bytes(Redactor([LONG]).payload(msgspec.Raw(b"{"))) == b""
+
+
+@pytest.mark.parametrize(
+    ("frame", "shown"),
+    [
+        ({"auth": {"token": "a", "deviceToken": "b"}}, {"auth": {"token": "…", "deviceToken": "…"}}),
+        ({"deviceTokens": ["a", {"role": "x", "token": "b"}]}, {"deviceTokens": ["…", {"role": "x", "token": "…"}]}),
+        ({"signature": "s", "nonce": "n", "publicKey": "p"}, {"signature": "…", "nonce": "…", "publicKey": "p"}),
+        ({"totalTokens": 5, "apiKey": "k", "token": None}, {"totalTokens": 5, "apiKey": "…", "token": None}),
+        ({"password": ""}, {"password": ""}),
+        ({"sessionKey": "main", "text": "my own-secret-words"}, {"sessionKey": "main", "text": "my …"}),
+        (["own-secret-words"], ["…"]),
+    ],
+)
+def test_a_frame_is_shown_without_what_stands_under_telling_keys(frame: Any, shown: Any) -> None:
+    line = Redactor(["own-secret-words"]).frame(json.dumps(frame).encode())
+    assert json.loads(line) == shown
+
+
+def test_a_long_frame_is_cut_after_it_was_redacted() -> None:
+    # The secret lies across the cut.
+    frame = {"a": "x" * (SHOWN - 10) + LONG + "y" * 10}
+    line = Redactor([LONG]).frame(json.dumps(frame).encode())
+    assert line.startswith('{"a":"xxx')
+    assert line.endswith(f"… ({SHOWN + 9} characters)")
+    assert LONG[:4] not in line
+
+
+def test_what_is_no_json_is_counted() -> None:
+    assert Redactor().frame(b"\xfftoken") == "6 bytes that are no JSON"
+    assert Redactor().frame(b"[" * 100_000) == "100000 bytes that are no JSON"

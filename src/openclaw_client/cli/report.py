@@ -99,7 +99,7 @@ def set_up_logging(verbose: int) -> None:
     logger.propagate = False
     logger.setLevel({0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG))
     # A connect that fails is told by the command itself.
-    logging.getLogger("openclaw_client.supervisor").setLevel(logging.NOTSET if verbose else logging.ERROR)
+    logging.getLogger("openclaw_client.connection").setLevel(logging.NOTSET if verbose else logging.ERROR)
 
 
 class _StderrHandler(logging.Handler):

@@ -18,7 +18,7 @@ state or a fatal close only where nothing but such waits."""
 SLOW = 5.0
 """Seconds that a handler may hold up others before it is reported. Handlers that chat take as long as a run."""
 
-logger = logging.getLogger("openclaw_client.callbacks")
+logger = logging.getLogger("openclaw_client.client")
 
 Handler = Callable[..., object]
 

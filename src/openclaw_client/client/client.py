@@ -27,7 +27,7 @@ from openclaw_client.client.router import SessionFilter, Sessions
 from openclaw_client.client.run import AsyncChatRun
 from openclaw_client.connection.settings import ClientInfo, Settings
 from openclaw_client.connection.supervisor import ConnectionState
-from openclaw_client.errors import UsageError
+from openclaw_client.errors import GatewayError, UsageError
 from openclaw_client.policy.backoff import ReconnectPolicy
 from openclaw_client.policy.timeouts import Timeouts
 from openclaw_client.runs.events import ChatReply, RunEvent
@@ -75,23 +75,28 @@ class AsyncGatewayClient(Face):
         headers: Mapping[str, str] | None = None,
         client_info: ClientInfo = ClientInfo(),  # noqa: B008 - frozen
     ) -> None:
-        settings = build_settings(
-            url,
-            token=token,
-            password=password,
-            device_token=device_token,
-            identity=identity,
-            role=role,
-            scopes=scopes,
-            caps=caps,
-            timeouts=timeouts,
-            reconnect=reconnect,
-            tls_fingerprint=tls_fingerprint,
-            ssl_context=ssl_context,
-            proxy=proxy,
-            headers=headers,
-            client_info=client_info,
-        )
+        try:
+            settings = build_settings(
+                url,
+                token=token,
+                password=password,
+                device_token=device_token,
+                identity=identity,
+                role=role,
+                scopes=scopes,
+                caps=caps,
+                timeouts=timeouts,
+                reconnect=reconnect,
+                tls_fingerprint=tls_fingerprint,
+                ssl_context=ssl_context,
+                proxy=proxy,
+                headers=headers,
+                client_info=client_info,
+            )
+        except GatewayError as error:
+            # Crash reporters show the variables of the frames that an error came through.
+            url = token = password = device_token = proxy = headers = None
+            raise error.with_traceback(None) from None
         self._set_up(settings, SessionFilter(sessions), user)
 
     @classmethod

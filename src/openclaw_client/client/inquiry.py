@@ -50,7 +50,7 @@ WHERE_TRIES = 3
 WHERE_PAUSE = 0.1
 """Seconds between these tries."""
 
-logger = logging.getLogger("openclaw_client.runs")
+logger = logging.getLogger("openclaw_client.client")
 
 
 class Inquiry:

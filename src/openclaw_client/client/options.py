@@ -9,7 +9,7 @@ from typing import Literal
 
 from openclaw_client.connection.settings import ClientInfo, Settings, parse_fingerprint
 from openclaw_client.connection.supervisor import ConnectionState, StateChange
-from openclaw_client.errors import UsageError
+from openclaw_client.errors import GatewayError, UsageError
 from openclaw_client.identity.device import DeviceIdentity
 from openclaw_client.identity.files import FileIdentityStore, default_identity_path
 from openclaw_client.identity.store import IdentityStore, MemoryIdentityStore
@@ -99,8 +99,10 @@ def build_settings(
             tls_fingerprint=_pin(tls_fingerprint, parsed, proxy, ssl_context),
             **fields,
         )
-    except UsageError as error:
-        # Without the frames below: their variables are pieces of what was given, secrets among them.
+    except GatewayError as error:
+        # Without the frames below, and without what this one was given: crash reporters show variables.
+        url = token = password = device_token = proxy = headers = environ = None
+        env = {}
         raise error.with_traceback(None) from None
 
 

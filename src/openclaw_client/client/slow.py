@@ -15,7 +15,7 @@ of that is felt by everybody who streams."""
 LOOK_EVERY = 1.0
 """Seconds between two looks at a loop's lag: one timer per loop, for all clients on it."""
 
-logger = logging.getLogger("openclaw_client.slow")
+logger = logging.getLogger("openclaw_client.client")
 
 Slow = Literal["handler", "loop", "events", "run"]
 

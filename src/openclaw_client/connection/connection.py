@@ -53,7 +53,9 @@ __all__ = [
 CLOSE_GRACE = 1.0
 """Seconds for the peer to answer a close frame before the socket is dropped; the gateway allows itself the same."""
 
-logger = logging.getLogger("openclaw_client.connection")
+wire_log = logging.getLogger("openclaw_client.wire")
+"""All frames at DEBUG, the texts of users included, secrets not."""
+protocol_log = logging.getLogger("openclaw_client.protocol")
 
 Outcome = Responded | Expired | Abandoned
 Done = Callable[[Outcome], None]
@@ -244,6 +246,8 @@ class Connection:
 
     def on_message(self, data: bytes) -> None:
         core = self._core
+        if wire_log.isEnabledFor(logging.DEBUG):
+            wire_log.debug("%s received %s", self._prefix, self._redactor.frame(data))
         core.receive(data, self._loop.time())
         # The most frequent case by far is one event and nothing to write; `_pump` is the general one.
         event = core.next_event()
@@ -261,7 +265,7 @@ class Connection:
         self._flush()
 
     def on_ignored(self, reason: str) -> None:
-        logger.debug("frame ignored: %s", reason)
+        protocol_log.debug("%s ignored a frame: %s", self._prefix, reason)
 
     def on_closed(self, code: int | None, reason: str) -> None:
         self._finish(code, reason)
@@ -286,6 +290,8 @@ class Connection:
     def _flush(self) -> None:
         for item in self._core.outbox():
             if isinstance(item, bytes):
+                if wire_log.isEnabledFor(logging.DEBUG):
+                    wire_log.debug("%s sent %s", self._prefix, self._redactor.frame(item))
                 if self._transport is not None:
                     self._transport.send(item)
             else:
@@ -311,21 +317,27 @@ class Connection:
         elif isinstance(event, Welcomed):
             self.moments["welcomed"] = self._loop.time()
             self._redactor = self._redactor.plus(event.hello.auth.device_token if event.hello.auth else None)
+            protocol_log.debug("%s got hello-ok: %r", self._prefix, event.hello)
             if not self._hello.done():
                 self._hello.set_result(event.hello)
             self._arm()
         elif isinstance(event, Gap):
             self._sink.on_gap(event)
         elif isinstance(event, Ended):
-            self._over(self._shown(event.end))
+            end = self._shown(event.end)
+            protocol_log.debug("%s ended: %s, close %s %r", self._prefix, end.cause.value, end.code, end.reason)
+            self._over(end)
 
     def _answer(self, challenge: Challenge) -> None:
         assert self._sign is not None
         self.moments["challenged"] = self._loop.time()
         if challenge.ts is not None:
             self.clock_offset = challenge.ts / 1000 - time.time()
+        protocol_log.debug("%s was challenged", self._prefix)
         try:
-            self._core.send_connect(self._sign(challenge), self._loop.time())
+            params = self._sign(challenge)
+            self._redactor = self._redactor.plus(params.device.signature if params.device is not None else None)
+            self._core.send_connect(params, self._loop.time())
         except Exception as error:  # noqa: BLE001 - handed to the caller of open(), whatever it is
             if not self._hello.done():
                 self._hello.set_exception(error)

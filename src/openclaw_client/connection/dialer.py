@@ -39,7 +39,7 @@ from openclaw_client.policy import diagnose
 from openclaw_client.policy.credentials import Selection, clarify, may_retry_with_stored, select, trusted_endpoint
 from openclaw_client.policy.redact import Redactor
 from openclaw_client.policy.scopes import missing_scopes
-from openclaw_client.policy.verdict import LOCKOUT, PARK, RETRY, Action, Verdict, judge_close, judge_refusal
+from openclaw_client.policy.verdict import PARK, RETRY, Action, Verdict, judge_close, judge_refusal
 from openclaw_client.protocol.events import Cause, End
 from openclaw_client.transport.base import Listener, Opener
 from openclaw_client.transport.pin import pinned_context
@@ -52,7 +52,7 @@ _PREPARING = "preparing"
 _SLOW = {Cause.CHALLENGE_TIMEOUT: "NO_CHALLENGE", Cause.HELLO_TIMEOUT: "NO_HELLO"}
 _STRANGE = {Cause.BAD_CHALLENGE: "BAD_CHALLENGE", Cause.BAD_HELLO: "BAD_HELLO"}
 
-logger = logging.getLogger("openclaw_client.handshake")
+logger = logging.getLogger("openclaw_client.connection")
 
 _T = TypeVar("_T")
 _serial = itertools.count(1)
@@ -179,7 +179,7 @@ class Dialer:
     def _tell_breaker(self, error: ErrorShape) -> None:
         now, code = self._clock(), codes.detail_code_of(error)
         if code == codes.RATE_LIMITED:
-            self._breaker.rate_limited(now, judge_refusal(error).delay or LOCKOUT)
+            self._breaker.rate_limited(now, judge_refusal(error).delay or 0.0)
         elif code is not None and code.startswith("AUTH_") and code not in codes.UNCOUNTED:
             self._breaker.failed(now)
 
@@ -251,14 +251,17 @@ class Dialer:
         if code == codes.SIGNATURE_INVALID and memory.signature == 3 and self._device is not None:
             # 2026.2.17 verifies the older payload only, and has no way to say so.
             memory.signature = 2
+            logger.debug("the signature of version 3 was refused; version 2 is tried")
             return True
         if code == codes.INVALID_CONNECT and "deviceToken" in error.message and not memory.compat:
             memory.compat = True
+            logger.debug("the gateway knows no deviceToken; the device token is sent as token")
             return True
         if code == codes.DEVICE_TOKEN_MISMATCH and selection.uses_stored and stored is not None:
             # A stored token is only sent where there is no shared secret, or beside one that was refused: nothing is
             # left to try. It is kept where the scopes may be what was refused.
             if not selection.exceeds_stored:
+                logger.info("the stored device token was refused and is forgotten")
                 await self._forget(stored)
             memory.retry_stored = False
             return False
@@ -271,6 +274,7 @@ class Dialer:
             retried=memory.retried_stored,
         ):
             memory.retry_stored = memory.retried_stored = True
+            logger.debug("the shared token was refused; the stored device token is tried beside it")
             return True
         return False
 
@@ -283,6 +287,7 @@ class Dialer:
             token = token_to_store(stored, hello.auth, settings.role)
             if token is not None:
                 await self._blocking(lambda: store.save_token(settings.url.origin, device.id, token))
+                logger.debug("a device token was stored for %s", settings.url.origin)
         self._memory = replace(self._memory, retried_stored=False, gateway_version=hello.server.version or None)
         needed = settings.needed_scopes
         granted = await find_grant(connection, hello, selection.scopes, needed, with_device=device is not None)

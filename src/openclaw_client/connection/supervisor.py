@@ -22,7 +22,7 @@ from openclaw_client.policy.advice import advice_for_close
 from openclaw_client.policy.verdict import PARK, RETRY, Action, Verdict, judge_close
 from openclaw_client.protocol.events import Cause, End
 
-logger = logging.getLogger("openclaw_client.supervisor")
+logger = logging.getLogger("openclaw_client.connection")
 
 CLOSE_WAIT = 2.0
 """Seconds that disconnect() waits for the socket to end; the connection itself gives up after one."""

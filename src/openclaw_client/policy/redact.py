@@ -5,6 +5,7 @@ Knows the secrets and how values nest. Refuses to know where the words come from
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,6 +16,12 @@ from openclaw_client.wire.frames import UNDECODABLE, ErrorShape
 MASK = "…"
 _IDENTIFIERS = frozenset({"code", "reason", "recommendedNextStep"})
 """Keys of an error whose values are words of the protocol, on which decisions are taken."""
+_SECRET_KEY = re.compile(
+    r"token|password|secret|signature|nonce|credential|cookie|authorization|(api|private)_?key", re.IGNORECASE
+)
+"""Keys of a frame whose texts are never shown, known secret or not: hello-ok brings some that are new."""
+SHOWN = 2000
+"""Characters of a frame that are worth a line of a log; hello-ok alone has 16,000."""
 UNMISTAKABLE = 12
 """Characters from which on a secret is no part of such a word by chance: a token "test" or "TOKEN" can be."""
 SHORTEST = 4
@@ -67,9 +74,26 @@ class Redactor:
             error, code=self.identifier(error.code), message=self.text(error.message), details=self.value(error.details)
         )
 
+    def frame(self, data: bytes) -> str:
+        """A frame as a line of a log: without its secrets, and cut at `SHOWN` characters."""
+        try:
+            shown = msgspec.json.encode(self.value(_masked(msgspec.json.decode(data)))).decode()
+        except UNDECODABLE:
+            return f"{len(data)} bytes that are no JSON"
+        return shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}… ({len(shown)} characters)"
+
     def payload(self, payload: msgspec.Raw) -> msgspec.Raw:
         """The same for encoded JSON; what is none has nothing in it that is ever shown."""
         try:
             return msgspec.Raw(msgspec.json.encode(self.value(msgspec.json.decode(payload))))
         except UNDECODABLE:
             return msgspec.Raw(b"")
+
+
+def _masked(value: Any, *, secret: bool = False) -> Any:
+    """Without the texts that stand under telling keys. Numbers stay: a count of tokens is no secret."""
+    if isinstance(value, dict):
+        return {key: _masked(item, secret=_SECRET_KEY.search(key) is not None) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_masked(item, secret=secret) for item in value]
+    return MASK if secret and isinstance(value, str) and value else value

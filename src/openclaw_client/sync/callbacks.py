@@ -18,7 +18,7 @@ MAX_WORKERS = 8
 """Threads at most, started when needed. Handlers mostly wait for a database or a socket; those of eight clients can do
 so at once before the next one waits."""
 
-logger = logging.getLogger("openclaw_client.callbacks")
+logger = logging.getLogger("openclaw_client.sync")
 
 
 _pool = threads.Workers("openclaw-callbacks", MAX_WORKERS)

@@ -77,23 +77,28 @@ class GatewayClient(Face):
         headers: Mapping[str, str] | None = None,
         client_info: ClientInfo = ClientInfo(),  # noqa: B008 - frozen
     ) -> None:
-        settings = build_settings(
-            url,
-            token=token,
-            password=password,
-            device_token=device_token,
-            identity=identity,
-            role=role,
-            scopes=scopes,
-            caps=caps,
-            timeouts=timeouts,
-            reconnect=reconnect,
-            tls_fingerprint=tls_fingerprint,
-            ssl_context=ssl_context,
-            proxy=proxy,
-            headers=headers,
-            client_info=client_info,
-        )
+        try:
+            settings = build_settings(
+                url,
+                token=token,
+                password=password,
+                device_token=device_token,
+                identity=identity,
+                role=role,
+                scopes=scopes,
+                caps=caps,
+                timeouts=timeouts,
+                reconnect=reconnect,
+                tls_fingerprint=tls_fingerprint,
+                ssl_context=ssl_context,
+                proxy=proxy,
+                headers=headers,
+                client_info=client_info,
+            )
+        except GatewayError as error:
+            # Crash reporters show the variables of the frames that an error came through.
+            url = token = password = device_token = proxy = headers = None
+            raise error.with_traceback(None) from None
         self._set_up(settings, SessionFilter(sessions), user)
 
     @classmethod

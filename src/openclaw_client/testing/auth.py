@@ -212,7 +212,8 @@ class Doorman:
         self, params: dict[str, Any], token: str | None, password: str | None, device_token: str | None
     ) -> Refused:
         with_device = params.get("device") is not None
-        if (device_token and not token) or (token and with_device and not self._profile.detail_codes):
+        explicit = device_token and (with_device or not token)
+        if explicit or (token and with_device and not self._profile.detail_codes):
             text = "device token mismatch (rotate/reissue device token)"
             return self._unauthorized(text, "AUTH_DEVICE_TOKEN_MISMATCH", params)
         mode = self._secrets.mode

@@ -16,7 +16,7 @@ import pytest
 
 from openclaw_client import AsyncGatewayClient, ConnectionState, FileIdentityStore, MemoryIdentityStore, ReconnectPolicy
 from openclaw_client.client.options import ClientInfo
-from openclaw_client.errors import AuthRejected, PairingRequired
+from openclaw_client.errors import AuthRejected, PairingRequired, RequestFailed
 from openclaw_client.identity.device import DeviceIdentity
 from openclaw_client.identity.store import DeviceToken
 from openclaw_client.policy.urls import parse_url
@@ -29,6 +29,9 @@ POLL = 0.5
 
 APPROVER = ["operator.read", "operator.write", "operator.approvals", "operator.pairing"]
 """Pairing, and what the other device asks for: nobody may approve more than they have."""
+
+ADMIN = [*APPROVER, "operator.admin"]
+"""2026.4.15 wants an admin for what concerns another device."""
 
 READ, WRITE = "operator.read", "operator.write"
 QUICK = ReconnectPolicy(initial=0.05, maximum=0.2)
@@ -77,7 +80,7 @@ class Door:
 @pytest.fixture
 async def door(proxied: tuple[str, str]) -> AsyncIterator[Door]:
     url, token = proxied
-    admin = AsyncGatewayClient(url, token=token, identity=device_store(), scopes=APPROVER, timeouts=PATIENT)
+    admin = AsyncGatewayClient(url, token=token, identity=device_store(), scopes=ADMIN, timeouts=PATIENT)
     async with Relay(url) as relay, admin:
         yield Door(relay, token, admin)
 
@@ -187,3 +190,18 @@ async def test_what_is_taken_back_costs_one_connect(door: Door, target: Target, 
             client.retry_now()
             await until(lambda: door.connects == before + 2 and client.state is ConnectionState.PAUSED)
     await client.disconnect()
+
+
+async def test_who_may_approve_may_not_always_take_back(proxied: tuple[str, str], target: Target) -> None:
+    url, token = proxied
+    other = device_store()
+    async with AsyncGatewayClient(url, token=token, identity=other, scopes=[READ], timeouts=PATIENT):
+        pass
+    approver = AsyncGatewayClient(url, token=token, identity=device_store(), scopes=APPROVER, timeouts=PATIENT)
+    params = {"deviceId": other.load().id, "role": "operator"}
+    async with approver:
+        if target.release == "2026.4.15":
+            with pytest.raises(RequestFailed, match="rotation denied"):
+                await approver.request("device.token.rotate", params)
+        else:
+            await approver.request("device.token.rotate", params)

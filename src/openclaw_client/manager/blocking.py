@@ -30,7 +30,7 @@ from openclaw_client.sync import threads
 from openclaw_client.sync.client import GatewayClient
 from openclaw_client.sync.loop_thread import LoopThread, check_caller, loop_thread
 
-logger = logging.getLogger("openclaw_client.callbacks")
+logger = logging.getLogger("openclaw_client.manager")
 
 _managers: weakref.WeakSet[ConnectionManager] = weakref.WeakSet()
 

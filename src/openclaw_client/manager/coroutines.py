@@ -28,7 +28,7 @@ from openclaw_client.manager.keeper import (
 from openclaw_client.manager.status import ManagerStatus
 from openclaw_client.manager.table import Limits, Slot
 
-logger = logging.getLogger("openclaw_client.callbacks")
+logger = logging.getLogger("openclaw_client.manager")
 
 
 class AsyncConnectionManager:

@@ -242,13 +242,15 @@ class Methods:
         self._hub.announce_verdict(request.id, request.device_id, "rejected")
         return {"requestId": request.id, "deviceId": request.device_id}
 
-    def _pair_remove(self, _connection: Connection, params: Params) -> Params:
+    def _pair_remove(self, connection: Connection, params: Params) -> Params:
+        self._check_owner(connection, params, "device pairing removal denied")
         if not self._hub.memory.pairing.remove(params["deviceId"]):
             raise MethodError("unknown deviceId")
         self._expel_soon(params["deviceId"])
         return {"deviceId": params["deviceId"]}
 
-    def _rotate(self, _connection: Connection, params: Params) -> Params:
+    def _rotate(self, connection: Connection, params: Params) -> Params:
+        self._check_owner(connection, params, "device token rotation denied")
         device_id, role = params["deviceId"], params["role"]
         token = self._hub.memory.pairing.rotate(device_id, role)
         if token is None:
@@ -264,7 +266,8 @@ class Methods:
             self._expel_soon(device_id)
         return result
 
-    def _revoke(self, _connection: Connection, params: Params) -> Params:
+    def _revoke(self, connection: Connection, params: Params) -> Params:
+        self._check_owner(connection, params, "device token revocation denied")
         device_id, role = params["deviceId"], params["role"]
         if not self._hub.memory.pairing.revoke(device_id, role):
             denied = "device token revocation denied" if self._profile.detail_codes else "unknown deviceId/role"
@@ -272,6 +275,11 @@ class Methods:
         if self._profile.rotation_closes:
             self._expel_soon(device_id)
         return {"deviceId": device_id, "role": role, "revokedAtMs": self._hub.now_ms()}
+
+    def _check_owner(self, connection: Connection, params: Params, denied: str) -> None:
+        theirs = connection.device_id != params["deviceId"]
+        if theirs and self._profile.admin_for_others and not allows(connection.scopes, "operator.admin"):
+            raise MethodError(denied)
 
     def _expel_soon(self, device_id: str) -> None:
         # After the response: a device that rotates its own token gets the answer, then the close.

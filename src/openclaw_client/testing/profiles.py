@@ -73,6 +73,8 @@ class Profile:
     reissues_tokens: bool = False
     """Whether a device whose token was revoked gets a new one for the shared secret, or needs an approval."""
     checks_metadata: bool = True
+    admin_for_others: bool = False
+    """Whether rotating, revoking or removing another device needs operator.admin beside operator.pairing."""
     rotation_closes: bool = True
     rotation_hides_token: bool = False
     removes_devices: bool = True
@@ -225,6 +227,7 @@ _V2026_4_15 = replace(
     upgrades_scopes=False,
     checks_every_origin=True,
     checks_metadata=True,
+    admin_for_others=True,
     reissues_tokens=False,
     rotation_closes=True,
     removes_devices=True,
@@ -259,6 +262,7 @@ _V2026_6_1 = replace(
     reports_auth=True,
     pairing_text="pairing required: device is not approved yet",
     pairing_hints=True,
+    admin_for_others=False,
     send_keys=frozenset({"agentId", "sessionId", "fastMode"}),
     per_connection_seq=True,
     delta_text=True,

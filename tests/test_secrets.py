@@ -5,17 +5,29 @@ The dumps of local variables leave out the test's own frames, which called with 
 
 from __future__ import annotations
 
+import errno
+import json
 import logging
+import os
 import traceback
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
-from openclaw_client import AsyncGatewayClient, DeviceIdentity, GatewayClient, MemoryIdentityStore, Timeouts
+from openclaw_client import (
+    AsyncGatewayClient,
+    DeviceIdentity,
+    FileIdentityStore,
+    GatewayClient,
+    MemoryIdentityStore,
+    Timeouts,
+)
 from openclaw_client.client.options import Settings, build_settings
-from openclaw_client.errors import GatewayError, RequestFailed, RunFailed, UsageError
+from openclaw_client.errors import AuthRejected, GatewayError, IdentityError, RequestFailed, RunFailed, UsageError
 from openclaw_client.identity.device import encode_base64url
+from openclaw_client.identity.store import DeviceToken
 from openclaw_client.policy.redact import Redactor
 from openclaw_client.testing import BlockingEmbeddedGateway
 from openclaw_client.transport.websocket import Target
@@ -27,6 +39,7 @@ DEVICE_TOKEN = "canary-device-token-9e02"
 QUERY = "canary-query-c3d4"
 HEADER = "canary-header-51fe"
 SEED = b"canary-seed-0123456789abcdefghij"
+GATEWAY = "wss://gateway.example"
 SECRETS = (TOKEN, PASSWORD, DEVICE_TOKEN, QUERY, HEADER, SEED.decode(), SEED.hex(), encode_base64url(SEED))
 
 
@@ -170,6 +183,43 @@ async def test_no_secret_in_what_a_connection_leaves(face: Face, logged: list[st
     assert not leaks("\n".join(logged))
 
 
+class Signing(DeviceIdentity):
+    """Remembers what it signed."""
+
+    made: ClassVar[list[str]] = []
+
+    def sign(self, payload: str) -> str:
+        self.made.append(super().sign(payload))
+        return self.made[-1]
+
+
+async def test_no_signature_and_no_issued_token_in_logs_and_errors(face: Face, logged: list[str]) -> None:
+    def echo_signature(frame: dict[str, Any]) -> dict[str, Any]:
+        said = f"device signature invalid: {Signing.made[-1]}"
+        details = {"code": "DEVICE_AUTH_INVALID", "seen": [{"signature": Signing.made[-1]}]}
+        return {**frame, "ok": False, "error": {"code": "INVALID_REQUEST", "message": said, "details": details}}
+
+    identity = Signing(SEED, "linux")
+    store = MemoryIdentityStore(identity)
+    with BlockingEmbeddedGateway(token=TOKEN) as gateway:
+        async with face.client(gateway.url, token=TOKEN, identity=store):
+            pass
+        issued = store.load_token(gateway.url, identity.id, "operator")
+        gateway.faults.rewrite("connect", echo_signature)
+        client = face.client(gateway.url, token=TOKEN, identity=store)
+        with pytest.raises(AuthRejected, match="signature invalid") as caught:
+            await client.connect()
+        await client.disconnect()
+    assert issued is not None
+    lines = "\n".join(logged)
+    for secret in (issued.token, *Signing.made):
+        assert secret not in dump(caught.value)
+        assert secret not in lines
+    # All of it was logged, and only the secrets were not.
+    for part in ('"method":"connect"', '"signature":"…"', '"deviceToken":"…"', f'"id":"{identity.id}"'):
+        assert part in lines
+
+
 @pytest.mark.parametrize("kind", [AsyncGatewayClient, GatewayClient])
 @pytest.mark.parametrize(
     ("url", "wrong"),
@@ -221,3 +271,83 @@ def test_the_watch_sees_a_leak(logged: list[str]) -> None:
 
 def refuse(text: str) -> None:
     raise ValueError(f"no number: {text}")
+
+
+def spoil_key(path: Path) -> FileIdentityStore:
+    store = FileIdentityStore(path)
+    path.write_text(json.dumps({"version": 1, "deviceId": "x", "privateKey": encode_base64url(SEED)}))
+    return store
+
+
+def swap_key(path: Path) -> FileIdentityStore:
+    """A whole file, with the key of another device."""
+    store = FileIdentityStore(path)
+    store.load()
+    file = json.loads(path.read_text())
+    path.write_text(json.dumps({**file, "privateKey": encode_base64url(SEED)}))
+    return store
+
+
+def spoil_tokens(path: Path) -> FileIdentityStore:
+    store = FileIdentityStore(path)
+    store.tokens_path.write_text(json.dumps({"version": 1, "tokens": [{"token": DEVICE_TOKEN}]}))
+    return store
+
+
+def full_disk(path: Path) -> FileIdentityStore:
+    """The folder that holds the tokens' lock is gone, and a file stands in its place."""
+    store = FileIdentityStore(path)
+    store.save_token(GATEWAY, "device", DeviceToken(DEVICE_TOKEN, "operator"))
+    store.tokens_path.with_name(f"{path.stem}.lock").unlink()
+    store.tokens_path.with_name(f"{path.stem}.lock").mkdir()
+    return store
+
+
+@pytest.mark.parametrize(
+    ("spoil", "call"),
+    [
+        (spoil_key, lambda store: store.load()),
+        (swap_key, lambda store: store.load()),
+        (spoil_tokens, lambda store: store.load_token(GATEWAY, "device", "operator")),
+        (spoil_tokens, lambda store: store.save_token(GATEWAY, "device", DeviceToken(DEVICE_TOKEN, "operator"))),
+        (full_disk, lambda store: store.save_token(GATEWAY, "device", DeviceToken(DEVICE_TOKEN + "2", "operator"))),
+        (full_disk, lambda store: store.clear_token(GATEWAY, "device", "operator", DEVICE_TOKEN)),
+    ],
+)
+def test_no_secret_in_what_a_store_raises(
+    spoil: Callable[[Path], FileIdentityStore], call: Callable[[FileIdentityStore], object], tmp_path: Path
+) -> None:
+    store = spoil(tmp_path / "device.json")
+    with pytest.raises(IdentityError) as caught:
+        call(store)
+    assert not leaks(dump(caught.value))
+
+
+def test_no_secret_in_what_a_failed_write_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FileIdentityStore(tmp_path / "device.json")
+
+    def no_room(*_args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", no_room)
+    with pytest.raises(IdentityError, match="No space left") as caught:
+        store.save_token(GATEWAY, "device", DeviceToken(DEVICE_TOKEN, "operator"))
+    assert not leaks(dump(caught.value))
+
+
+@pytest.mark.parametrize("secret", [encode_base64url(SEED) + ":a:b:c", encode_base64url(SEED) + "x", SEED.hex()])
+def test_no_secret_in_what_a_mangled_device_secret_raises(secret: str) -> None:
+    with pytest.raises(IdentityError) as caught:
+        DeviceIdentity.from_secret(secret)
+    assert not leaks(dump(caught.value))
+
+
+def test_no_secret_of_the_environment_in_a_refused_argument(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENCLAW_GATEWAY_TOKEN", TOKEN)
+    monkeypatch.setenv("OPENCLAW_GATEWAY_PASSWORD", PASSWORD)
+    for name in ("HOME", "OPENCLAW_STATE_DIR", "OPENCLAW_HOME", "USERPROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for kind in (AsyncGatewayClient, GatewayClient):
+        with pytest.raises(IdentityError, match="no home folder") as caught:
+            kind()
+        assert not leaks(dump(caught.value))

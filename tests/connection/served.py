@@ -78,7 +78,7 @@ class Served:
         for item in self.core.outbox():
             if isinstance(item, bytes):
                 self.transport.send(item)
-            else:
+            elif not self.place.lingers:
                 self.transport.close(item.code, item.reason)
 
     def _connect(self) -> None:
@@ -93,7 +93,9 @@ class Served:
 
 
 class Place:
-    """Where connections are accepted. refusals: how the next connects are refused; mute: connect is not answered."""
+    """Where connections are accepted. refusals: how the next connects are refused; mute: connect is not answered;
+    lingers: what was refused is not closed.
+    """
 
     def __init__(self) -> None:
         self.served: list[Served] = []
@@ -104,6 +106,7 @@ class Place:
         self.refusals: list[tuple[ErrorShape, int, str]] = []
         self.reachable = True
         self.mute = False
+        self.lingers = False
         self.hello: Mapping[str, Any] = {
             "type": "hello-ok",
             "protocol": 4,

@@ -7,13 +7,15 @@ from itertools import pairwise
 
 import pytest
 
+from openclaw_client.connection.connection import CLOSE_GRACE
 from openclaw_client.connection.supervisor import ConnectionState
 from openclaw_client.errors import AuthRejected, ConnectionLost, HandshakeTimeout, RateLimited, Unreachable
 from openclaw_client.policy.backoff import ReconnectPolicy
 from openclaw_client.policy.timeouts import Timeouts
+from openclaw_client.protocol.client import REFUSAL_GRACE
 from openclaw_client.wire.frames import ErrorShape
 from tests.connection.served import TICK, Place, supervisor
-from tests.moved_clock import run
+from tests.moved_clock import run, turns
 
 
 def now() -> float:
@@ -169,6 +171,45 @@ def test_a_bad_token_parks_and_is_tried_again_only_when_asked() -> None:
         assert (made.state, len(place.opened_at)) == (ConnectionState.PAUSED, 3)
         made.retry_now()
         await made.ready(1.0)
+        await made.disconnect()
+
+    run(main())
+
+
+def test_a_refusal_counts_also_where_the_socket_stays_open() -> None:
+    refused = ErrorShape(code="INVALID_REQUEST", message="unauthorized", details={"code": "AUTH_TOKEN_MISMATCH"})
+
+    async def main() -> None:
+        place = Place()
+        place.refusals, place.lingers = [(refused, 1008, "unauthorized")], True
+        made, _ = supervisor(place, timeouts=Timeouts(connect=60.0))
+        began = now()
+        with pytest.raises(AuthRejected) as caught:
+            await made.connect()
+        assert caught.value.detail_code == "AUTH_TOKEN_MISMATCH"
+        assert now() - began <= REFUSAL_GRACE + CLOSE_GRACE
+        assert made.state is ConnectionState.PAUSED
+
+    run(main())
+
+
+def test_the_time_that_a_restart_takes_is_waited_for() -> None:
+    async def main() -> None:
+        place = Place()
+        made, _ = supervisor(place, reconnect=ReconnectPolicy(initial=1.0))
+        await made.connect()
+        served = place.served[0]
+        assert served.core is not None
+        served.core.emit("shutdown", {"reason": "gateway restarting", "restartExpectedMs": 20_000})
+        served.flush()
+        await turns(2)
+        served.close(1012, "service restart")
+        await turns(2)
+        assert made.state is ConnectionState.RECONNECTING
+        ended = now()
+        await made.ready(60.0)
+        # The second attempt since the beginning: two seconds of backoff on top, without luck.
+        assert place.opened_at[1] - ended == pytest.approx(20.0 + 2.0)
         await made.disconnect()
 
     run(main())

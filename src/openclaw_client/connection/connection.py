@@ -253,8 +253,10 @@ class Connection:
         event = core.next_event()
         if event is None:
             if core.end is not None:
-                # The message was such that the connection ends: that has to be written, too.
+                # The message was such that the connection ends: that has to be written, and the gateway has little time
+                # to close after a refused connect.
                 self._pump()
+                self._arm()
             return
         if type(event) is ChatFrame:
             self._sink.on_frame(event)

@@ -97,21 +97,14 @@ class DeviceIdentity:
         platform and device_family win over those in the line; where neither says, platform is this system's.
         Raises IdentityError, without the secret in it, for anything else.
         """
-        try:
-            seed, line_platform, line_family, *rest = (*secret.strip().split(":"), "", "")
-            if any(rest):
-                raise ValueError("too many parts")
-            identity = cls.from_seed(
-                decode_base64url(seed),
-                platform=unquote(line_platform) or None,
-                device_family=unquote(line_family) or None,
-            )
-        except ValueError:
-            # From None: a traceback prints the cause, and the cause was made of the secret.
+        identity = _read_secret(secret)
+        if identity is None:
+            # Crash reporters show the variables of the frames that an error came through.
+            del secret
             raise IdentityError(
                 message="the device secret is not one that DeviceIdentity.secret() made",
                 remedy="Check that it was copied whole; a new identity must be approved by the gateway again",
-            ) from None
+            )
         return replace(
             identity,
             platform=identity.platform if platform is None else platform,
@@ -157,11 +150,26 @@ class DeviceIdentity:
         return self._key.public_key().public_bytes_raw()
 
     def __repr__(self) -> str:
-        return f"DeviceIdentity(id={self.id!r})"
+        # A dump of variables meets it in the middle of a failed construction, too.
+        whole = isinstance(self.seed, bytes) and len(self.seed) == SEED_BYTES
+        return f"DeviceIdentity(id={self.id!r})" if whole else "DeviceIdentity(not made)"
 
     def __getstate__(self) -> dict[str, Any]:
         # Without the cached key object, which cannot be pickled.
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def _read_secret(secret: str) -> DeviceIdentity | None:
+    """The identity of a line; None for what is none, so that no error carries a piece of it along."""
+    try:
+        seed, platform, family, *rest = (*secret.strip().split(":"), "", "")
+        if any(rest):
+            return None
+        return DeviceIdentity.from_seed(
+            decode_base64url(seed), platform=unquote(platform) or None, device_family=unquote(family) or None
+        )
+    except ValueError:
+        return None
 
 
 def _label(name: str, value: str | None) -> str | None:

@@ -26,6 +26,13 @@ _LOCK_POLL: Final = 0.01
 """Seconds between attempts: a blocking lock could not be given up, and a writer needs about as long."""
 
 
+class Private(bytes):
+    """Bytes that no dump of variables shows."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes>"
+
+
 def make_private_folder(folder: Path) -> None:
     """Create folder and its missing parents, each 0700: mkdir(parents=True) leaves parents open to others."""
     if not folder.is_dir():
@@ -33,7 +40,7 @@ def make_private_folder(folder: Path) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
 
 
-def read_private(path: Path) -> tuple[bytes, str | None] | None:
+def read_private(path: Path) -> tuple[Private, str | None] | None:
     """The file's bytes, and what was wrong with its permissions (None: nothing). None where there is no file.
 
     Permissions that let others in are narrowed to 0600 where the file is ours.
@@ -43,7 +50,7 @@ def read_private(path: Path) -> tuple[bytes, str | None] | None:
     except FileNotFoundError:
         return None
     with file:
-        return file.read(), _narrow(file.fileno())
+        return Private(file.read()), _narrow(file.fileno())
 
 
 def _narrow(fd: int) -> str | None:
@@ -61,7 +68,7 @@ def _narrow(fd: int) -> str | None:
     return f"is open to other users (mode {mode:04o}), which this process cannot change"
 
 
-def write_new(path: Path, data: bytes) -> bool:
+def write_new(path: Path, data: Private) -> bool:
     """Write a file that must not exist yet; False, and nothing changed, where one does. Call under `file_lock`.
 
     The file appears whole, durable and with mode 0600, or not at all.
@@ -82,7 +89,7 @@ def write_new(path: Path, data: bytes) -> bool:
     return True
 
 
-def replace(path: Path, data: bytes) -> None:
+def replace(path: Path, data: Private) -> None:
     """Put a whole, durable file of mode 0600 in the place of path. Call under `file_lock`."""
     temp = _write_beside(path, data)
     try:
@@ -93,7 +100,7 @@ def replace(path: Path, data: bytes) -> None:
     _sync_folder(path.parent)
 
 
-def _write_beside(path: Path, data: bytes) -> Path:
+def _write_beside(path: Path, data: Private) -> Path:
     """A temporary file of mode 0600 (mkstemp) in the same folder: a rename is atomic only within one file system."""
     fd, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".tmp", dir=path.parent)
     try:

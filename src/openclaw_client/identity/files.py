@@ -43,6 +43,9 @@ class _KeyFile(msgspec.Struct, rename="camel"):
     device_family: str | None
     created_at_ms: int
 
+    def __repr__(self) -> str:
+        return f"_KeyFile({self.device_id!r})"
+
 
 class _TokenEntry(msgspec.Struct, rename="camel"):
     gateway: str
@@ -55,6 +58,9 @@ class _TokenEntry(msgspec.Struct, rename="camel"):
     @property
     def key(self) -> tuple[str, str, str]:
         return self.gateway, self.device_id, self.role
+
+    def __repr__(self) -> str:
+        return f"_TokenEntry{self.key!r}"
 
 
 class _TokensFile(msgspec.Struct):
@@ -135,13 +141,15 @@ class FileIdentityStore:
 
     def clear_token(self, gateway: str, device_id: str, role: str, token: str) -> bool:
         """Forget the token if the file still holds this one; whether it did. The key stays."""
-        key = (gateway, device_id, role)
+        key, refused = (gateway, device_id, role), disk.Private(token.encode())
+        # Crash reporters show the variables of the frames that an error came through.
+        del token
         # Looked at first without the lock: where there is nothing to clear, nothing needs to be writable.
         if key not in self._read_tokens():
             return False
         with self._writing(self.tokens_path):
             tokens = self._read_tokens()
-            if key not in tokens or tokens[key].token != token:
+            if key not in tokens or tokens[key].token.encode() != refused:
                 return False
             del tokens[key]
             self._write_tokens(tokens)
@@ -157,12 +165,13 @@ class FileIdentityStore:
         try:
             file = _decode(data, _KeyFile)
             identity = DeviceIdentity(decode_base64url(file.private_key), file.platform, file.device_family)
+            if identity.id == file.device_id:
+                return identity
+            why = "deviceId does not fit the key"
         except ValueError as error:
-            # From None: a traceback prints the cause, and the cause was made of the key.
-            raise self._unreadable(self.path, "device identity", str(error), _KEY_REMEDY) from None
-        if identity.id != file.device_id:
-            raise self._unreadable(self.path, "device identity", "deviceId does not fit the key", _KEY_REMEDY)
-        return identity
+            why = str(error)
+        # Not in the except block: the error there, and its frames, were made of the key.
+        raise self._unreadable(self.path, "device identity", why, _KEY_REMEDY)
 
     def _create(self) -> DeviceIdentity:
         with self._writing(self.path):
@@ -185,12 +194,13 @@ class FileIdentityStore:
         try:
             return {entry.key: entry for entry in _decode(data, _TokensFile).tokens}
         except ValueError as error:
-            raise self._unreadable(self.tokens_path, "device token", str(error), _TOKENS_REMEDY) from None
+            why = str(error)
+        raise self._unreadable(self.tokens_path, "device token", why, _TOKENS_REMEDY)
 
     def _write_tokens(self, tokens: dict[tuple[str, str, str], _TokenEntry]) -> None:
         disk.replace(self.tokens_path, _encode(_TokensFile(_FORMAT, list(tokens.values()))))
 
-    def _read(self, path: Path, what: str) -> bytes | None:
+    def _read(self, path: Path, what: str) -> disk.Private | None:
         try:
             found = disk.read_private(path)
         except OSError as error:
@@ -227,7 +237,7 @@ class FileIdentityStore:
         )
 
 
-def _decode(data: bytes, kind: type[_File]) -> _File:
+def _decode(data: disk.Private, kind: type[_File]) -> _File:
     """The file, or ValueError whose text holds nothing of the content but its version."""
     try:
         # The version first: a later format would only look like missing fields.
@@ -239,11 +249,11 @@ def _decode(data: bytes, kind: type[_File]) -> _File:
         raise ValueError("nested too deeply") from None
 
 
-def _encode(file: _KeyFile | _TokensFile) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n"
+def _encode(file: _KeyFile | _TokensFile) -> disk.Private:
+    return disk.Private(msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n")
 
 
-def _encode_key(identity: DeviceIdentity) -> bytes:
+def _encode_key(identity: DeviceIdentity) -> disk.Private:
     return _encode(
         _KeyFile(
             version=_FORMAT,

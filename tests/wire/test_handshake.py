@@ -119,12 +119,11 @@ def test_no_secret_of_the_handshake_is_shown() -> None:
     assert repr(HelloAuth("operator", ["a"])) == "HelloAuth(role='operator', scopes=['a'], device_token=None)"
 
 
-def test_a_whole_hello_is_read_and_kept() -> None:
+def test_a_whole_hello_is_read() -> None:
     payload = raw(FULL)
     hello = decode_hello(payload)
     assert sections(hello) == DECODED
     assert hello is not None
-    assert bytes(hello.raw) == bytes(payload)
     assert hello.granted_scopes == ("operator.read",)
     assert repr(hello) == "Hello(protocol=4, version='2026.9.6', conn_id='c-1')"
 
@@ -215,3 +214,12 @@ def test_whose_scopes_are_told(auth: HelloAuth, token_s: bool) -> None:
 )
 def test_who_takes_a_trace_context(version: str, takes: bool) -> None:
     assert Hello(protocol=4, server=ServerInfo(version=version)).takes_traceparent is takes
+
+
+def test_connections_to_one_release_share_what_it_advertises() -> None:
+    one, two = (decode_hello(raw({**FULL, "server": {"connId": name}})) for name in ("c-1", "c-2"))
+    assert one is not None
+    assert two is not None
+    assert one.features is two.features
+    others = [decode_hello(raw({"protocol": 4, "features": {"methods": [f"m{n}"]}})) for n in range(40)]
+    assert [hello.features.methods for hello in others if hello is not None] == [[f"m{n}"] for n in range(40)]

@@ -44,11 +44,15 @@ class Call(NamedTuple):
     is_event: bool
 
 
+_NO_CALLS: deque[Call] = deque(maxlen=0)
+"""Of every client that has had none: most of many users never have any, and a deque takes 600 bytes."""
+
+
 class Backlog:
     """The calls of one client that wait, and the one that runs. For one thread at a time."""
 
     def __init__(self, on_slow: OnSlow) -> None:
-        self._calls: deque[Call] = deque()
+        self._calls = _NO_CALLS
         self._events = 0
         self._dropped = 0
         self._on_slow = on_slow
@@ -57,6 +61,8 @@ class Backlog:
         self._told = False
 
     def add(self, call: Call) -> None:
+        if self._calls is _NO_CALLS:
+            self._calls = deque()
         self._calls.append(call)
         self._events += call.is_event
         if len(self._calls) > MAX_CALLS:

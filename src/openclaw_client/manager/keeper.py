@@ -141,7 +141,7 @@ class Keeper(Generic[C]):
                     self._count("reused", not opened)
                     return decision.slot
             if isinstance(decision, Wait):
-                yield WaitAt(decision.slot.gate)
+                yield WaitAt(decision.gate)
                 if decision.slot.failure is not None:
                     raise decision.slot.failure.again()
                 settled = decision.slot
@@ -212,7 +212,8 @@ class Keeper(Generic[C]):
 
     def arm(self) -> None:
         """See to it that somebody looks when the next connection may be idle for too long."""
-        if self._sweeping is not None:
+        if self._sweeping is not None or (self._timer is not None and not self._lingering):
+            # Who comes later can be idle no sooner than those who are here.
             return
         loop, delay = asyncio.get_running_loop(), self._next_look()
         if self._timer is not None:

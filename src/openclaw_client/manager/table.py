@@ -40,6 +40,15 @@ class Activity:
     idle: float
 
 
+class _Open:
+    """The gate of every slot that is open: nobody waits there."""
+
+    def set(self) -> None: ...
+
+
+_OPEN = _Open()
+
+
 class Place(Enum):
     """Where a slot is in its life."""
 
@@ -106,9 +115,10 @@ class MakeRoom(Generic[C]):
 
 @dataclass(frozen=True, slots=True)
 class Wait(Generic[C]):
-    """Wait at the slot's gate, and ask again."""
+    """Wait at the gate, and ask again."""
 
     slot: Slot[C]
+    gate: Gate
 
 
 Decision: TypeAlias = Use[C] | Ask[C] | Open[C] | MakeRoom[C] | Wait[C]
@@ -158,7 +168,7 @@ class Table(Generic[C]):
         if slot is None:
             return self._make_room(now) or Open(self._new_slot(user))
         if slot.place is not Place.OPEN:
-            return Wait(slot)
+            return Wait(slot, slot.gate)
         assert slot.client is not None
         if not self.observe(slot.client).alive:
             return Open(self._follow(slot))
@@ -210,7 +220,7 @@ class Table(Generic[C]):
         slot.asked_at = slot.used_at = now
         slot.place, slot.failure = Place.OPEN, None
         self._refusals.pop(slot.user, None)
-        slot.gate.set()
+        self._pass(slot)
         return True
 
     def failed(self, slot: Slot[C], error: BaseException, given: Credentials | None, now: float) -> None:
@@ -263,7 +273,7 @@ class Table(Generic[C]):
         """A closing slot's connection came into use again and was left open."""
         if self.slots.get(slot.user) is slot:
             slot.place = Place.OPEN
-        slot.gate.set()
+        self._pass(slot)
 
     def remove(self, user: Hashable) -> C | None:
         """Forget a user, refusals included; the client to close, if there is one."""
@@ -315,7 +325,7 @@ class Table(Generic[C]):
             return MakeRoom(victim)
         leaving = next((slot for slot in self.slots.values() if slot.place is Place.CLOSING), None)
         if leaving is not None:
-            return Wait(leaving)
+            return Wait(leaving, leaving.gate)
         raise ManagerError(
             message=f"all {self.limits.max_connections} connections are in use",
             remedy="Try again later, or allow more with max_connections=",
@@ -344,6 +354,11 @@ class Table(Generic[C]):
 
     def _begin_closing(self, slot: Slot[C]) -> None:
         slot.place, slot.gate = Place.CLOSING, self.gate()
+
+    def _pass(self, slot: Slot[C]) -> None:
+        """Let in who waits, and keep no gate for a slot that may stay open for days."""
+        slot.gate.set()
+        slot.gate = _OPEN
 
     def _drop(self, slot: Slot[C]) -> None:
         if self.slots.get(slot.user) is slot:

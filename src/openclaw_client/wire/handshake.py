@@ -166,7 +166,6 @@ class Hello(msgspec.Struct, rename="camel", frozen=True):
     auth: HelloAuth | None = None
     policy: Policy = Policy()
     snapshot: Snapshot = Snapshot()
-    raw: msgspec.Raw = msgspec.Raw(b"")
 
     @property
     def granted_scopes(self) -> tuple[str, ...] | None:
@@ -189,6 +188,9 @@ class Hello(msgspec.Struct, rename="camel", frozen=True):
 
 
 _RELEASE = re.compile(r"(\d{4})\.(\d{1,2})\.(\d{1,2})\b")
+MAX_KNOWN_FEATURES = 16
+"""Sets of features kept for sharing; a process rarely meets more than a few releases."""
+
 _hello = msgspec.json.Decoder(Hello)
 _challenge = msgspec.json.Decoder(Challenge)
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -235,7 +237,18 @@ def decode_hello(payload: msgspec.Raw) -> Hello | None:
         hello = _hello_by_sections(payload)
     if hello is None or hello.protocol < 1:
         return None
-    return msgspec.structs.replace(hello, raw=payload)
+    return msgspec.structs.replace(hello, features=_shared(hello.features))
+
+
+_known_features: dict[tuple[tuple[str, ...], ...], Features] = {}
+
+
+def _shared(features: Features) -> Features:
+    """One object for all connections to a release: the names of its methods are most of what a hello weighs."""
+    key = tuple(features.methods), tuple(features.events), tuple(features.capabilities)
+    if len(_known_features) >= MAX_KNOWN_FEATURES:
+        _known_features.clear()
+    return _known_features.setdefault(key, features)
 
 
 def _hello_by_sections(payload: msgspec.Raw) -> Hello | None:

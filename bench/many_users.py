@@ -159,7 +159,7 @@ def tracing(on: bool, users: int) -> Iterator[None]:
     if not on:
         yield
         return
-    tracemalloc.start(8)
+    tracemalloc.start()
     before = tracemalloc.take_snapshot()
     yield
     gc.collect()
@@ -167,7 +167,7 @@ def tracing(on: bool, users: int) -> Iterator[None]:
     statistics = after.compare_to(before, "lineno")
     total = sum(entry.size_diff for entry in statistics)
     say("traced per connection", f"{total / users:.0f} bytes")
-    for entry in statistics[:45]:
+    for entry in statistics[:40]:
         print(f"{entry.size_diff / users:8.0f} B {entry.count_diff / users:6.1f} x  {entry.traceback[0]}")
     tracemalloc.stop()
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cached_property
 from math import inf
 from time import monotonic
 from typing import Any
@@ -46,6 +47,10 @@ Answer = Callable[[Any, GatewayError | None], None]
 MakeCallbacks = Callable[[Callable[[SlowConsumer], None]], Callbacks]
 
 
+_later: set[asyncio.Task[None]] = set()
+"""Requests of other threads that wait for a connection; a loop itself keeps only a weak reference to a task."""
+
+
 class Engine:
     """One client's machinery. callbacks makes the place where users' handlers run, away from the reader."""
 
@@ -55,9 +60,8 @@ class Engine:
         self.settings = settings
         self.owner = owner
         self.user = user
+        self._new_callbacks = callbacks
         self._callbacks = callbacks(self.on_slow)
-        # Whoever is slow holds up the other handlers of the client, and must not hold up the news of it.
-        self._reports = callbacks(_nothing)
         self.router = Router(
             sessions,
             on_message=self._on_message,
@@ -77,7 +81,11 @@ class Engine:
         self._method_scopes = MethodScopes()
         self._unknown_methods: set[str] = set()
         self._last_use = -inf
-        self._later: set[asyncio.Task[None]] = set()
+
+    @cached_property
+    def _reports(self) -> Callbacks:
+        """Apart: whoever is slow holds up the other handlers of the client, and must not hold up the news of it."""
+        return self._new_callbacks(_nothing)
 
     # Life.
 
@@ -215,8 +223,8 @@ class Engine:
                 answer(payload, None)
 
         task = asyncio.get_running_loop().create_task(wait())
-        self._later.add(task)
-        task.add_done_callback(self._later.discard)
+        _later.add(task)
+        task.add_done_callback(_later.discard)
         return task.cancel
 
     async def call(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from openclaw_client.client.events import EventSink, GatewayEvent
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 Sessions = Iterable[str] | Callable[[str], bool] | None
 EventHandler = Callable[[GatewayEvent], object]
 
+_NO_KEYS: frozenset[str] = frozenset()
 MAX_USED = 1000
 """Sessions that a private client remembers as its own; far more than a user has open, and a bound for a client that
 lives for months. The least recently used is forgotten first."""
@@ -92,7 +94,8 @@ class SessionFilter:
         return folded in self._keys or (self._predicate is not None and bool(self._predicate(folded)))
 
     def _fold(self) -> None:
-        self._keys = frozenset(self.canonical(key) for key in (*(self._given or ()), *self._used))
+        keys = frozenset(self.canonical(key) for key in (*(self._given or ()), *self._used))
+        self._keys = keys or _NO_KEYS
 
 
 class Router:
@@ -111,9 +114,13 @@ class Router:
         self._on_event = on_event
         self._on_use = on_use
         self._runs: dict[str, list[RunDriver]] = {}
-        self._proactive = ProactiveAssembler()
         self._streams: list[EventSink] = []
         self._handlers: dict[str, list[EventHandler]] = {}
+
+    @cached_property
+    def _proactive(self) -> ProactiveAssembler:
+        """Made when the first run or message comes: of many users most are silent for hours."""
+        return ProactiveAssembler()
 
     # Runs.
 

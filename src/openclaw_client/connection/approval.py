@@ -11,16 +11,16 @@ class ApprovalWait:
     def __init__(self) -> None:
         self.waiters = 0
         self.untold = False
-        self._pauses: set[asyncio.Future[None]] = set()
+        self._pauses: list[asyncio.Future[None]] = []
 
     async def pause(self, seconds: float) -> None:
         """Wait, unless `wake` ends it."""
         over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pauses.add(over)
+        self._pauses.append(over)
         try:
             await asyncio.wait((over,), timeout=seconds)
         finally:
-            self._pauses.discard(over)
+            self._pauses.remove(over)
 
     def wake(self) -> bool:
         """End all pauses; whether there was one."""

@@ -33,8 +33,10 @@ MAX_REASON_BYTES = 123
 
 # picows logs the upgrade request, headers and all, below DEBUG. A logger outside the tree of loggers cannot be switched
 # on by anybody's configuration.
-_logger = logging.Logger("openclaw_client.transport.picows")  # noqa: LOG001
-_logger.disabled = True
+# An adapter, because picows makes a child of every plain logger for every connection.
+_silent = logging.Logger("openclaw_client.transport.picows")  # noqa: LOG001
+_silent.disabled = True
+_logger = logging.LoggerAdapter(_silent)
 
 SERVER_SHOWN = 40
 """Characters of a Server header that are shown: a name and a version."""
@@ -97,6 +99,10 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._socket = transport
+        # picows keeps both for as long as the connection, and the request's headers may hold secrets.
+        for upgrade in (transport.request, transport.response):
+            if upgrade is not None:
+                upgrade.headers.clear()
         if self._listener is not None:
             self._listener.on_opened(self)
 

@@ -7,7 +7,8 @@ and one key too many costs the connection.
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Hashable
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -188,8 +189,8 @@ class Hello(msgspec.Struct, rename="camel", frozen=True):
 
 
 _RELEASE = re.compile(r"(\d{4})\.(\d{1,2})\.(\d{1,2})\b")
-MAX_KNOWN_FEATURES = 16
-"""Sets of features kept for sharing; a process rarely meets more than a few releases."""
+MAX_COMMON = 64
+"""Values kept for sharing, four of each release and configuration; a process rarely meets more than a few."""
 
 _hello = msgspec.json.Decoder(Hello)
 _challenge = msgspec.json.Decoder(Challenge)
@@ -237,18 +238,41 @@ def decode_hello(payload: msgspec.Raw) -> Hello | None:
         hello = _hello_by_sections(payload)
     if hello is None or hello.protocol < 1:
         return None
-    return msgspec.structs.replace(hello, features=_shared(hello.features))
+    return _slim(hello)
 
 
-_known_features: dict[tuple[tuple[str, ...], ...], Features] = {}
+def _slim(hello: Hello) -> Hello:
+    """The hello with one object for all that many connections have in common, the names of methods above all."""
+    features = hello.features
+    names = tuple(features.methods), tuple(features.events), tuple(features.capabilities)
+    defaults = hello.snapshot.session_defaults
+    return msgspec.structs.replace(
+        hello,
+        features=_shared(names, features),
+        policy=_shared(hello.policy, hello.policy),
+        snapshot=hello.snapshot
+        if defaults is None
+        else msgspec.structs.replace(hello.snapshot, session_defaults=_shared(defaults, defaults)),
+        auth=None if hello.auth is None else _slim_auth(hello.auth),
+    )
 
 
-def _shared(features: Features) -> Features:
-    """One object for all connections to a release: the names of its methods are most of what a hello weighs."""
-    key = tuple(features.methods), tuple(features.events), tuple(features.capabilities)
-    if len(_known_features) >= MAX_KNOWN_FEATURES:
-        _known_features.clear()
-    return _known_features.setdefault(key, features)
+def _slim_auth(auth: HelloAuth) -> HelloAuth:
+    if auth.scopes is None:
+        return auth
+    return msgspec.structs.replace(auth, scopes=_shared(tuple(auth.scopes), auth.scopes))
+
+
+_T = TypeVar("_T")
+_common: dict[Hashable, Any] = {}
+
+
+def _shared(key: Hashable, value: _T) -> _T:
+    if len(_common) >= MAX_COMMON:
+        _common.clear()
+    # The type belongs to the key: an empty tuple of scopes is not one of something else.
+    found: _T = _common.setdefault((type(value), key), value)
+    return found
 
 
 def _hello_by_sections(payload: msgspec.Raw) -> Hello | None:

@@ -12,7 +12,7 @@ help:
 	@echo "make chat [MESSAGE=…]  talk to the embedded gateway"
 	@echo "make webchat           a chat in the browser for several users, with a gateway of its own"
 	@echo "make test              all tests that need no real gateway"
-	@echo "make test-gateway      the contract tests on four real OpenClaw releases (installs them; takes minutes)"
+	@echo "make test-gateway      contract and chaos tests on four real OpenClaw releases (installs them; takes minutes)"
 	@echo "make chaos [SEED=…]    cuts at every frame, ten minutes of random faults, killed gateways (takes an hour)"
 	@echo "make check             formatting, lint, types"
 	@echo "make coverage          branch coverage of the pure layers"
@@ -38,7 +38,7 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-gateway: gateways
-	$(BIN)/python -m pytest tests/contract --gateways=real $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/contract tests/chaos --gateways=real $(PYTEST_ARGS)
 
 chaos: gateways
 	$(BIN)/python -m pytest tests/chaos --chaos=full $(if $(SEED),--chaos-seed=$(SEED)) --chaos-report=chaos-embedded.json $(PYTEST_ARGS)

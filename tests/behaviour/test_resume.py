@@ -104,12 +104,17 @@ async def test_a_crash_in_mid_run_is_a_lost_run(make: Make, start_gateway: Start
         gateway.start()
         with pytest.raises(RunLost, match="not in the history") as caught:
             await run.result()
+        # Its key went with the process that knew it.
+        assert "runs it again" in str(caught.value)
         assert caught.value.partial_text == "beginning"
         assert caught.value.run_id == run.run_id
 
 
-async def test_on_wire_v3_a_crash_before_the_response_leaves_it_unknown(make: Make, start_gateway: Start) -> None:
-    gateway = start_gateway(gated, protocol=3)
+@pytest.mark.parametrize("release", ["2026.4.15", "2026.6.1"])
+async def test_a_crash_before_the_response_leaves_it_unknown_where_turns_are_written_late(
+    make: Make, start_gateway: Start, release: str
+) -> None:
+    gateway = start_gateway(gated, release=release)
     async with make(gateway) as client:
         gateway.faults.swallow("chat.send")
         sending = asyncio.ensure_future(client.chat_send(session_key="main", message="x", idempotency_key="my-key"))
@@ -159,8 +164,15 @@ async def test_a_final_that_never_comes_is_asked_for(make: Make, gateway: Blocki
 
 
 @pytest.mark.parametrize("face", ["async"], indirect=True)
-async def test_a_silent_run_that_is_listed_active_is_not_given_up(make: Make, start_gateway: Start) -> None:
-    gateway = start_gateway(gated, tick_interval=3600)
+async def test_a_tool_that_is_silent_for_ten_minutes_is_not_given_up(make: Make, start_gateway: Start) -> None:
+    async def at_work(turn: Turn) -> AsyncIterator[str]:
+        yield "beginning"
+        call = turn.tool_start("build", {})
+        await turn.gate.wait()
+        turn.tool_finish(call, "build", "built")
+        yield f"of {turn.message}"
+
+    gateway = start_gateway(at_work, tick_interval=3600)
     clock = MovedClock()
     async with make(gateway) as client, client.chat_stream(session_key="main", message="x") as run:
         assert await anext(run.text_stream) == "beginning"
@@ -170,7 +182,7 @@ async def test_a_silent_run_that_is_listed_active_is_not_given_up(make: Make, st
             await until(lambda limit=asked: gateway.seen.requests["chat.history"] > limit)  # type: ignore[misc]
             await client.request("health")
         gateway.release()
-        assert (await run.result()).text == "beginning of x"
+        assert (await run.result()).text == "beginning\n\nof x"
 
 
 @pytest.mark.parametrize("face", ["async"], indirect=True)

@@ -6,7 +6,8 @@ Knows what the caller of a run may expect. Refuses to know which gateway it is.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import uuid4
@@ -21,13 +22,16 @@ from openclaw_client import (
     ToolFinished,
     ToolStarted,
 )
-from openclaw_client.errors import ConnectionLost, GatewayError, OutcomeUnknown, RunLost
+from openclaw_client.errors import ConnectError, ConnectionLost, GatewayError, OutcomeUnknown, RunLost
 from tests.chaos.frames import Unit
 from tests.chaos.proxy import Cut, FaultProxy, Side, Where
 
 QUICK = ReconnectPolicy(initial=0.05, maximum=0.5)
 INSIDE_EVERY = 10
 """Every tenth frame is also cut inside: a frame that is not whole is one case, wherever its bytes end."""
+
+
+CONNECT_TRIES = 5
 
 
 class Gateway(Protocol):
@@ -146,6 +150,22 @@ class Laboratory:
             **options,
         )
 
+    @asynccontextmanager
+    async def connected(self, url: str) -> AsyncIterator[AsyncGatewayClient]:
+        """A client that is connected: a loaded gateway may need several tries, which are not what is tried here."""
+        client = self.client(url)
+        for left in range(CONNECT_TRIES - 1, -1, -1):
+            try:
+                await client.connect()
+                break
+            except ConnectError:
+                if not left:
+                    raise
+        try:
+            yield client
+        finally:
+            await client.disconnect()
+
     async def record(self) -> Recording:
         """An undisturbed run."""
         key, frames = f"chaos-{uuid4().hex[:12]}", {"up": 0, "down": 0}
@@ -155,7 +175,7 @@ class Laboratory:
             frames[side] += about(side, unit)
 
         loop = asyncio.get_running_loop()
-        async with FaultProxy(self.gateway.url) as proxy, self.client(proxy.url) as client:
+        async with FaultProxy(self.gateway.url) as proxy, self.connected(proxy.url) as client:
             proxy.watch = watch
             began = loop.time()
             async with client.chat_stream(session_key=key, message=self._job.message(key), idempotency_key=key) as run:
@@ -181,23 +201,22 @@ class Laboratory:
 
     async def _one(self, case: Case, key: str, recording: Recording) -> tuple[str, str | None]:
         seen: list[Any] = []
-        async with FaultProxy(self.gateway.url) as proxy:
+        async with FaultProxy(self.gateway.url) as proxy, self.connected(proxy.url) as client:
             cuts = self._arrange(proxy, case, key, recording)
-            async with self.client(proxy.url) as client:
-                message = self._job.message(key)
-                try:
-                    async with client.chat_stream(session_key=key, message=message, idempotency_key=key) as run:
-                        async for event in run:
-                            seen.append(event)  # noqa: PERF401 - what came before an error counts
-                        reply = await run.result()
-                except OutcomeUnknown as error:
-                    return "unknown", f"nothing was unknown here: {error}"
-                except RunLost as error:
-                    return "lost", str(error)
-                except GatewayError as error:
-                    return "wrong", f"{type(error).__name__}: {error}"
-                proxy.heal()
-                doubled = await self._doubled(client, key, seen)
+            message = self._job.message(key)
+            try:
+                async with client.chat_stream(session_key=key, message=message, idempotency_key=key) as run:
+                    async for event in run:
+                        seen.append(event)  # noqa: PERF401 - what came before an error counts
+                    reply = await run.result()
+            except OutcomeUnknown as error:
+                return "unknown", f"nothing was unknown here: {error}"
+            except RunLost as error:
+                return "lost", str(error)
+            except GatewayError as error:
+                return "wrong", f"{type(error).__name__}: {error}"
+            proxy.heal()
+            doubled = await self._doubled(client, key, seen)
         if doubled is not None:
             return "doubled", doubled
         texts = "".join(event.text for event in seen if isinstance(event, TextAppended))
@@ -214,8 +233,11 @@ class Laboratory:
     def _arrange(self, proxy: FaultProxy, case: Case, key: str, recording: Recording) -> list[Cut]:
         if case.connection == 1:
             return [proxy.cut_at(Cut(case.side, case.number, case.where, _about(key)))]
+        before = proxy.opened
         middle = Cut("down", recording.frames["down"] // 3, "after", _about(key))
-        second = Cut(case.side, case.number, case.where, lambda _side, _unit: proxy.opened == case.connection)
+        second = Cut(
+            case.side, case.number, case.where, lambda _side, _unit: proxy.opened == before + case.connection - 1
+        )
         return [proxy.cut_at(middle), proxy.cut_at(second)]
 
     async def _doubled(self, client: AsyncGatewayClient, key: str, seen: list[Any]) -> str | None:

@@ -193,11 +193,12 @@ class _Link:
         _, writer = self._ends[side]
         if side in self._open and not writer.is_closing():
             self._open.discard(side)
-            writer.write_eof()
+            with contextlib.suppress(OSError):  # the peer has gone meanwhile
+                writer.write_eof()
 
     async def _pass_on(self, side: Side) -> None:
         reader, scanner = self._ends[side][0], FrameScanner()
-        with contextlib.suppress(ConnectionError):  # cut; the other direction ends the same way
+        with contextlib.suppress(OSError):  # cut; the other direction ends the same way
             while data := await reader.read(65536):
                 for unit in scanner.feed(data):
                     await self._pass_unit(side, unit)

@@ -130,8 +130,11 @@ def page(
         (page(user("Hi", "r"), user("Hi", "s"), assistant("No")), Unanswered(sent=True)),
         (page(), Unanswered(sent=False)),
         (page(assistant("proactive")), Unanswered(sent=False)),
-        (page(flight=InFlightRun("other", "x"), active=("other",), busy=True), Unanswered(sent=False, active=False)),
-        (page(active=()), Unanswered(sent=False, active=False)),
+        (
+            page(flight=InFlightRun("other", "x"), active=("other",), busy=True),
+            Unanswered(sent=False, active=False, early=True),
+        ),
+        (page(active=()), Unanswered(sent=False, active=False, early=True)),
         (page(user("Hi", "r"), busy=False), Unanswered(sent=True, active=False)),
         (page(user("Hi", "r"), busy=True), Unanswered(sent=True)),
     ],
@@ -204,8 +207,8 @@ def test_what_the_page_shows_decides_whatever_else_is_known(acknowledged: bool, 
         (False, True, True, AskAgain()),
         (None, True, True, AskAgain()),
         (False, False, False, Lost()),
-        (False, True, False, Lost()),
-        (None, True, False, Lost()),
+        (False, True, False, Lost(forgotten=True)),
+        (None, True, False, Lost(forgotten=True)),
     ],
 )
 def test_a_message_that_the_gateway_took(
@@ -214,20 +217,23 @@ def test_a_message_that_the_gateway_took(
     assert decide(Unanswered(sent, active), Known(acknowledged, restarted, patient)) == step
 
 
-@pytest.mark.parametrize("patient", [False, True])
+@pytest.mark.parametrize(("active", "patient"), list(itertools.product([None, False], [False, True])))
 @pytest.mark.parametrize(
-    ("active", "restarted", "step"),
+    ("early", "restarted", "step"),
     [
         # The same process knows the key: a second sending is no second run.
-        (None, False, Resend()),
         (False, False, Resend()),
-        (False, True, Resend()),
-        # A new process forgot it, and a turn of wire v3 is written down at its end only.
-        (None, True, Unknown()),
+        (True, False, Resend()),
+        # A turn that is written down when it begins has not begun.
+        (True, True, Resend()),
+        # A new process forgot the key, and the turn may have been under way without a trace.
+        (False, True, Unknown()),
     ],
 )
-def test_a_message_of_which_there_is_no_trace(active: bool | None, restarted: bool, patient: bool, step: Step) -> None:
-    assert decide(Unanswered(False, active), Known(False, restarted, patient)) == step
+def test_a_message_of_which_there_is_no_trace(
+    active: bool | None, early: bool, restarted: bool, patient: bool, step: Step
+) -> None:
+    assert decide(Unanswered(False, active, early), Known(False, restarted, patient)) == step
 
 
 @pytest.mark.parametrize(

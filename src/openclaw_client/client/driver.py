@@ -269,9 +269,9 @@ class RunDriver:
             outcome = RunCompleted(run_id, answer.text, answer.stop_reason)
         self._emit(self.fold.finish(outcome))
 
-    def lose(self, what: str, cause: GatewayError | None = None) -> None:
-        """How the run ended cannot be found out."""
-        self._end(None, self._lost(what, cause))
+    def lose(self, what: str, cause: GatewayError | None = None, *, forgotten: bool = False) -> None:
+        """How the run ended cannot be found out. forgotten: the gateway was restarted, and knows the key no more."""
+        self._end(None, self._lost(what, cause, forgotten))
 
     def leave_unknown(self, cause: GatewayError | None = None) -> None:
         """Whether the message ran cannot be found out."""
@@ -387,11 +387,12 @@ class RunDriver:
         )
         self._end(reply, None)
 
-    def _lost(self, what: str, cause: GatewayError | None) -> RunLost:
+    def _lost(self, what: str, cause: GatewayError | None, forgotten: bool = False) -> RunLost:
         cause = cause or self._away
+        again = "runs it again" if forgotten else "doesn't run it twice"
         lost = RunLost(
             message=what,
-            remedy="Look into chat_history(); chat_send() with the same idempotency_key doesn't run it twice",
+            remedy=f"Look into chat_history(); chat_send() with the same idempotency_key {again}",
             run_id=self.fold.run_id,
             session_key=self.request.session_key,
             partial_text=self.fold.text,

@@ -163,7 +163,7 @@ class Inquiry:
         elif isinstance(step, Resend):
             run.send_over(connection)
         elif isinstance(step, Lost):
-            run.lose("the run is over, and its reply is not in the history")
+            run.lose("the run is over, and its reply is not in the history", forgotten=step.forgotten)
         else:
             run.leave_unknown()
 

@@ -46,10 +46,11 @@ class Answered:
 @dataclass(frozen=True, slots=True)
 class Unanswered:
     """The page holds no whole answer. sent: whether it holds the question. active: whether the run may still go on,
-    None where the page doesn't tell."""
+    None where the page doesn't tell. early: whether this gateway writes a turn down when it begins."""
 
     sent: bool
     active: bool | None = None
+    early: bool = False
 
 
 Finding = StillRunning | Answered | Unanswered
@@ -94,7 +95,9 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The run is over without an answer."""
+    """The run is over without an answer. forgotten: its gateway's process is, too, and the key with it."""
+
+    forgotten: bool = False
 
 
 Step = Continue | Finish | Resend | AskAgain | Unknown | Lost
@@ -110,9 +113,9 @@ def decide(finding: Finding, known: Known) -> Step:
     if known.acknowledged or finding.sent:
         if not over:
             return Continue()
-        return AskAgain() if known.patient else Lost()
-    if known.restarted and finding.active is None:
-        # A gateway of wire v3 writes a turn down when it ends, and forgets the key with its process.
+        return AskAgain() if known.patient else Lost(known.restarted)
+    if known.restarted and not finding.early:
+        # Releases before 2026.9 write a turn down when it ends, and all forget the key with their process.
         return Unknown()
     return Resend()
 
@@ -137,7 +140,8 @@ def look_up(page: HistoryPage, question: Question) -> Finding:
         last = whole[-1]
         elsewhere = last.run_id if last.run_id != run_id and not last.is_the_gateways else None
         return Answered(_joined(whole), last.stop_reason, last.error_message, elsewhere)
-    return Unanswered(start is not None or bool(rows), _activity(page))
+    # 2026.9.6, which names the active runs, writes a turn down when it begins; 2026.6.1 and older when it ends.
+    return Unanswered(start is not None or bool(rows), _activity(page), early=page.active_run_ids is not None)
 
 
 def absorbed_by(page: HistoryPage, run_id: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from openclaw_client.connection.connection import Connection
@@ -45,6 +45,11 @@ class Served:
         self.core.receive(data, asyncio.get_running_loop().time())
         while (event := self.core.next_event()) is not None:
             if isinstance(event, ConnectReceived):
+                if self.place.raw_answer is not None:
+                    assert self.transport is not None
+                    self.transport.send(self.place.raw_answer(event.id))
+                    self.transport.close(1008, "refused")
+                    return
                 self._connect()
             elif isinstance(event, RequestReceived):
                 self.place.requests.append(event.method)
@@ -94,7 +99,7 @@ class Served:
 
 class Place:
     """Where connections are accepted. refusals: how the next connects are refused; mute: connect is not answered;
-    lingers: what was refused is not closed.
+    lingers: what was refused is not closed; raw_answer: the bytes that answer the connect with this id, before a close.
     """
 
     def __init__(self) -> None:
@@ -107,6 +112,7 @@ class Place:
         self.reachable = True
         self.mute = False
         self.lingers = False
+        self.raw_answer: Callable[[str], bytes] | None = None
         self.hello: Mapping[str, Any] = {
             "type": "hello-ok",
             "protocol": 4,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw_client.policy.verdict import LOCKOUT, PARK, RETRY, Action, Verdict, judge_close, judge_refusal
+from openclaw_client.policy.verdict import LOCKOUT, PARK, RETRY, SHORTEST, Action, Verdict, judge_close, judge_refusal
 from openclaw_client.wire.frames import ErrorShape
 from tests.wire.test_codes import TEXTS
 
@@ -28,6 +28,9 @@ ROWS: list[tuple[str | None, dict[str, object], float | None, Verdict]] = [
     (None, RESTARTING, None, RETRY),
     (None, {}, None, RETRY),
     (None, {}, -5, RETRY),
+    (None, {}, 0, wait(SHORTEST)),
+    (None, {}, 1, wait(SHORTEST)),
+    ("AUTH_RATE_LIMITED", {}, 0, wait(SHORTEST)),
     ("AUTHENTICATED_PROFILE_UNAVAILABLE", {}, 2000, wait(2.0)),
     ("AUTHENTICATED_PROFILE_UNAVAILABLE", {}, None, RETRY),
     ("AUTH_TAILSCALE_WHOIS_FAILED", {}, None, RETRY),

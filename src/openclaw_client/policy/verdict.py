@@ -17,6 +17,10 @@ LOCKOUT = 300.0
 """Seconds that the gateway's default lock-out lasts; for gateways that send no hint (observed: all but 2026.9.6)."""
 
 
+SHORTEST = 0.1
+"""Seconds; a gateway that names no time at all, again and again, must not be met by a loop of connects."""
+
+
 class Action(Enum):
     RETRY = "try again with backoff"
     WAIT = "try again after the stated delay"
@@ -59,7 +63,7 @@ _TRANSIENT_AUTH = "AUTH_TAILSCALE_WHOIS_FAILED"
 def judge_refusal(error: ErrorShape) -> Verdict:
     """What a refused connect asks for, once the retries that belong to one attempt are used up."""
     code = codes.detail_code_of(error)
-    hinted = error.retry_after
+    hinted = max(error.retry_after, SHORTEST) if error.retry_after is not None else None
     starting = codes.startup_delay(error)
     if starting is not None:
         return Verdict(Action.WAIT, starting)

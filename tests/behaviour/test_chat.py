@@ -110,11 +110,12 @@ async def test_who_does_not_wait_gets_what_the_gateway_makes_of_it(make: Make, s
     async with make(gateway) as client:
         async with client.chat_stream(session_key="main", message="one") as first:
             assert await anext(first.text_stream) == "beginning"
-            second = await client.chat_send(session_key="main", message="two", when_busy="send")
-            assert second.text == ""
+            steered = asyncio.ensure_future(client.chat_send(session_key="main", message="two", when_busy="send"))
+            await until(lambda: len(gateway.active_runs) == 2)
             gateway.release()
-            reply = await first.result()
-        assert "two" in reply.text
+            reply, second = await first.result(), await steered
+        assert (second.text, second.merged_into) == ("", first.run_id)
+        assert reply.text == "beginning of one\n\nbeginning of two"
 
 
 async def test_a_time_limit_does_not_end_the_run(make: Make, start_gateway: Start) -> None:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import textwrap
 import time
+import urllib.parse
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,12 +101,22 @@ def server_socket() -> Iterator[str]:
         yield f"{folder}/web"
 
 
-def get(server: str, path: str) -> tuple[int, str]:
+def get(server: str, path: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
     """GET over the socket of a web server: status and text."""
+    return _ask(server, "GET", path, headers or {}, None)
+
+
+def post(server: str, path: str, headers: dict[str, str], form: dict[str, str]) -> tuple[int, str]:
+    """POST of a form over the socket of a web server: status and text."""
+    headers = {**headers, "Content-Type": "application/x-www-form-urlencoded"}
+    return _ask(server, "POST", path, headers, urllib.parse.urlencode(form))
+
+
+def _ask(server: str, method: str, path: str, headers: dict[str, str], body: str | None) -> tuple[int, str]:
     connection = _Connection("localhost", timeout=PATIENCE)
     connection.server = server
     try:
-        connection.request("GET", path)
+        connection.request(method, path, body, headers)
         response = connection.getresponse()
         return response.status, response.read().decode()
     finally:

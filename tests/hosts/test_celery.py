@@ -7,8 +7,11 @@ import signal
 
 from openclaw_client.testing import BlockingEmbeddedGateway
 from tests.hosts.conftest import PATIENCE, Host, wait_until
+from tests.hosts.pages import command, write_files
 
 WORKERS = 4
+QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+"""Without what workers tell each other, for which there is no broker here."""
 
 TASKS = """
 import os
@@ -23,7 +26,11 @@ here = Path(__file__).parent
 for name in ("queue", "results"):
     (here / name).mkdir(exist_ok=True)
 app = Celery("tasks", broker="filesystem://", backend=f"file://{here}/results")
-app.conf.broker_transport_options = {"data_folder_in": f"{here}/queue", "data_folder_out": f"{here}/queue"}
+app.conf.broker_transport_options = {
+    "data_folder_in": f"{here}/queue",
+    "data_folder_out": f"{here}/queue",
+    "polling_interval": 0.1,
+}
 app.conf.worker_prefetch_multiplier = 1
 
 client = GatewayClient(identity=False)
@@ -71,8 +78,7 @@ def test_each_worker_has_a_connection_and_the_parent_keeps_its_own(
     messages = [f"gated-{number}" for number in range(WORKERS)]
     more = [f"message-{number}" for number in range(12)]
     options = ("--pool", "prefork", "--concurrency", str(WORKERS), "-O", "fair", "--loglevel", "WARNING")
-    quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
-    with host.start("-m", "celery", "-A", "worker", "worker", *options, *quiet) as process:
+    with host.start("-m", "celery", "-A", "worker", "worker", *options, *QUIET) as process:
         with host.start(sender, *messages, *more) as sending:
             wait_until(lambda: len(gateway.active_runs) == WORKERS, process)
             gateway.release()
@@ -87,4 +93,49 @@ def test_each_worker_has_a_connection_and_the_parent_keeps_its_own(
     assert len({pid for pid, _, _ in held}) == len({connection for _, connection, _ in held}) == WORKERS
     assert opened == len(gateway.seen.connects) == WORKERS + 1
     assert "True echo: still here" in out.splitlines()
+    assert process.returncode == 0
+
+
+# The page.
+
+CONFIGURATION = """
+from pathlib import Path
+
+here = Path(__file__).parent
+for name in ("queue", "results"):
+    (here / name).mkdir(exist_ok=True)
+broker_url = "filesystem://"
+result_backend = f"file://{here}/results"
+broker_transport_options = {
+    "data_folder_in": f"{here}/queue",
+    "data_folder_out": f"{here}/queue",
+    "polling_interval": 0.1,
+}
+"""
+
+ASK = """
+import json
+
+from tasks import ask
+
+first = ask.apply_async(("ann", "once"), task_id="the-task")
+texts = [first.get(timeout=60)]
+first.forget()
+# The broker delivers it again.
+texts.append(ask.apply_async(("ann", "once"), task_id="the-task").get(timeout=60))
+texts += [job.get(timeout=60) for job in [ask.delay(user, "hello") for user in ("ann", "bob", "cat")]]
+print(json.dumps(texts))
+"""
+
+
+def test_the_page(host: Host, gateway: BlockingEmbeddedGateway) -> None:
+    write_files(host, "celery.md")
+    host.write("celeryconfig.py", CONFIGURATION)
+    with host.start("-m", *command("celery.md"), *QUIET) as process:
+        texts = json.loads(host.run(str(host.write("ask.py", ASK))))
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE)
+    assert texts == ["echo: once", "echo: once", *["echo: hello"] * 3]
+    spoken = [row["text"] for row in gateway.transcript("agent:main:tasks:ann") if row["role"] == "user"]
+    assert spoken == ["once", "hello"]
     assert process.returncode == 0

@@ -57,6 +57,7 @@ NAMES = {
     "RunEvent",
     "RunStarted",
     "RunStatus",
+    "SessionKey",
     "SideResult",
     "SlowConsumer",
     "StateChange",

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from openclaw_client.sync.events import BlockingEventStream
     from openclaw_client.sync.run import ChatRun
     from openclaw_client.wire.history import HistoryMessage, HistoryPage, InFlightRun
+    from openclaw_client.wire.sessions import SessionKey
 
 # A library says nothing where the program has set up no logging; every error is raised or handed to a handler.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
@@ -108,6 +109,7 @@ _HOME = {
     "RunEvent": "runs.events",
     "RunStarted": "runs.events",
     "RunStatus": "runs.events",
+    "SessionKey": "wire.sessions",
     "SideResult": "runs.events",
     "SlowConsumer": "client.slow",
     "StateChange": "connection.supervisor",
@@ -176,6 +178,7 @@ __all__ = [
     "RunEvent",
     "RunStarted",
     "RunStatus",
+    "SessionKey",
     "SideResult",
     "SlowConsumer",
     "StateChange",

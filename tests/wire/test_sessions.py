@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw_client.errors import UsageError
-from openclaw_client.wire.sessions import canonical_key, check_session_key, same_session
+from openclaw_client.wire.sessions import SessionKey, canonical_key, check_session_key, same_session
 
 keys = (
     st.sampled_from(["main", "agent:main:main", "Global", "", "x:y", "agent:", "agent:ops", "AGENT:Ops:main"])
@@ -73,3 +73,36 @@ def test_a_usable_key_is_sent_as_it_is(key: str) -> None:
 def test_an_unusable_key_is_refused_before_anything_is_sent(key: object, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         check_session_key(key)
+
+
+class TestBuiltKeys:
+    def test_a_key_is_made_of_its_parts(self) -> None:
+        assert SessionKey.agent("ops", "web", "ann") == "agent:ops:web:ann"
+        assert SessionKey.agent("ops", "web", "Ann:x") == "agent:ops:web:%41nn%3ax"
+        assert SessionKey.agent("ops", "web", 17) == "agent:ops:web:17"
+
+    @given(
+        left=st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=3),
+        right=st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=3),
+    )
+    def test_different_parts_are_different_sessions(self, left: list[str], right: list[str]) -> None:
+        keys = [SessionKey.agent("ops", "x", *parts) for parts in (left, right)]
+        assert (keys[0] == keys[1]) is (left == right)
+        # Also to a gateway, which folds case; and what was built is canonical already.
+        assert (SessionKey.canonical(keys[0]) == SessionKey.canonical(keys[1])) is (left == right)
+        assert all(SessionKey.canonical(key) == key for key in keys)
+        assert all(key.isascii() and key.isprintable() for key in keys)
+
+    @pytest.mark.parametrize("agent", ["", "Ops", "a:b", "a b", "-a", "é", "x" * 65])
+    def test_what_is_no_agent_id_is_refused(self, agent: str) -> None:
+        with pytest.raises(UsageError, match="no agent id"):
+            SessionKey.agent(agent, "web")
+
+    @pytest.mark.parametrize("parts", [(), ("",), ("web", ""), ("subagent", "x"), ("cron",), ("web", "y" * 600)])
+    def test_parts_that_make_no_session_are_refused(self, parts: tuple[str, ...]) -> None:
+        with pytest.raises(UsageError):
+            SessionKey.agent("ops", *parts)
+
+    def test_spellings_compare(self) -> None:
+        assert SessionKey.canonical("Main") == SessionKey.canonical("agent:main:main")
+        assert SessionKey.canonical("x", default_agent="ops") == "agent:ops:x"

@@ -96,13 +96,12 @@ class RunDriver:
 
     async def _send(self) -> None:
         engine, request = self._engine, self.request
-        connection = await engine.ready(self._timeouts.request)
+        connection = await engine.ready_in(request.session_key, self._timeouts.request)
         hello = connection.hello
         assert hello is not None
         params = request.params(hello.policy)
         # Events can come before the response, so the run is known before its first byte is written.
         engine.router.add(self)
-        engine.router.sessions.use(request.session_key)
         try:
             connection.request("chat.send", params, self._timeouts.request, self._engine.outcome(self._on_ack))
         except BaseException:

@@ -16,9 +16,10 @@ from openclaw_client.client.callbacks import Callbacks
 from openclaw_client.client.chat import AbortResult, ChatRequest, abort_result, history_params
 from openclaw_client.client.driver import RunDriver, RunSink
 from openclaw_client.client.events import EventStream
-from openclaw_client.client.router import EventHandler, Router, SessionFilter
+from openclaw_client.client.router import EventHandler, Router, SessionFilter, Sessions
 from openclaw_client.client.slow import SlowConsumer, loop_watch
 from openclaw_client.client.turns import SessionTurns
+from openclaw_client.client.watch import SessionWatch
 from openclaw_client.client.watched import WatchedDriver
 from openclaw_client.connection.connection import Cause, Connection, Expired, Gap, Known, Outcome, Responded
 from openclaw_client.connection.settings import Settings
@@ -68,6 +69,7 @@ class Engine:
             on_event=self._callbacks.put_event,
             on_use=self.touch,
         )
+        self.watch = SessionWatch(sessions, settings)
         self.supervisor = Supervisor(settings, self)
         self.turns = SessionTurns()
         self.message_handlers: list[Callable[[Any, ProactiveMessage], object]] = []
@@ -142,6 +144,22 @@ class Engine:
         """A ready connection, waited for while it is being made again."""
         return await self.supervisor.ready(timeout)
 
+    async def ready_in(self, session: str | None, timeout: float | None) -> Connection:
+        """A ready connection, on which the events of a session come if a private client names one."""
+        while True:
+            connection = await self.ready(timeout)
+            if session is None or not self.router.sessions.private:
+                return connection
+            self.router.sessions.use(session)
+            if self.watch.covers(session):
+                return connection
+            await self.watch.ensure(session)
+
+    def give(self, sessions: Sessions) -> None:
+        """Hand out these sessions from now on, beside those in use."""
+        self.router.sessions.give(sessions)
+        self.watch.catch_up()
+
     def forsake(self) -> None:
         """In a forked child: end what waits, without touching the parent's loop and socket."""
         self.supervisor.forsake()
@@ -170,8 +188,7 @@ class Engine:
         expect_final: bool = False,
     ) -> Any:
         """Send and wait for the payload. When cancelled, the answer is dropped; the gateway acts on it all the same."""
-        self._note_session(params)
-        connection = await self.ready(timeout)
+        connection = await self.ready_in(self._session_of(method, params), timeout)
         self.touch()
         waiter: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
@@ -202,7 +219,9 @@ class Engine:
         connection = self.supervisor.connection
         if connection is None or self.state is not ConnectionState.CONNECTED:
             return self._request_later(method, params, timeout, answer, expect_final)
-        self._note_session(params)
+        session = self._session_of(method, params)
+        if session is not None and not self.watch.covers(session):
+            return self._request_later(method, params, timeout, answer, expect_final)
         self.touch()
         try:
             ident = connection.request(method, params, timeout, self.outcome(answer), final=expect_final)
@@ -342,6 +361,7 @@ class Engine:
         self._latest, self.hello, self.granted = connection, connection.hello, connection.granted
         if self.hello is not None:
             self.router.sessions.learn(self.hello)
+        self.watch.begin(connection)
         # Perhaps of a newer release.
         self._unknown_methods.clear()
 
@@ -388,10 +408,19 @@ class Engine:
         for handler in tuple(self.message_handlers):
             self._callbacks.put(handler, self.user, message)
 
-    def _note_session(self, params: Mapping[str, Any] | None) -> None:
-        """The session that a request is about is one of this user's."""
-        if params is not None and self.router.sessions.private:
-            self.router.sessions.use(params.get("sessionKey") or params.get("key"))
+    def _session_of(self, method: str, params: Mapping[str, Any] | None) -> str | None:
+        """The session that a request of a private client is about, which is one of its user's then."""
+        if params is None or not self.router.sessions.private:
+            return None
+        session = params.get("sessionKey") or (params.get("key") if method.startswith("sessions.") else None)
+        if not isinstance(session, str):
+            return None
+        if method.startswith("sessions.messages."):
+            # The caller's own subscription; what it leaves behind is not known here.
+            self.router.sessions.use(session)
+            self.watch.forget(session)
+            return None
+        return session
 
     def _runs_are_gone(self, error: GatewayError) -> None:
         for run in self.router.runs():

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from openclaw_client.connection.settings import ClientInfo, Settings, parse_fingerprint
+from openclaw_client.connection.settings import DEFAULT_CAPS, ClientInfo, Settings, parse_fingerprint
 from openclaw_client.connection.supervisor import ConnectionState, StateChange
 from openclaw_client.errors import GatewayError, UsageError
 from openclaw_client.identity.device import DeviceIdentity
@@ -21,6 +21,7 @@ from openclaw_client.policy.urls import DEFAULT_URL, GatewayUrl, parse_url
 
 __all__ = [
     "CREDENTIAL_VARIABLES",
+    "DEFAULT_CAPS",
     "ClientInfo",
     "ConnectionState",
     "DeviceIdentity",

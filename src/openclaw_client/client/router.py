@@ -57,6 +57,10 @@ class SessionFilter:
             self._given = tuple(check_session_key(key) for key in sessions)
         self._fold()
 
+    def named(self) -> list[str]:
+        """The keys that were given and used, as they were written."""
+        return [*(self._given or ()), *self._used]
+
     @property
     def restricted(self) -> bool:
         return self.private or self._predicate is not None or self._given is not None
@@ -94,7 +98,7 @@ class SessionFilter:
         return folded in self._keys or (self._predicate is not None and bool(self._predicate(folded)))
 
     def _fold(self) -> None:
-        keys = frozenset(self.canonical(key) for key in (*(self._given or ()), *self._used))
+        keys = frozenset(self.canonical(key) for key in self.named())
         self._keys = keys or _NO_KEYS
 
 

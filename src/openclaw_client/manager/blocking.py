@@ -78,7 +78,7 @@ class ConnectionManager:
             ),
             gate=threads.latch,
             make=self._make,
-            adapt=lambda client, sessions: client._soon(client._engine.router.sessions.give, sessions),
+            adapt=lambda client, sessions: client._soon(client._engine.give, sessions),
             close=lambda client: client._engine.disconnect(),
             close_if_idle=lambda client, seconds: client._engine.disconnect_if_idle(seconds),
         )

@@ -74,7 +74,7 @@ class AsyncConnectionManager:
             ),
             gate=asyncio.Event,
             make=self._make,
-            adapt=lambda client, sessions: client._engine.router.sessions.give(sessions),
+            adapt=lambda client, sessions: client._engine.give(sessions),
             close=AsyncGatewayClient.disconnect,
             close_if_idle=AsyncGatewayClient.close_if_idle,
         )

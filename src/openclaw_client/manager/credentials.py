@@ -9,6 +9,7 @@ from typing import Any
 
 from openclaw_client.client.options import (
     CREDENTIAL_VARIABLES,
+    DEFAULT_CAPS,
     ClientInfo,
     DeviceIdentity,
     Identity,
@@ -19,6 +20,7 @@ from openclaw_client.client.options import (
     build_settings,
 )
 from openclaw_client.client.router import SessionFilter, Sessions
+from openclaw_client.client.watch import CAPABILITY
 from openclaw_client.errors import UsageError
 from openclaw_client.identity.files import FileIdentityStore
 from openclaw_client.policy.urls import parse_url
@@ -102,7 +104,8 @@ class Credentials:
         device = "a store" if isinstance(device, int) else device
         headers = dict(self.headers) if self.headers is not None else None
         secrets = self.token, self.password, self.device_token
-        feed = isinstance(self.sessions, AllSessions)
+        # What the gateway is asked to keep back is settled when connecting.
+        feed = isinstance(self.sessions, AllSessions), callable(self.sessions)
         return self.url, *secrets, device, feed, self.role, self.scopes, self.tls_fingerprint, headers
 
 
@@ -129,7 +132,7 @@ class ClientOptions:
             identity=False if given.identity is None else given.identity,
             role=given.role,
             scopes=given.scopes,
-            caps=self.caps,
+            caps=self._caps(given),
             timeouts=self.timeouts,
             reconnect=self.reconnect,
             tls_fingerprint=given.tls_fingerprint,
@@ -139,6 +142,12 @@ class ClientOptions:
             client_info=self.client_info,
             environ=environ,
         )
+
+    def _caps(self, given: Credentials) -> Iterable[str]:
+        """With the wish that the gateway itself keeps other sessions back, where they can be named one by one."""
+        caps = DEFAULT_CAPS if self.caps is None else tuple(self.caps)
+        scoped = not callable(given.sessions) and not isinstance(given.sessions, AllSessions)
+        return (*caps, CAPABILITY) if scoped and CAPABILITY not in caps else caps
 
 
 def _shown(url: str) -> str:

@@ -28,6 +28,7 @@ from openclaw_client.testing.runs import Runs
 from openclaw_client.testing.transcripts import Transcripts
 from openclaw_client.testing.turn import Agent
 from openclaw_client.wire.frames import ErrorShape
+from openclaw_client.wire.sessions import canonical_key
 
 SEEN_CONNECTS = 10_000
 """Connects that are remembered for tests."""
@@ -202,7 +203,7 @@ class Hub:
         for connection in list(self._readers.values()):
             self._emit(connection, event, raw, seq)
         if self._scoped and session_key is not None:
-            for ident in self._watchers.get(session_key, ()):
+            for ident in self._watchers.get(canonical_key(session_key), ()):
                 scoped = self._scoped.get(ident)
                 if scoped is not None:
                     self._emit(scoped, event, raw, seq)

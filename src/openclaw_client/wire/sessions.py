@@ -7,10 +7,60 @@ never for sending: some channels' ids are case-sensitive.
 
 from __future__ import annotations
 
+import re
+
 from openclaw_client.errors import UsageError
 from openclaw_client.wire.limits import MAX_SESSION_KEY
 
 DEFAULT_AGENT = "main"
+
+_AGENT_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+# What stays as it is in a part of a key. Everything else, capitals included, is escaped: the gateway folds case, and
+# two users whose names differ in case only must not come to share a session.
+_PLAIN = re.compile(r"[a-z0-9._@+-]")
+_RESERVED = frozenset({"subagent", "cron", "acp"})
+"""First parts by which a gateway knows sessions of its own making."""
+
+
+class SessionKey:
+    """Builds session keys, which are plain strings, and compares them."""
+
+    @staticmethod
+    def agent(agent_id: str, *parts: object) -> str:
+        """The key of a session of an agent: `SessionKey.agent("ops", "web", 17)` is `agent:ops:web:17`.
+
+        Parts are made into text and escaped, in the canonical spelling: different parts always give different sessions,
+        also where they differ in case only or have a colon in them.
+
+        Raises UsageError for an agent id that no gateway has (a wrong one would start a run of another agent), without
+        parts, for an empty part, for a first part that gateways use themselves, and for a key of over 512 characters.
+        """
+        if not _AGENT_ID.fullmatch(agent_id):
+            raise UsageError(
+                message=f"{agent_id!r} is no agent id",
+                remedy="Use lower-case letters, digits, - and _, as `agents.list` shows it",
+            )
+        texts = [str(part) for part in parts]
+        if not texts or not all(texts):
+            raise UsageError(message="a session key needs parts that are not empty", remedy="Name the session")
+        if texts[0] in _RESERVED:
+            raise UsageError(
+                message=f"sessions that begin with {texts[0]!r} are the gateway's own",
+                remedy='Begin with a name of your own, such as "web"',
+            )
+        return check_session_key(":".join(("agent", agent_id, *map(_escape, texts))))
+
+    @staticmethod
+    def canonical(key: str, *, default_agent: str = DEFAULT_AGENT, main_key: str = "main") -> str:
+        """The form that all spellings of a session share (`main`, `agent:main:main`, capitals): for comparing only."""
+        return canonical_key(key, default_agent=default_agent, main_key=main_key)
+
+
+def _escape(part: str) -> str:
+    return "".join(
+        char if _PLAIN.match(char) else "".join(f"%{byte:02x}" for byte in char.encode(errors="surrogatepass"))
+        for char in part
+    )
 
 
 def canonical_key(key: str, *, default_agent: str = DEFAULT_AGENT, main_key: str = "main") -> str:

@@ -1,0 +1,196 @@
+"""No user sees another's events: what a private client is given, and what the gateway is asked to keep back."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from openclaw_client import ALL_SESSIONS, Credentials, ReconnectPolicy, SessionKey
+from openclaw_client.testing import BlockingEmbeddedGateway
+from tests.faces import Face
+from tests.waiting import until
+
+Start = Callable[..., BlockingEmbeddedGateway]
+QUICK = ReconnectPolicy(initial=0.05, maximum=0.2)
+SCOPED, PLAIN = "2026.9.6", "2026.6.1"
+USERS = ("Ann", "bob")
+EVENTS = 10_000
+CUT_EVERY = 2_500
+
+
+@pytest.fixture
+async def manage(face: Face) -> AsyncIterator[Callable[..., Any]]:
+    made: list[Any] = []
+
+    def manage(gateway: BlockingEmbeddedGateway, sessions: Callable[[Any], Any] = lambda user: None) -> Any:
+        known = {
+            user: Credentials(gateway.url, token=gateway.token, sessions=sessions(user)) for user in (*USERS, "op")
+        }
+        made.append(face.manager(known.__getitem__, reconnect=QUICK))
+        return made[-1]
+
+    yield manage
+    for manager in made:
+        await manager.close()
+
+
+def spelled(key: str, draw: random.Random) -> str:
+    """The key in some other letter case, as releases of wire v3 pass it on."""
+    return "".join(char.upper() if draw.random() < 0.5 else char for char in key)
+
+
+@pytest.mark.parametrize("release", [SCOPED, PLAIN])
+async def test_ten_thousand_events_of_two_users_never_cross(
+    manage: Callable[..., Any], start_gateway: Start, release: str
+) -> None:
+    gateway = start_gateway(release=release)
+    keys = {user: f"agent:main:web:{user}" for user in USERS}
+    manager = manage(gateway, lambda user: [keys[user]] if user in keys else None)
+    messages: dict[str, list[str]] = defaultdict(list)
+    events: dict[str, list[str]] = defaultdict(list)
+    manager.on_proactive_message(lambda user, message: messages[user].append(message.text))
+    for user in USERS:
+        client = await manager.connection_for(user)
+        client.on("chat", lambda event, user=user: events[user].append(event.payload["message"]["content"][0]["text"]))
+        client.on("agent", lambda event, user=user: events[user].append(event.payload["data"]["text"]))
+    draw = random.Random(5)
+    sent: dict[str, int] = defaultdict(int)
+
+    def burst() -> None:
+        for number in range(CUT_EVERY):
+            user = draw.choice(USERS)
+            key = spelled(keys[user], draw) if release == PLAIN else keys[user].lower()
+            if number % 5 == 4:
+                payload = {"runId": "foreign", "stream": "assistant", "sessionKey": key, "data": {"text": user}}
+                gateway.emit("agent", payload)
+            else:
+                sent[user] += 1
+                gateway.say(key, f"{user}: {sent[user]}")
+        # In order after all of them, so that hearing it means that all was heard.
+        for user in USERS:
+            sent[user] += 1
+            gateway.say(keys[user].lower(), f"{user}: {sent[user]}")
+
+    for round_number in range(EVENTS // CUT_EVERY):
+        if round_number:
+            gateway.faults.disconnect()
+            await until(lambda: manager.connected_count == 0)
+            await until(lambda: manager.connected_count == len(USERS))
+            # A request behind the subscriptions: when it is answered they are there.
+            await asyncio.gather(*[(await manager.connection_for(user)).request("health") for user in USERS])
+        await asyncio.to_thread(burst)
+        await until(lambda: all(len(messages[user]) == sent[user] for user in USERS))
+    for user in USERS:
+        assert messages[user] == [f"{user}: {number + 1}" for number in range(sent[user])]
+        assert {text.partition(":")[0] for text in events[user]} == {user}
+
+
+async def test_a_session_belongs_to_whoever_uses_it(manage: Callable[..., Any], start_gateway: Start) -> None:
+    gateway = start_gateway(release=PLAIN)
+    manager = manage(gateway)
+    heard: list[tuple[str, str]] = []
+    manager.on_proactive_message(lambda user, message: heard.append((user, message.text)))
+    ann, bob = [await manager.connection_for(user) for user in USERS]
+    gateway.say("agent:main:one", "before anybody used it")
+    # An answer behind the message: it has been received.
+    await asyncio.gather(ann.request("health"), bob.request("health"))
+    await ann.chat_send(session_key="One", message="hi")
+    await bob.chat_history(session_key="two")
+    gateway.say("agent:main:one", "for Ann")
+    gateway.say("agent:main:two", "for bob")
+    gateway.say("agent:main:three", "for nobody")
+    await until(lambda: len(heard) == 2)
+    assert set(heard) == {("Ann", "for Ann"), ("bob", "for bob")}
+
+
+async def test_a_reply_in_a_session_that_was_never_named_before(
+    manage: Callable[..., Any], start_gateway: Start
+) -> None:
+    gateway = start_gateway(release=SCOPED)
+    client = await manage(gateway).connection_for("Ann")
+    key = SessionKey.agent("main", "web", "Ann")
+    async with client.chat_stream(session_key=key, message="hi there") as run:
+        pieces = [piece async for piece in run.text_stream]
+        assert (await run.result()).text == "".join(pieces) == "echo: hi there"
+    assert gateway.seen.requests["sessions.messages.subscribe"] == 1
+    # Again after a reconnect, unasked, and in mid-run.
+    gateway.faults.disconnect()
+    assert (await client.chat_send(session_key=key, message="again")).text == "echo: again"
+    assert gateway.seen.requests["sessions.messages.subscribe"] == 2
+
+
+async def test_the_gateway_is_asked_to_keep_other_sessions_back(
+    manage: Callable[..., Any], start_gateway: Start
+) -> None:
+    gateway = start_gateway(release=SCOPED)
+    for sessions, asked in ((None, True), (["main"], True), (lambda key: True, False), (ALL_SESSIONS, False)):
+        manager = manage(gateway, lambda user, sessions=sessions: sessions)
+        await manager.connection_for("Ann")
+        assert ("session-scoped-events" in gateway.seen.connects[-1].params["caps"]) is asked
+        await manager.close()
+
+
+async def test_sessions_that_are_given_later(face: Face, start_gateway: Start) -> None:
+    gateway = start_gateway(release=SCOPED)
+    sessions: list[str] = []
+    heard: list[str] = []
+    manager = face.manager(lambda user: Credentials(gateway.url, token=gateway.token, sessions=sessions))
+    async with manager:
+        manager.on_proactive_message(lambda user, message: heard.append(message.text))
+        client = await manager.connection_for("Ann")
+        gateway.say("agent:main:new", "too early")
+        await client.request("health")
+        sessions.append("New")
+        await manager.connection_for("Ann")
+        await client.request("health")
+        gateway.say("agent:main:new", "in time")
+        await until(lambda: heard)
+        assert heard == ["in time"]
+        assert manager.status().counters.opened == 1
+
+
+async def test_only_the_administrator_s_feed_has_everything(manage: Callable[..., Any], start_gateway: Start) -> None:
+    gateway = start_gateway(release=PLAIN)
+    manager = manage(gateway, lambda user: ALL_SESSIONS if user == "op" else ["main"])
+    seen: dict[str, list[str]] = defaultdict(list)
+    for user in ("Ann", "op"):
+        client = await manager.connection_for(user)
+        for name in ("presence", "exec.approval.requested", "sessions.changed", "health", "tick"):
+            client.on(name, lambda event, user=user: seen[user].append(event.name))
+    gateway.emit("presence", {"presence": [{"host": "another user's"}]})
+    gateway.emit("health", {"sessions": {"recent": [{"key": "agent:main:theirs"}]}})
+    gateway.emit("exec.approval.requested", {"id": "1", "request": {"sessionKey": "agent:main:theirs"}})
+    gateway.emit("exec.approval.requested", {"id": "2", "request": {"sessionKey": "agent:main:main"}})
+    gateway.emit("sessions.changed", {"sessionKey": "agent:main:theirs"})
+    gateway.emit("sessions.changed", {"sessionKey": "agent:main:main", "session": {"key": "agent:main:theirs"}})
+    gateway.tick()
+    await until(lambda: "tick" in seen["op"] and "tick" in seen["Ann"])
+    assert seen["Ann"] == ["exec.approval.requested", "tick"]
+    assert len(seen["op"]) == 7
+
+
+async def test_a_sub_agent_of_one_s_own_session(manage: Callable[..., Any], start_gateway: Start) -> None:
+    gateway = start_gateway(release=PLAIN)
+    manager = manage(gateway, lambda user: [f"web:{user}"])
+    heard: list[tuple[str, str]] = []
+    manager.on_proactive_message(lambda user, message: heard.append((user, message.kind)))
+    for user in USERS:
+        await manager.connection_for(user)
+    gateway.emit(
+        "chat",
+        {
+            "runId": "r1",
+            "sessionKey": "agent:main:subagent:1",
+            "spawnedBy": "agent:main:web:bob",
+            "state": "final",
+            "message": {"role": "assistant", "content": [{"type": "text", "text": "done"}]},
+        },
+    )
+    gateway.say("agent:main:web:ann", "the mark")
+    await until(lambda: len(heard) == 2)
+    assert set(heard) == {("bob", "subagent"), ("Ann", "run")}

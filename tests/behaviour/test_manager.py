@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -405,3 +406,27 @@ async def test_handlers_of_all_users(
     await until(lambda: manager.status().counters.handler_errors == 20)
     assert manager.status().counters.messages == 20
     assert "bad raised" in caplog.text
+
+
+async def test_handlers_that_block_delay_their_own_users_only(
+    manage: Manage, gateway: BlockingEmbeddedGateway, face: Face
+) -> None:
+    blocked = 20
+    door, heard = threading.Event(), list[int]()
+    task_door = asyncio.Event()
+    manager = manage(lambda user: Credentials(gateway.url, token=gateway.token, sessions=[f"web:{user}"]))
+
+    def block(user: int, message: ProactiveMessage) -> object:
+        if user < blocked:
+            return task_door.wait() if face.name == "async" else door.wait()
+        heard.append(user)
+        return None
+
+    manager.on_proactive_message(block)
+    await asyncio.gather(*(manager.connection_for(user) for user in range(blocked + 5)))
+    for user in range(blocked + 5):
+        gateway.say(f"web:{user}", "hello")
+    await until(lambda: len(heard) == 5)
+    assert sorted(heard) == list(range(blocked, blocked + 5))
+    door.set()
+    task_door.set()

@@ -15,18 +15,21 @@ from openclaw_client.client.slow import OnSlow, SlowConsumer
 from openclaw_client.sync import threads
 
 MAX_WORKERS = 8
-"""Threads at most, started when needed. Handlers mostly wait for a database or a socket; those of eight clients can do
-so at once before the next one waits."""
+"""Threads, started when needed. Handlers mostly wait for a database or a socket; those of eight clients can do so at
+once before the next one waits."""
+MOST_WORKERS = 64
+"""Threads when all of those are held up: a handler that blocks delays its own client, and not the ninth one. Beyond
+that the handlers of the process as a whole are at fault."""
 
 logger = logging.getLogger("openclaw_client.sync")
 
 
-_pool = threads.Workers("openclaw-callbacks", MAX_WORKERS)
+_pool = threads.Workers("openclaw-callbacks", MAX_WORKERS, most=MOST_WORKERS)
 
 
 def _after_fork_in_child() -> None:
     global _pool
-    _pool = threads.Workers("openclaw-callbacks", MAX_WORKERS)
+    _pool = threads.Workers("openclaw-callbacks", MAX_WORKERS, most=MOST_WORKERS)
 
 
 if hasattr(os, "register_at_fork"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import _thread
 import sys
 import threading
+import time
 from _queue import SimpleQueue  # where gevent does not put its own
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +20,9 @@ from openclaw_client.errors import UsageError
 
 BLOCKING_CALLS = 8
 """Name lookups and key files at once; each takes milliseconds, once per connect."""
+
+HELD_UP = 0.1
+"""Seconds in which no worker takes a job before more are started; a job behind blocking handlers waits two of them."""
 
 _T = TypeVar("_T")
 
@@ -95,31 +99,70 @@ def lock() -> Any:
 
 
 class Workers:
-    """Daemon threads, started when needed, so that a job that never returns does not hold up the end of the process."""
+    """Daemon threads, started when needed, so that a job that never returns does not hold up the end of the process.
 
-    def __init__(self, name: str, limit: int) -> None:
+    limit: threads while jobs come to an end. most: threads when all of those are held up; the surplus ends with its
+    work.
+    """
+
+    def __init__(self, name: str, limit: int, *, most: int = 0) -> None:
         self._name = name
         self._limit = limit
+        self._most = max(limit, most)
         self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._lock = lock()
         self._threads = 0
         self._idle = 0
+        self._queued = 0
+        self._taken = 0
+        self._watched = False
 
     def submit(self, job: Callable[[], None]) -> None:
         """Run a job that raises nothing, soon; from any thread."""
         with self._lock:
-            if self._idle == 0 and self._threads < self._limit:
-                self._threads += 1
-                start(self._work, f"{self._name}-{self._threads}")
-            else:
-                self._idle = max(0, self._idle - 1)
+            self._queued += 1
+            if self._queued > self._idle:
+                if self._threads < self._limit:
+                    self._add()
+                elif self._threads < self._most and not self._watched:
+                    self._watched = True
+                    start(self._watch, f"{self._name}-watch")
         self._jobs.put(job)
+
+    def _add(self) -> None:
+        self._threads += 1
+        # Counted as idle until it takes a job, so that two jobs don't count on it.
+        self._idle += 1
+        start(self._work, f"{self._name}-{self._threads}")
 
     def _work(self) -> None:
         while True:
-            self._jobs.get()()
+            job = self._jobs.get()
             with self._lock:
+                self._idle -= 1
+                self._queued -= 1
+                self._taken += 1
+            job()
+            with self._lock:
+                if self._threads > self._limit and self._queued <= self._idle:
+                    self._threads -= 1
+                    return
                 self._idle += 1
+
+    def _watch(self) -> None:
+        """While jobs wait: where none was taken for a while, every worker is held up, and more are started."""
+        taken = -1
+        while True:
+            with self._lock:
+                missing = self._queued - self._idle
+                if missing <= 0 or self._threads >= self._most:
+                    self._watched = False
+                    return
+                if taken == self._taken:
+                    for _ in range(min(missing, self._most - self._threads)):
+                        self._add()
+                taken = self._taken
+            time.sleep(HELD_UP)
 
 
 class LoopExecutor(ThreadPoolExecutor):

@@ -151,6 +151,8 @@ def test_wrong_use_is_a_value_error(kind: type[UsageError]) -> None:
             "no (ws://h) [B, close 1008].",
         ),
         (ConnectError(message="no", code="A"), "no [A]."),
+        (ConnectError(message="no", close_code=1008, close_reason="why", detail_code="A"), "no [A, close 1008]."),
+        (ConnectError(message="no", close_code=1008, close_reason="why"), "no [close 1008 'why']."),
         (ConnectError(message="no", close_code=0), "no [close 0]."),
         (
             ConnectError(message="no", attempt=3, gateway_version="2026.9.6", connection_id="0123456789abcdef"),
@@ -221,12 +223,14 @@ def test_every_error_can_tell_what_was_known_of_the_connection(kind: type[Gatewa
         "connection_id": "3f6c0d7e-whole",
         "attempt": 2,
         "gateway_version": "2026.9.6",
-        "last_frame_age": 0.31,
+        "last_frame_age": 61.26,
     }
     error = kind(message="it broke", remedy="Mend it.", **known)
     assert {name: getattr(error, name) for name in known} == known
-    told = "[close 1012 'restart', attempt 2, gateway 2026.9.6, connection 3f6c0d7e, last frame 0.3 s ago]. Mend it."
+    told = "[close 1012 'restart', attempt 2, gateway 2026.9.6, connection 3f6c0d7e, last frame 61.3 s ago]. Mend it."
     assert str(error).endswith(told)
+    error.last_frame_age = 0.9
+    assert "last frame" not in str(error)
 
 
 @by_class

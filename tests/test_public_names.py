@@ -25,6 +25,7 @@ NAMES = {
     "AsyncGatewayClient",
     "Attachment",
     "BlockingEventStream",
+    "Certificate",
     "ChatReply",
     "ChatRun",
     "ClientInfo",
@@ -60,6 +61,7 @@ NAMES = {
     "SessionKey",
     "SideResult",
     "SlowConsumer",
+    "StageReport",
     "StateChange",
     "TextAppended",
     "TextReplaced",
@@ -84,7 +86,7 @@ MANAGER_NAMES = (
 )
 CONSTRUCTOR = (
     "url token password device_token user identity sessions role scopes caps timeouts reconnect tls_fingerprint "
-    "ssl_context proxy headers client_info"
+    "ssl_context proxy headers client_info ca_file"
 )
 
 

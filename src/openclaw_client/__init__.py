@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from openclaw_client.client.attachments import Attachment
     from openclaw_client.client.chat import AbortResult, InjectResult
     from openclaw_client.client.client import AsyncGatewayClient
+    from openclaw_client.client.diagnosis import Certificate, StageReport
     from openclaw_client.client.events import EventStream, GatewayEvent
     from openclaw_client.client.run import AsyncChatRun
     from openclaw_client.client.slow import SlowConsumer
@@ -77,6 +78,7 @@ _HOME = {
     "AsyncGatewayClient": "client.client",
     "Attachment": "client.attachments",
     "BlockingEventStream": "sync.events",
+    "Certificate": "connection.certificate",
     "ChatReply": "runs.events",
     "ChatRun": "sync.run",
     "ClientInfo": "connection.settings",
@@ -112,6 +114,7 @@ _HOME = {
     "SessionKey": "wire.sessions",
     "SideResult": "runs.events",
     "SlowConsumer": "client.slow",
+    "StageReport": "client.diagnosis",
     "StateChange": "connection.supervisor",
     "TextAppended": "runs.events",
     "TextReplaced": "runs.events",
@@ -146,6 +149,7 @@ __all__ = [
     "AsyncGatewayClient",
     "Attachment",
     "BlockingEventStream",
+    "Certificate",
     "ChatReply",
     "ChatRun",
     "ClientInfo",
@@ -181,6 +185,7 @@ __all__ = [
     "SessionKey",
     "SideResult",
     "SlowConsumer",
+    "StageReport",
     "StateChange",
     "TextAppended",
     "TextReplaced",

@@ -129,6 +129,8 @@ def test_an_error_is_one_line_and_a_code(
         (("chat", "hi", "--no-device", "--identity", "f"), "exclude each other"),
         (("chat", "hi", "--embedded", "--url", "ws://127.0.0.1:1"), "leave --url out"),
         (("gateway", "--embedded"), "does not connect"),
+        (("doctor", "--ca-file", "a", "--tls-fingerprint", "b"), "exclude each other"),
+        (("doctor", "--embedded", "--ca-file", "a"), "leave --ca-file out"),
         (("gateway", "--url", "ws://127.0.0.1:1"), "does not connect"),
         (("gateway", "--port", "65536"), "no port"),
         (("chat", "hi", "--timeout", "0"), "no time in seconds"),

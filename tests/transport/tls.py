@@ -55,6 +55,40 @@ class Certificate:
         )
         return cls(path, made.public_bytes(serialization.Encoding.DER), made.fingerprint(hashes.SHA256()).hex())
 
+    @classmethod
+    def issued(cls, folder: Path, name: str) -> tuple[Certificate, Path]:
+        """A certificate for 127.0.0.1 that a private authority signed, and the authority's own in a PEM file."""
+        now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
+        keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+        names = [x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, each)]) for each in (f"{name} CA", name)]
+        made = []
+        for at, (key, subject) in enumerate(zip(keys, names, strict=True)):
+            builder = (
+                x509.CertificateBuilder()
+                .subject_name(subject)
+                .issuer_name(names[0])
+                .public_key(key.public_key())
+                .serial_number(x509.random_serial_number())
+                .not_valid_before(now - day)
+                .not_valid_after(now + 30 * day)
+                .add_extension(x509.BasicConstraints(ca=not at, path_length=None), critical=True)
+                .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(keys[0].public_key()), critical=False)
+                .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            )
+            if at:
+                address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+                builder = builder.add_extension(x509.SubjectAlternativeName([address]), critical=False)
+            made.append(builder.sign(keys[0], hashes.SHA256()))
+        authority, leaf = made
+        path, authority_path = folder / f"{name}.pem", folder / f"{name}-ca.pem"
+        authority_path.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
+        private = keys[1].private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        path.write_bytes(private + leaf.public_bytes(serialization.Encoding.PEM))
+        der = leaf.public_bytes(serialization.Encoding.DER)
+        return cls(path, der, leaf.fingerprint(hashes.SHA256()).hex()), authority_path
+
     def context(self) -> ssl.SSLContext:
         """The server's side."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

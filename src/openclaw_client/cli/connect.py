@@ -50,6 +50,8 @@ def described(
             sessions=sessions,
             scopes=options.scopes or scopes,
             timeouts=_timeouts(options),
+            tls_fingerprint=options.tls_fingerprint,
+            ca_file=options.ca_file,
         )
         with closing(client):
             yield client

@@ -27,6 +27,8 @@ class Options:
     scopes: list[str] | None = None
     no_device: bool = False
     identity: str | None = None
+    tls_fingerprint: str | None = None
+    ca_file: str | None = None
     verbose: int = 0
 
     message: str | None = None
@@ -41,6 +43,8 @@ class Options:
     ident: str | None = None
     port: int = 0
     protocol: int | None = None
+    test_message: str | None = None
+    gateway: str | None = None
 
     @property
     def session_key(self) -> str:

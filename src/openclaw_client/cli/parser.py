@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn, Protocol
 
-from openclaw_client.cli import abort, call, chat, devices, events, gateway, history, inject, pair
+from openclaw_client.cli import abort, call, chat, devices, doctor, events, gateway, history, inject, pair, pin
 from openclaw_client.cli.exit_codes import MEANINGS, ExitCode
 from openclaw_client.cli.options import DEFAULT_SESSION, Options
 from openclaw_client.version import __version__
@@ -40,6 +40,8 @@ COMMANDS: dict[str, Command] = {
     "events": events,
     "pair": pair,
     "devices": devices,
+    "doctor": doctor,
+    "pin": pin,
     "gateway": gateway,
 }
 
@@ -48,6 +50,8 @@ environment:
   OPENCLAW_GATEWAY_URL, OPENCLAW_GATEWAY_TOKEN, OPENCLAW_GATEWAY_PASSWORD
                        used where the options are not given; the credentials
                        go to the gateway of that URL only
+  OPENCLAW_GATEWAY_TLS_FINGERPRINT, OPENCLAW_GATEWAY_CA_FILE
+                       whom TLS trusts, where the options are not given
   OPENCLAW_STATE_DIR   where the device identity is kept
 
 A --token or --password on the command line can be seen by every user of this
@@ -102,6 +106,8 @@ def _check(parser: argparse.ArgumentParser, options: Options) -> None:
         parser.error("--token and --token-file exclude each other")
     if options.no_device and options.identity is not None:
         parser.error("--no-device and --identity exclude each other")
+    if options.ca_file is not None and options.tls_fingerprint is not None:
+        parser.error("--ca-file and --tls-fingerprint exclude each other")
     connecting = {
         "--url": options.url,
         "--token": options.token,
@@ -109,6 +115,8 @@ def _check(parser: argparse.ArgumentParser, options: Options) -> None:
         "--password": options.password,
         "--no-device": options.no_device,
         "--identity": options.identity,
+        "--tls-fingerprint": options.tls_fingerprint,
+        "--ca-file": options.ca_file,
     }
     given = [name for name, value in connecting.items() if value]
     if options.embedded and given:
@@ -150,6 +158,11 @@ _COMMON: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     (("--scopes",), {"type": _names, "metavar": "NAMES", "help": "scopes to ask for, such as read,write,admin"}),
     (("--no-device",), {"action": "store_true", "help": "connect without a device identity"}),
     (("--identity",), {"metavar": "FILE", "help": "the file of the device identity, made if there is none"}),
+    (
+        ("--tls-fingerprint",),
+        {"metavar": "SHA256", "help": "trust the certificate with this fingerprint only (`pin` shows it)"},
+    ),
+    (("--ca-file",), {"metavar": "FILE", "help": "also trust the authorities of this PEM file"}),
     (("-v", "--verbose"), {"action": "count", "help": "log to stderr; -vv logs more and shows tracebacks"}),
 ]
 

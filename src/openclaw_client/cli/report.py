@@ -29,8 +29,30 @@ _CREDENTIALS = {
     "AUTH_TOKEN_MISSING": ("OPENCLAW_GATEWAY_TOKEN", "--token-file"),
     "AUTH_PASSWORD_MISSING": ("OPENCLAW_GATEWAY_PASSWORD", "--password"),
 }
-_ADVICE = {"DEVICE_IDENTITY_REQUIRED": "Leave --no-device out, or set OPENCLAW_GATEWAY_TOKEN"}
-"""By detail code, where the library's advice names arguments of Python calls."""
+_ADVICE = {
+    "DEVICE_IDENTITY_REQUIRED": "Leave --no-device out, or set OPENCLAW_GATEWAY_TOKEN",
+    "CERTIFICATE_UNTRUSTED": "See `openclaw-client pin`, and give the fingerprint with --tls-fingerprint, or the "
+    "certificate's authority with --ca-file",
+    "PAIRING_REQUIRED": "Run that command on the gateway's machine; `openclaw-client pair` waits until it is done",
+    "HTTP_401": "Something in front of the gateway wants a login that this program cannot give: connect past it",
+    "HTTP_403": "Connect past what is in front of the gateway, or put it into the gateway's gateway.trustedProxies",
+    "AUTH_IDENTITY_HEADER_REQUIRED": "Connect through the gateway's own proxy",
+    "AUTH_VERIFIED_USER_REQUIRED": "Connect through the gateway's own proxy",
+    "INVALID_ROLE": "Report this as a bug, with the gateway's version",
+    "CONTROL_UI_DEVICE_IDENTITY_REQUIRED": "Report this as a bug, with the gateway's version",
+    "CONTROL_UI_BUILD_MISMATCH": "Report this as a bug, with the gateway's version",
+}
+"""By detail code, where the library's advice is of use to a Python program only."""
+_SPELLINGS = (
+    ("timeouts=Timeouts(connect=…)", "--timeout"),
+    ('pass proxy=""', "set no_proxy in the environment"),
+    ("tls_fingerprint=", "--tls-fingerprint"),
+    ("ca_file=", "--ca-file"),
+    ("scopes=", "--scopes"),
+    ("pass token= or password=", "give --token-file or --password"),
+    ("Pass token= or password=", "Give --token-file or --password"),
+)
+"""Arguments of Python calls, and what they are called here."""
 
 
 def report(error: GatewayError, options: Options) -> int:
@@ -79,10 +101,16 @@ def advice(error: GatewayError, options: Options, *, chatting: bool = False) -> 
     detail = getattr(error, "detail_code", None) or ""
     variable, option = _CREDENTIALS.get(detail, ("", ""))
     if not variable:
-        return _ADVICE.get(detail, error.remedy)
+        return _ADVICE.get(detail) or _spelled(error.remedy)
     if options.url and os.environ.get(variable):
         return f"{variable} goes with OPENCLAW_GATEWAY_URL only: set that to this gateway, or give {option}"
     return f"Set {variable}, or give {option}"
+
+
+def _spelled(remedy: str) -> str:
+    for python, option in _SPELLINGS:
+        remedy = remedy.replace(python, option)
+    return remedy
 
 
 def complain(text: str) -> None:
@@ -100,6 +128,8 @@ def set_up_logging(verbose: int) -> None:
     logger.setLevel({0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG))
     # A connect that fails is told by the command itself.
     logging.getLogger("openclaw_client.connection").setLevel(logging.NOTSET if verbose else logging.ERROR)
+    # The same for a TLS handshake that fails: the event loop has a word to say about it, too.
+    logging.getLogger("asyncio").setLevel(logging.NOTSET if verbose >= TRACEBACKS else logging.CRITICAL)
 
 
 class _StderrHandler(logging.Handler):

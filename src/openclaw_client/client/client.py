@@ -18,10 +18,11 @@ from openclaw_client.client.chat import (
     inject_params,
     inject_result,
 )
+from openclaw_client.client.diagnosis import Certificate, Diagnosis, OnStage, StageReport, look_at_certificate
 from openclaw_client.client.engine import Engine
 from openclaw_client.client.events import EventStream
 from openclaw_client.client.face import Face
-from openclaw_client.client.options import Identity, Proxy, build_settings
+from openclaw_client.client.options import CaFile, Identity, Proxy, build_settings
 from openclaw_client.client.pairing import POLL, OnPending, Pairing
 from openclaw_client.client.router import SessionFilter, Sessions
 from openclaw_client.client.run import AsyncChatRun
@@ -47,6 +48,9 @@ class AsyncGatewayClient(Face):
     sessions: whose messages and events are handed out: None for all of the gateway, else keys or a predicate on the
     canonical key. scopes: None for read, write and approvals ("operator." may be left out). caps: None for what this
     package implements.
+    tls_fingerprint: the SHA-256 of the gateway's certificate, which is then the only one trusted; None takes
+    OPENCLAW_GATEWAY_TLS_FINGERPRINT, as with the credentials. ca_file: a PEM file of authorities, trusted beside the
+    system's; None takes OPENCLAW_GATEWAY_CA_FILE. ssl_context: the caller's own. One of the three, and for wss:// only.
     proxy: a URL (`http://`, `https://`, `socks4://`, `socks5://`); None takes https_proxy, http_proxy, all_proxy and
     no_proxy from the environment, but never for this machine, private hosts or a pinned certificate; "" or False for
     none.
@@ -74,6 +78,7 @@ class AsyncGatewayClient(Face):
         proxy: Proxy = None,
         headers: Mapping[str, str] | None = None,
         client_info: ClientInfo = ClientInfo(),  # noqa: B008 - frozen
+        ca_file: CaFile = None,
     ) -> None:
         try:
             settings = build_settings(
@@ -92,6 +97,7 @@ class AsyncGatewayClient(Face):
                 proxy=proxy,
                 headers=headers,
                 client_info=client_info,
+                ca_file=ca_file,
             )
         except GatewayError as error:
             # Crash reporters show the variables of the frames that an error came through.
@@ -143,6 +149,33 @@ class AsyncGatewayClient(Face):
                         await result
         finally:
             await pairing.close()
+
+    async def diagnose(self, *, chat: str | None = None, on_stage: OnStage | None = None) -> tuple[StageReport, ...]:
+        """Go to the gateway step by step; the steps in order, the last of them the one that failed, if one did.
+
+        Over a connection of its own: this client stays as it is. chat: a message for a test chat, in a session of its
+        own. on_stage(report) is called after each step, in this task; what it raises ends the call. Raises nothing
+        for a gateway that cannot be reached or used: the error is in the report, and what to do in its remedy.
+        Cancelling ends it.
+        """
+        self._bind()
+        diagnosis, reports = Diagnosis(self._engine.settings, chat), list[StageReport]()
+        try:
+            while (report := await diagnosis.next_report()) is not None:
+                reports.append(report)
+                if on_stage is not None:
+                    on_stage(report)
+        finally:
+            await diagnosis.close()
+        return tuple(reports)
+
+    async def certificate(self) -> Certificate:
+        """The certificate that the gateway's TLS server presents, whoever made it: for pinning it after a look at it.
+
+        Nothing is sent but the greeting of TLS, and no proxy is used. Raises Unreachable, and UsageError for ws://.
+        """
+        self._bind()
+        return await look_at_certificate(self._engine.settings)
 
     async def disconnect(self) -> None:
         """Close the connection. Requests, runs and event streams that wait end with ClientClosed, runs with RunLost.

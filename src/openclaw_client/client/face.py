@@ -22,6 +22,11 @@ class Face:
     _engine: Engine
 
     @property
+    def url(self) -> str:
+        """The gateway's URL, with the values of telling query parameters left out."""
+        return self._engine.settings.url.redacted
+
+    @property
     def state(self) -> ConnectionState:
         """Where the connection stands; see `ConnectionState`."""
         return self._engine.state

@@ -7,7 +7,8 @@ import ssl
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from openclaw_client.connection.settings import DEFAULT_CAPS, ClientInfo, Settings, parse_fingerprint
+from openclaw_client.client.trust import PIN_VARIABLE, CaFile, choose_trust
+from openclaw_client.connection.settings import DEFAULT_CAPS, ClientInfo, Settings
 from openclaw_client.connection.supervisor import ConnectionState, StateChange
 from openclaw_client.errors import GatewayError, UsageError
 from openclaw_client.identity.device import DeviceIdentity
@@ -22,6 +23,7 @@ from openclaw_client.policy.urls import DEFAULT_URL, GatewayUrl, parse_url
 __all__ = [
     "CREDENTIAL_VARIABLES",
     "DEFAULT_CAPS",
+    "CaFile",
     "ClientInfo",
     "ConnectionState",
     "DeviceIdentity",
@@ -39,7 +41,7 @@ URL_VARIABLE = "OPENCLAW_GATEWAY_URL"
 TOKEN_VARIABLE = "OPENCLAW_GATEWAY_TOKEN"  # noqa: S105 - the name of a variable
 PASSWORD_VARIABLE = "OPENCLAW_GATEWAY_PASSWORD"  # noqa: S105 - the name of a variable
 PORT_VARIABLE = "OPENCLAW_GATEWAY_PORT"
-CREDENTIAL_VARIABLES = frozenset({URL_VARIABLE, TOKEN_VARIABLE, PASSWORD_VARIABLE, PORT_VARIABLE})
+CREDENTIAL_VARIABLES = frozenset({URL_VARIABLE, TOKEN_VARIABLE, PASSWORD_VARIABLE, PORT_VARIABLE, PIN_VARIABLE})
 """What the environment says of one gateway and of the credentials for it."""
 INSECURE_VARIABLE = "OPENCLAW_ALLOW_INSECURE_PRIVATE_WS"
 
@@ -75,6 +77,7 @@ def build_settings(
     proxy: Proxy,
     headers: Mapping[str, str] | None,
     client_info: ClientInfo,
+    ca_file: CaFile = None,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
     """Checked settings; raises UsageError. Explicit values win over the environment."""
@@ -84,6 +87,15 @@ def build_settings(
         credentials = Credentials(token=token, password=password, device_token=device_token)
         if credentials == Credentials() and _env_speaks_of(parsed, url, env):
             credentials = Credentials(token=env.get(TOKEN_VARIABLE), password=env.get(PASSWORD_VARIABLE))
+        pin, authorities = choose_trust(
+            parsed,
+            tls_fingerprint=tls_fingerprint,
+            ca_file=ca_file,
+            ssl_context=ssl_context,
+            proxied=bool(proxy),
+            env=env,
+            env_speaks_of_it=_env_speaks_of(parsed, url, env),
+        )
         fields = {} if caps is None else {"caps": tuple(caps)}
         return Settings(
             url=parsed,
@@ -96,8 +108,9 @@ def build_settings(
             reconnect=reconnect,
             ssl_context=ssl_context,
             headers=headers,
-            proxy=_proxy(proxy, parsed, pinned=tls_fingerprint is not None),
-            tls_fingerprint=_pin(tls_fingerprint, parsed, proxy, ssl_context),
+            proxy=_proxy(proxy, parsed, pinned=pin is not None),
+            tls_fingerprint=pin,
+            ca_file=authorities,
             **fields,
         )
     except GatewayError as error:
@@ -137,18 +150,6 @@ def _proxy_url(text: object, where: str) -> str:
         message=f"{where} is no URL of a proxy",
         remedy='Use http://, https://, socks4:// or socks5:// with host and port, or proxy="" for none',
     )
-
-
-def _pin(fingerprint: str | None, url: GatewayUrl, proxy: Proxy, ssl_context: ssl.SSLContext | None) -> str | None:
-    if fingerprint is None:
-        return None
-    if not url.secure:
-        raise UsageError(message="tls_fingerprint needs a wss:// URL", remedy="Use wss://, or leave the pin out")
-    if proxy or ssl_context is not None:
-        raise UsageError(
-            message="tls_fingerprint goes with neither proxy nor ssl_context", remedy="Give the one that you need"
-        )
-    return parse_fingerprint(fingerprint)
 
 
 def _env_url(env: Mapping[str, str]) -> str:

@@ -24,6 +24,7 @@ from openclaw_client.connection.breakers import breaker_for
 from openclaw_client.connection.connection import Connection, FrameSink, Refused
 from openclaw_client.connection.grant import find_grant
 from openclaw_client.connection.settings import Settings
+from openclaw_client.connection.trust import tls_context
 from openclaw_client.connection.turns import handshake_turn
 from openclaw_client.errors import (
     ConnectError,
@@ -42,7 +43,6 @@ from openclaw_client.policy.scopes import missing_scopes
 from openclaw_client.policy.verdict import PARK, RETRY, Action, Verdict, judge_close, judge_refusal
 from openclaw_client.protocol.events import Cause, End
 from openclaw_client.transport.base import Listener, Opener
-from openclaw_client.transport.pin import pinned_context
 from openclaw_client.transport.websocket import Target, open_websocket
 from openclaw_client.wire import codes
 from openclaw_client.wire.frames import ErrorShape
@@ -186,11 +186,11 @@ class Dialer:
     async def _open(self, listener: Listener) -> None:
         settings, pin = self._settings, self._settings.tls_fingerprint
         if pin is not None and self._pinned is None:
-            self._pinned = await self._check_pin(pin)
+            self._pinned = await tls_context(settings)
         target = Target(
             url=settings.url.text,
             shown=settings.url.redacted,
-            ssl_context=settings.ssl_context if pin is None else self._pinned,
+            ssl_context=self._pinned if pin is not None else await tls_context(settings),
             headers=settings.headers,
             proxy=settings.proxy,
         )
@@ -199,12 +199,8 @@ class Dialer:
         except Unreachable as failed:
             if pin is not None and isinstance(failed.__cause__, ssl.SSLCertVerificationError):
                 # The certificate is not the one of the check any more: see which it is now.
-                self._pinned = await self._check_pin(pin)
+                self._pinned = await tls_context(settings)
             raise
-
-    async def _check_pin(self, pin: str) -> ssl.SSLContext:
-        url = self._settings.url
-        return await pinned_context(url.host, url.port, pin, url.redacted)
 
     def _select(self, stored: DeviceToken | None) -> Selection:
         settings, memory = self._settings, self._memory

@@ -72,6 +72,7 @@ class Settings:
     headers: Mapping[str, str] | None = field(default=None, repr=False)
     proxy: str | None = field(default=None, repr=False)
     tls_fingerprint: str | None = None
+    ca_file: str | None = None
 
     @property
     def secrets(self) -> tuple[str, ...]:

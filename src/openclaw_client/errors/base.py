@@ -8,6 +8,9 @@ from typing import Any, Self
 ID_SHOWN = 8
 """Characters of a connection's id that are shown: enough to find it in a gateway's log."""
 
+AGE_SHOWN = 1.0
+"""Seconds from which on the age of the last frame is shown: below, the gateway was plainly there."""
+
 
 def _rebuild(cls: type[GatewayError], fields: dict[str, Any]) -> GatewayError:
     error = cls.__new__(cls)
@@ -48,7 +51,8 @@ class GatewayError(Exception):
         """What is known beside the sentence, in a few words each; subclasses add what they know."""
         found = []
         if self.close_code is not None:
-            known = not self.close_reason or self.close_reason in self.sentence()
+            # A code says what the reason says, and better.
+            known = not self.close_reason or self.close_reason in self.sentence() or getattr(self, "detail_code", None)
             found.append(f"close {self.close_code}" + ("" if known else f" {self.close_reason!r}"))
         if self.attempt is not None and self.attempt > 1:
             found.append(f"attempt {self.attempt}")
@@ -56,7 +60,7 @@ class GatewayError(Exception):
             found.append(f"gateway {self.gateway_version}")
         if self.connection_id:
             found.append(f"connection {self.connection_id[:ID_SHOWN]}")
-        if self.last_frame_age is not None:
+        if self.last_frame_age is not None and self.last_frame_age >= AGE_SHOWN:
             found.append(f"last frame {self.last_frame_age:.1f} s ago")
         return found
 

@@ -39,6 +39,7 @@ UNREACHED: Final[dict[str, Advice]] = {
     "NAME_UNKNOWN": Advice(
         "dns", "the host name cannot be looked up", "Check the spelling of the host in the URL, and this machine's DNS"
     ),
+    "NAME_TIMEOUT": Advice("dns", "the name lookup was not answered", "Check this machine's DNS, network and VPN"),
     "CONNECTION_REFUSED": Advice(
         "tcp", "nothing listens on that port", "Start the gateway there, or correct host and port of the URL"
     ),

@@ -17,10 +17,12 @@ from openclaw_client.client.chat import (
     inject_params,
     inject_result,
 )
+from openclaw_client.client.diagnosis import Certificate, Diagnosis, OnStage, StageReport, look_at_certificate
 from openclaw_client.client.driver import RunDriver
 from openclaw_client.client.engine import Engine
 from openclaw_client.client.face import Face
 from openclaw_client.client.options import (
+    CaFile,
     ClientInfo,
     ConnectionState,
     Identity,
@@ -51,6 +53,9 @@ class GatewayClient(Face):
     event-loop thread. The parameters are those of `AsyncGatewayClient`. Handlers run on worker threads, in order per
     client, and may call this client. Raises UsageError for arguments that cannot work.
 
+    tls_fingerprint: the SHA-256 of the gateway's certificate, which is then the only one trusted; None takes
+    OPENCLAW_GATEWAY_TLS_FINGERPRINT, as with the credentials. ca_file: a PEM file of authorities, trusted beside the
+    system's; None takes OPENCLAW_GATEWAY_CA_FILE. ssl_context: the caller's own. One of the three, and for wss:// only.
     proxy: a URL (`http://`, `https://`, `socks4://`, `socks5://`); None takes https_proxy, http_proxy, all_proxy and
     no_proxy from the environment, but never for this machine, private hosts or a pinned certificate; "" or False for
     none.
@@ -76,6 +81,7 @@ class GatewayClient(Face):
         proxy: Proxy = None,
         headers: Mapping[str, str] | None = None,
         client_info: ClientInfo = ClientInfo(),  # noqa: B008 - frozen
+        ca_file: CaFile = None,
     ) -> None:
         try:
             settings = build_settings(
@@ -94,6 +100,7 @@ class GatewayClient(Face):
                 proxy=proxy,
                 headers=headers,
                 client_info=client_info,
+                ca_file=ca_file,
             )
         except GatewayError as error:
             # Crash reporters show the variables of the frames that an error came through.
@@ -147,6 +154,32 @@ class GatewayClient(Face):
                     on_pending(request)
         finally:
             thread.call(pairing.close, "pair")
+
+    def diagnose(self, *, chat: str | None = None, on_stage: OnStage | None = None) -> tuple[StageReport, ...]:
+        """Go to the gateway step by step; the steps in order, the last of them the one that failed, if one did.
+
+        Over a connection of its own: this client stays as it is. chat: a message for a test chat, in a session of its
+        own. on_stage(report) is called after each step, in this thread; what it raises ends the call. Raises nothing
+        for a gateway that cannot be reached or used: the error is in the report, and what to do in its remedy.
+        Ctrl-C ends it.
+        """
+        thread = self._loop_thread()
+        diagnosis, reports = Diagnosis(self._settings, chat), list[StageReport]()
+        try:
+            while (report := thread.call(diagnosis.next_report, "diagnose")) is not None:
+                reports.append(report)
+                if on_stage is not None:
+                    on_stage(report)
+        finally:
+            thread.call(diagnosis.close, "diagnose")
+        return tuple(reports)
+
+    def certificate(self) -> Certificate:
+        """The certificate that the gateway's TLS server presents, whoever made it: for pinning it after a look at it.
+
+        Nothing is sent but the greeting of TLS, and no proxy is used. Raises Unreachable, and UsageError for ws://.
+        """
+        return self._loop_thread().call(lambda: look_at_certificate(self._settings), "certificate")
 
     def disconnect(self) -> None:
         """Close the connection. Requests, runs and event streams that wait end with ClientClosed, runs with RunLost.

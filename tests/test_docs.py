@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import textwrap
 from pathlib import Path
@@ -65,6 +66,29 @@ def test_the_readme_s_test_example() -> None:
 
 def test_the_example_of_the_embedded_gateway() -> None:
     assert run(blocks("docs/testing.md")[0], {})["reply"].text == "The sum is 3."
+
+
+def test_a_device_in_a_secret(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    run(blocks("docs/identity.md")[0], {})
+    monkeypatch.setenv("OPENCLAW_DEVICE", capsys.readouterr().out)
+    with BlockingEmbeddedGateway() as gateway:
+        code = blocks("docs/identity.md")[1]
+        code = code.replace("ws://127.0.0.1:18789", gateway.url).replace("…", str(gateway.token))
+        with run(code, {})["client"] as client:
+            assert client.connected
+        assert gateway.seen.connects[0].params["client"]["platform"] == "linux"
+
+
+def test_the_logging_example() -> None:
+    wire, root = logging.getLogger("openclaw_client.wire"), logging.getLogger()
+    before = wire.level, root.level, root.handlers[:]
+    try:
+        run(blocks("docs/logging.md")[0], {})
+        assert wire.isEnabledFor(logging.DEBUG)
+    finally:
+        wire.setLevel(before[0])
+        root.setLevel(before[1])
+        root.handlers[:] = before[2]
 
 
 def test_what_the_docs_link_to_is_there() -> None:

@@ -58,6 +58,7 @@ NAMES = {
     "RunEvent",
     "RunStarted",
     "RunStatus",
+    "SecretIdentityStore",
     "SessionKey",
     "SideResult",
     "SlowConsumer",

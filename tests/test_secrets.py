@@ -22,6 +22,7 @@ from openclaw_client import (
     FileIdentityStore,
     GatewayClient,
     MemoryIdentityStore,
+    SecretIdentityStore,
     Timeouts,
 )
 from openclaw_client.client.options import Settings, build_settings
@@ -336,9 +337,14 @@ def test_no_secret_in_what_a_failed_write_raises(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("secret", [encode_base64url(SEED) + ":a:b:c", encode_base64url(SEED) + "x", SEED.hex()])
-def test_no_secret_in_what_a_mangled_device_secret_raises(secret: str) -> None:
+def test_no_secret_in_what_a_mangled_device_secret_raises(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for read in (DeviceIdentity.from_secret, SecretIdentityStore):
+        with pytest.raises(IdentityError) as caught:
+            read(secret)
+        assert not leaks(dump(caught.value))
+    monkeypatch.setenv("DEVICE", secret)
     with pytest.raises(IdentityError) as caught:
-        DeviceIdentity.from_secret(secret)
+        SecretIdentityStore.from_env("DEVICE")
     assert not leaks(dump(caught.value))
 
 

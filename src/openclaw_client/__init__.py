@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from openclaw_client.errors import GatewayError
     from openclaw_client.identity.device import DeviceIdentity
     from openclaw_client.identity.files import FileIdentityStore
-    from openclaw_client.identity.store import DeviceToken, IdentityStore, MemoryIdentityStore
+    from openclaw_client.identity.store import DeviceToken, IdentityStore, MemoryIdentityStore, SecretIdentityStore
     from openclaw_client.manager.blocking import ConnectionManager
     from openclaw_client.manager.coroutines import AsyncConnectionManager
     from openclaw_client.manager.credentials import ALL_SESSIONS, Credentials
@@ -111,6 +111,7 @@ _HOME = {
     "RunEvent": "runs.events",
     "RunStarted": "runs.events",
     "RunStatus": "runs.events",
+    "SecretIdentityStore": "identity.store",
     "SessionKey": "wire.sessions",
     "SideResult": "runs.events",
     "SlowConsumer": "client.slow",
@@ -182,6 +183,7 @@ __all__ = [
     "RunEvent",
     "RunStarted",
     "RunStatus",
+    "SecretIdentityStore",
     "SessionKey",
     "SideResult",
     "SlowConsumer",

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw_client.errors import UsageError
+from openclaw_client.errors import IdentityError, UsageError
 from openclaw_client.identity import (
     DeviceIdentity,
     DeviceToken,
     FileIdentityStore,
     IdentityStore,
     MemoryIdentityStore,
+    SecretIdentityStore,
     gateway_scope,
     token_to_store,
 )
@@ -28,10 +29,12 @@ IDENTITY = DeviceIdentity.from_seed(bytes(32))
 DEVICE = IDENTITY.id
 
 
-@pytest.fixture(params=["memory", "file"])
+@pytest.fixture(params=["memory", "secret", "file"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> IdentityStore:
     if request.param == "memory":
         return MemoryIdentityStore(IDENTITY)
+    if request.param == "secret":
+        return SecretIdentityStore(IDENTITY.secret())
     return FileIdentityStore(tmp_path / "id.json")
 
 
@@ -177,3 +180,21 @@ def test_what_a_hello_gives_to_keep(
     stored: DeviceToken | None, auth: HelloAuth | None, result: DeviceToken | None
 ) -> None:
     assert token_to_store(stored, auth, "asked") == result
+
+
+def test_an_identity_out_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = DeviceIdentity.generate(platform="darwin", device_family="Mac mini")
+    monkeypatch.setenv("DEVICE", f" {there.secret()}\n")
+    store = SecretIdentityStore.from_env("DEVICE")
+    assert (store.load(), store.load().platform, store.load().device_family) == (there, "darwin", "Mac mini")
+    assert repr(store) == f"SecretIdentityStore(DeviceIdentity(id={there.id!r}))"
+
+
+@pytest.mark.parametrize("line", [None, "", "  ", "not a line", IDENTITY.secret()[:-9]])
+def test_no_identity_is_made_where_the_environment_has_none(line: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DEVICE", raising=False)
+    if line is not None:
+        monkeypatch.setenv("DEVICE", line)
+    with pytest.raises(IdentityError) as caught:
+        SecretIdentityStore.from_env("DEVICE")
+    assert caught.value.remedy

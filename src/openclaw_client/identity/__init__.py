@@ -11,6 +11,7 @@ from openclaw_client.identity.store import (
     DeviceToken,
     IdentityStore,
     MemoryIdentityStore,
+    SecretIdentityStore,
     gateway_scope,
     token_to_store,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "FileIdentityStore",
     "IdentityStore",
     "MemoryIdentityStore",
+    "SecretIdentityStore",
     "default_identity_path",
     "default_platform",
     "gateway_scope",

@@ -1,4 +1,4 @@
-"""Where a device's key and tokens are kept: the protocol that stores fulfil, and the store in memory.
+"""Where a device's key and tokens are kept: the protocol that stores fulfil, and the stores in memory.
 
 Knows which token belongs to which gateway and when one is worth keeping. Does not know how a connection chooses
 among credentials.
@@ -6,12 +6,13 @@ among credentials.
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 from urllib.parse import urlsplit
 
-from openclaw_client.errors import UsageError
+from openclaw_client.errors import IdentityError, UsageError
 from openclaw_client.identity.device import DeviceIdentity
 from openclaw_client.wire.handshake import HelloAuth
 
@@ -94,7 +95,39 @@ class MemoryIdentityStore:
             return True
 
     def __repr__(self) -> str:
-        return f"MemoryIdentityStore({self._identity!r})"
+        # A dump of variables meets it in the middle of a failed construction, too.
+        return f"{type(self).__name__}({getattr(self, '_identity', 'not made')!r})"
+
+
+class SecretIdentityStore(MemoryIdentityStore):
+    """An IdentityStore around a line that `DeviceIdentity.secret()` made, as secret managers keep it.
+
+    Never makes an identity. Tokens are forgotten with the process, so that a shared token or device_token= is needed
+    at each start. Any thread may use it.
+
+    Raises IdentityError, without the line in it, for one that is no such line.
+    """
+
+    def __init__(self, secret: str) -> None:
+        try:
+            super().__init__(DeviceIdentity.from_secret(secret))
+        finally:
+            # Crash reporters show the variables of the frames that an error came through.
+            del secret
+
+    @classmethod
+    def from_env(cls, name: str) -> Self:
+        """The store around the line in an environment variable. Raises IdentityError also where it is not set."""
+        line = os.environ.get(name, "").strip()
+        try:
+            if not line:
+                raise IdentityError(
+                    message=f"the environment variable {name} is not set, and no identity is made in its place",
+                    remedy="Set it to the line that DeviceIdentity.generate().secret() gives, always to the same",
+                )
+            return cls(line)
+        finally:
+            del line
 
 
 def gateway_scope(url: str) -> str:

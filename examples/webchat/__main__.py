@@ -25,7 +25,7 @@ def main() -> None:
         url=options.url,
         token=os.environ.get("OPENCLAW_GATEWAY_TOKEN") if options.token is None else options.token,
         state=state if options.url else None,
-        hosts=(options.host,),
+        hosts=(options.host, *options.name),
         secret=os.environb.get(b"WEBCHAT_SECRET"),
     )
     try:
@@ -48,6 +48,8 @@ def _options() -> argparse.Namespace:
         "--users", default="ada,grace,alan", metavar="NAMES", help="who may sign in (default: %(default)s)"
     )
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
+    name = "a further name under which browsers reach it; others are refused"
+    parser.add_argument("--name", action="append", default=[], help=name)
     parser.add_argument("--port", type=int, default=8765, help="the port (default: %(default)s)")
     return parser.parse_args()
 

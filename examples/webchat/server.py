@@ -99,8 +99,9 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         app = self.config.app
         assert isinstance(app, FastAPI)
-        conversations: Conversations = app.state.conversations
-        conversations.end_feeds()
+        conversations: Conversations | None = getattr(app.state, "conversations", None)
+        if conversations is not None:  # else it was stopped before it had started
+            conversations.end_feeds()
         await super().shutdown(sockets)
 
 

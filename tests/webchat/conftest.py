@@ -15,8 +15,9 @@ OpenPage = Callable[[str], Page]
 
 
 @pytest.fixture
-def gateway() -> Iterator[BlockingEmbeddedGateway]:
-    with BlockingEmbeddedGateway(agent, throttle=0) as gateway:
+def gateway(request: pytest.FixtureRequest) -> Iterator[BlockingEmbeddedGateway]:
+    """Parametrised indirectly with a release, one that behaves like it."""
+    with BlockingEmbeddedGateway(agent, throttle=0, release=getattr(request, "param", None)) as gateway:
         yield gateway
 
 

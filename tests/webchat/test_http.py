@@ -300,6 +300,7 @@ def test_no_page_is_needed_for_a_reply(ada: httpx.Client, gateway: BlockingEmbed
     assert [entry["text"] for entry in snapshot.data["entries"]] == ["nobody looks", "echo: nobody looks"]
 
 
+@pytest.mark.parametrize("gateway", ["2026.2.17", "2026.4.15", "2026.6.1", "2026.9.6"], indirect=True)
 def test_what_came_while_the_gateway_was_away_is_there_afterwards(
     ada: httpx.Client, gateway: BlockingEmbeddedGateway, site: Site
 ) -> None:

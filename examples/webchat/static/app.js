@@ -157,11 +157,19 @@ $("retry").addEventListener("click", () => {
 // Sending and stopping.
 
 const text = $("text");
+let unanswered = {};
+
+function newKey() {
+  // randomUUID is there only on https and on this machine.
+  return crypto.randomUUID?.() ?? crypto.getRandomValues(new Uint32Array(4)).join("-");
+}
 
 async function send(words) {
   notice("");
-  const key = crypto.randomUUID?.() ?? String(Math.random()) + Date.now();
-  const answer = await post("/api/messages", { text: words, key });
+  // Nobody knows whether a request without an answer arrived: the same words again are the same message.
+  if (unanswered.words !== words) unanswered = { words, key: newKey() };
+  const answer = await post("/api/messages", { text: words, key: unanswered.key });
+  if (answer) unanswered = {};
   return answer?.ok ?? false;
 }
 
@@ -198,10 +206,10 @@ async function post(path, body = {}) {
       body: JSON.stringify(body),
     });
     if (answer.status === 401) location.assign("/");
-    if (!answer.ok) notice((await answer.json()).detail ?? "That did not work.");
+    if (!answer.ok) notice((await answer.json().catch(() => ({}))).detail ?? "That did not work.");
     return answer;
   } catch {
-    notice("This site cannot be reached. Nothing was sent.");
+    notice("This site cannot be reached. Send it again: nothing is sent twice.");
     return null;
   }
 }

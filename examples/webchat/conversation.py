@@ -212,7 +212,7 @@ class Conversation:
         """Read the history after every time in which nobody listened, until the client or the last page is gone."""
         while self._pages and client.state not in _ENDED:
             self._poke.clear()
-            if self._stale:
+            if self._stale and client.connected:
                 await self._read_history(client)
             await self._nap(None)
 

@@ -11,6 +11,7 @@ from examples.webchat.server import session_key
 from openclaw_client import GatewayClient
 from openclaw_client.testing import BlockingEmbeddedGateway
 from tests.webchat.agent import HOSTILE
+from tests.webchat.browser import Browser
 from tests.webchat.conftest import OpenPage
 from tests.webchat.site import Site
 
@@ -184,3 +185,51 @@ def test_lines_and_empty_messages(open_page: OpenPage) -> None:
     page.find("#text").send_keys("one", Keys.SHIFT + Keys.ENTER, Keys.NULL, "two", Keys.ENTER)
     page.wait(lambda: len(page.entries()) == 2)
     assert page.entries()[0].text == "   one\ntwo"
+
+
+def test_a_message_that_met_no_server_is_given_back(
+    open_page: OpenPage, gateway: BlockingEmbeddedGateway, site: Site
+) -> None:
+    page = open_page("ada")
+    site.stop()
+    page.say("hello")
+    page.wait(lambda: page.sees("#notice") and "nothing is sent twice" in page.text("#notice"))
+    assert page.find("#text").get_attribute("value") == "hello"
+    site.start()
+    page.wait(lambda: page.text("#link-text") == "Connected")
+    page.find("#text").send_keys(Keys.ENTER)
+    page.wait_for("hello", "echo: hello")
+    assert not page.text("#notice")
+
+
+def test_the_keyboard_is_enough_and_everything_has_a_name(open_page: OpenPage) -> None:
+    page = open_page("ada")
+    page.say("markdown")
+    page.wait(lambda: page.count("td") == 2)
+    controls = {"button", "textbox", "link", "main", "log"}
+    tree = page.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    found = [(node["role"]["value"], node["name"]["value"]) for node in tree if not node["ignored"]]
+    named = [(role, name) for role, name in found if role in controls]
+    assert {role for role, _ in named} == controls
+    assert all(name for _, name in named)
+    reached = []
+    for _ in range(6):
+        reached.append(page.driver.switch_to.active_element.get_attribute("id"))
+        page.driver.switch_to.active_element.send_keys(Keys.TAB)
+    assert reached[0] == "text"
+    assert "scroll" in reached
+
+
+def test_nothing_is_wider_than_a_phone(open_page: OpenPage, browsers: dict[str, Browser]) -> None:
+    page = open_page("ada")
+    browsers["ada"].look((390, 844), "light")
+    try:
+        page.say("x" * 500)
+        page.say("markdown")
+        page.wait(lambda: page.count("td") == 2)
+        width = (
+            "return [...document.querySelectorAll('body, #scroll')].map((node) => node.scrollWidth - node.clientWidth)"
+        )
+        assert page.driver.execute_script(width) == [0, 0]
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

@@ -18,6 +18,7 @@ from examples.webchat.server import session_key
 from openclaw_client.testing import BlockingEmbeddedGateway
 from tests.cli.conftest import wait_until
 from tests.waiting import PATIENCE
+from tests.webchat.agent import agent
 from tests.webchat.site import SECRET, USERS, Site
 
 KEY = "0123456789abcdef"
@@ -35,6 +36,13 @@ def browser(site: Site, user: str | None = None, **options: Any) -> Iterator[htt
     cookies = site.cookies(user) if user else {}
     with httpx.Client(base_url=site.url, cookies=cookies, timeout=PATIENCE, **options) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def door() -> Iterator[Site]:
+    """A site for tests that get no further than its door, which may share it."""
+    with BlockingEmbeddedGateway(agent) as gateway, Site(gateway) as site:
+        yield site
 
 
 @pytest.fixture
@@ -87,8 +95,8 @@ def send(client: httpx.Client, text: str, key: str = KEY) -> str:
 # Who is let in.
 
 
-def test_strangers_see_who_they_may_be_and_nothing_else(site: Site) -> None:
-    with browser(site) as client:
+def test_strangers_see_who_they_may_be_and_nothing_else(door: Site) -> None:
+    with browser(door) as client:
         page = client.get("/")
         assert "Who are you?" in page.text
         assert all(f'value="{user}"' in page.text for user in USERS)
@@ -99,8 +107,8 @@ def test_strangers_see_who_they_may_be_and_nothing_else(site: Site) -> None:
         assert client.get("/openapi.json").status_code == client.get("/docs").status_code == 404
 
 
-def test_signing_in_and_out(site: Site) -> None:
-    with browser(site) as client:
+def test_signing_in_and_out(door: Site) -> None:
+    with browser(door) as client:
         answer = client.post("/sign-in", data={"user": "ada"})
         assert (answer.status_code, answer.headers["location"]) == (303, "/")
         given = answer.headers["set-cookie"]
@@ -113,8 +121,8 @@ def test_signing_in_and_out(site: Site) -> None:
 
 
 @pytest.mark.parametrize("user", ["eve", "", "Ada", "ada ", "<script>alert(1)</script>", "ada\0", "é" * 9])
-def test_somebody_who_is_not_on_the_list(site: Site, user: str) -> None:
-    with browser(site) as client:
+def test_somebody_who_is_not_on_the_list(door: Site, user: str) -> None:
+    with browser(door) as client:
         answer = client.post("/sign-in", data={"user": user})
         assert answer.status_code == 403
         assert "set-cookie" not in answer.headers
@@ -139,8 +147,8 @@ GRACE = Accounts(USERS, SECRET).cookie("grace")
         "\u00e9.1.\u00e9".encode("latin-1").decode("latin-1"),
     ],
 )
-def test_cookies_that_prove_nothing(site: Site, cookie: str) -> None:
-    with browser(site) as client:
+def test_cookies_that_prove_nothing(door: Site, cookie: str) -> None:
+    with browser(door) as client:
         headers = {"Cookie": f"{COOKIE}={cookie}".encode("latin-1")}
         assert client.get("/api/me", headers=headers).status_code == 401
 
@@ -184,11 +192,12 @@ def test_names_that_a_session_key_cannot_hold(name: str) -> None:
         (b"x" * (MAX_BODY + 1), 413),
     ],
 )
-def test_messages_that_are_none(ada: httpx.Client, gateway: BlockingEmbeddedGateway, body: bytes, status: int) -> None:
-    answer = ada.post("/api/messages", content=body, headers={"Content-Type": "application/json"})
+def test_messages_that_are_none(door: Site, body: bytes, status: int) -> None:
+    with browser(door, "ada") as client:
+        answer = client.post("/api/messages", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == status
     assert answer.json()["detail"]
-    assert gateway.seen.requests["chat.send"] == 0
+    assert door.gateway.seen.requests["chat.send"] == 0
 
 
 def test_a_message_as_long_as_is_allowed_arrives(ada: httpx.Client, gateway: BlockingEmbeddedGateway) -> None:
@@ -211,8 +220,8 @@ def test_what_other_sites_make_a_browser_send(site: Site) -> None:
         assert client.post("/api/messages", json=body, headers={"Origin": site.url}).status_code == 202
 
 
-def test_what_every_answer_tells_the_browser(site: Site) -> None:
-    with browser(site, "ada") as client:
+def test_what_every_answer_tells_the_browser(door: Site) -> None:
+    with browser(door, "ada") as client:
         for path in ("/", "/static/app.js", "/api/me", "/nothing"):
             answer = client.get(path)
             assert "script-src 'self'" in answer.headers["content-security-policy"]

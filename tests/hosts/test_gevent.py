@@ -97,6 +97,23 @@ def test_without_uvloop_it_is_refused(host: Host) -> None:
     assert "Install uvloop" in host.run(str(host.write("bare.py", script)))
 
 
+def test_eventlet_is_refused(host: Host) -> None:
+    script = """
+        import eventlet
+
+        eventlet.monkey_patch()
+        from openclaw_client import GatewayClient
+        from openclaw_client.errors import UsageError
+
+        try:
+            GatewayClient().connect()
+        except UsageError as error:
+            print(error)
+    """
+    said = host.run("-W", "ignore", str(host.write("eventlet_patched.py", script)))
+    assert said.startswith("eventlet has patched the threads of this process")
+
+
 APPLICATION = """
 from openclaw_client import GatewayClient
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -73,9 +72,38 @@ def test_the_loop_s_own_thread_is_refused(gateway: BlockingEmbeddedGateway) -> N
     assert "AsyncGatewayClient" in sentence
 
 
-async def test_a_foreign_running_loop_does_not_matter(gateway: BlockingEmbeddedGateway) -> None:
+def test_every_wait_is_refused_on_the_loop_s_own_thread(gateway: BlockingEmbeddedGateway) -> None:
+    with client_for(gateway) as client, client.chat_stream(session_key="main", message="hi") as run:
+        stream = client.events()
+        waits = {
+            "connect": client.connect,
+            "disconnect": client.disconnect,
+            "chat_history": lambda: client.chat_history(session_key="main"),
+            "result": run.result,
+            "next": lambda: next(run),
+            "next event": lambda: next(stream),
+        }
+
+        async def on_the_loop() -> list[str]:
+            refused = []
+            for name, wait in waits.items():
+                with pytest.raises(UsageError, match="own event-loop thread"):
+                    wait()
+                refused.append(name)
+            return refused
+
+        assert asyncio.run_coroutine_threadsafe(on_the_loop(), loop_thread().loop).result(10) == list(waits)
+        assert run.result().text == "echo: hi"
+
+
+async def test_a_foreign_running_loop_is_stopped_and_told_so_once(
+    gateway: BlockingEmbeddedGateway, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openclaw_client.sync.loop_thread._warned", False)
     with client_for(gateway) as client:
         assert client.chat_send(session_key="main", message="from a coroutine").text == "echo: from a coroutine"
+    said = [record.getMessage() for record in caplog.records if record.name == "openclaw_client.sync"]
+    assert said == ["connect() stops the event loop of this thread while it waits; AsyncGatewayClient does not"]
 
 
 def test_an_async_client_belongs_to_one_loop(gateway: BlockingEmbeddedGateway) -> None:
@@ -130,45 +158,4 @@ ok = client.chat_send(session_key="parent", message="hi").text == "echo: hi"
 print("parent" if ok and client.hello.server.conn_id == connection else "wrong", flush=True)
 client.disconnect()
 print(0)
-"""
-
-
-@pytest.mark.parametrize("stage", ["connect", "stream"])
-def test_ctrl_c_ends_the_process_quietly(stage: str, tmp_path: Path) -> None:
-    """Ctrl-C reaches the caller at once, and the end of the process leaves no noise behind."""
-
-    async def slow(turn: object) -> object:
-        yield "beginning"
-        await turn.gate.wait()  # type: ignore[attr-defined]
-
-    with BlockingEmbeddedGateway(slow) as gateway:  # type: ignore[arg-type]
-        if stage == "connect":
-            gateway.faults.withhold_challenge()
-        script = tmp_path / "interrupted.py"
-        script.write_text(INTERRUPTED)
-        arguments = [sys.executable, str(script), gateway.url, str(gateway.token), stage]
-        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        if stage == "connect":
-            while not gateway.seen.opened:
-                os.sched_yield()
-        else:
-            assert process.stdout.readline() == "beginning\n"
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=10)
-    assert (out, err, process.returncode) == ("interrupted\n", "", 0)
-
-
-INTERRUPTED = """
-import sys
-from openclaw_client import GatewayClient
-
-client = GatewayClient(sys.argv[1], token=sys.argv[2], identity=False)
-try:
-    client.connect()
-    with client.chat_stream(session_key="main", message="go") as run:
-        for piece in run.text_stream:
-            print(piece, flush=True)
-except KeyboardInterrupt:
-    print("interrupted", flush=True)
 """

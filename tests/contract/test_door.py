@@ -97,3 +97,18 @@ async def test_a_request_without_its_scope_is_a_missing_scope(face: Face, target
         assert caught.value.missing == ("operator.write",)
         assert caught.value.granted == ("operator.read",)
         assert client.connected
+
+
+async def test_a_diagnosis_finds_every_step_in_order(face: Face, target: Target) -> None:
+    client = face.client(target.url, token=target.token, identity=device_store(), timeouts=PATIENT)
+    reports = await client.diagnose(chat="hi")
+    assert [report.stage for report in reports if report.result != "ok"] == ["tls"], reports
+    assert [report.stage for report in reports][-4:] == ["connect", "scopes", "call", "chat"]
+    assert f"wire v{target.protocol}" in reports[5].detail
+
+
+async def test_a_diagnosis_names_a_wrong_token(face: Face, target: Target) -> None:
+    client = face.client(target.url, token="wrong", identity=device_store(), timeouts=PATIENT)
+    failed = (await client.diagnose())[-1]
+    assert (failed.stage, type(failed.error)) == ("connect", AuthRejected)
+    assert failed.error.remedy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from openclaw_client.errors import (
     AuthRejected,
     ConnectError,
+    HandshakeTimeout,
     MissingScope,
     PairingRequired,
     ProtocolMismatch,
@@ -18,7 +20,16 @@ from openclaw_client.errors import (
     RequestFailed,
     Unreachable,
 )
-from openclaw_client.policy.diagnose import Attempt, closed_early, refusal, remedy_for, request_failure, unreachable
+from openclaw_client.policy.diagnose import (
+    Attempt,
+    closed_early,
+    not_understood,
+    refusal,
+    remedy_for,
+    request_failure,
+    too_slow,
+    unreachable,
+)
 from openclaw_client.wire.frames import ErrorShape
 from tests.wire.test_codes import TEXTS
 from tests.wire.test_frames import values
@@ -220,3 +231,33 @@ def test_whatever_a_gateway_answers_becomes_an_error_with_a_sentence(shape: Erro
     for error in (refusal(shape, ATTEMPT), request_failure("m", shape, None)):
         assert str(error).strip()
         assert error.retry_after is None or error.retry_after >= 0
+
+
+@pytest.mark.parametrize(
+    ("make", "code", "kind", "stage"),
+    [
+        (too_slow, "NO_CHALLENGE", HandshakeTimeout, "challenge"),
+        (too_slow, "NO_HELLO", HandshakeTimeout, "connect"),
+        (too_slow, "OWN_QUEUE", HandshakeTimeout, None),
+        (not_understood, "BAD_CHALLENGE", ConnectError, "challenge"),
+        (not_understood, "BAD_HELLO", ConnectError, "connect"),
+    ],
+)
+def test_a_handshake_that_came_to_nothing_is_explained(
+    make: Callable[..., ConnectError], code: str, kind: type[ConnectError], stage: str | None
+) -> None:
+    error = make("why", code, ATTEMPT)
+    assert (type(error), error.detail_code, error.stage, error.attempt) == (kind, code, stage, 3)
+    assert "why" in str(error)
+    assert error.remedy
+    known = make("why", code, Attempt(url="ws://h", stage="upgrade"))
+    assert known.stage == "upgrade"
+
+
+def test_a_refusal_is_of_its_step_however_far_the_attempt_had_come() -> None:
+    late = Attempt(url="ws://h", stage="challenge", last_frame_age=0.5)
+    assert refusal(ErrorShape("X", "brand new"), late).stage == "connect"
+    assert refusal(ErrorShape("X", "missing scope: operator.read"), late).stage == "scopes"
+    assert closed_early(late).stage == "challenge"
+    assert closed_early(Attempt(url="ws://h", close_code=4999)).remedy
+    assert closed_early(late).last_frame_age == 0.5

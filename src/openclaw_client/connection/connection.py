@@ -6,12 +6,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 from typing import Any, Protocol, TypedDict
 
 import msgspec
 
+from openclaw_client.connection.shutdown import Shutdown, read_shutdown
 from openclaw_client.connection.watched import WatchedDone, watch_request
 from openclaw_client.errors import GatewayError
 from openclaw_client.policy.redact import Redactor
@@ -67,14 +68,6 @@ class FrameSink(Protocol):
     def on_frame(self, frame: ChatFrame | Event) -> None: ...
 
     def on_gap(self, gap: Gap) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Shutdown:
-    """The gateway announced its end. restart_expected is in seconds; None where it will not come back by itself."""
-
-    reason: str
-    restart_expected: float | None
 
 
 class Known(TypedDict):
@@ -310,7 +303,7 @@ class Connection:
             self._sink.on_frame(event)
         elif isinstance(event, Event):
             if event.event == "shutdown":
-                self.shutdown = _read_shutdown(event)
+                self.shutdown = read_shutdown(event)
             self._sink.on_frame(event)
         elif isinstance(event, Responded | Expired | Abandoned):
             event.tag(self._shown_outcome(event))
@@ -386,20 +379,3 @@ class Connection:
         self._pump()
         if self._core.state is not State.CLOSED:
             self._arm()
-
-
-class _ShutdownFields(msgspec.Struct, rename="camel"):
-    reason: str = ""
-    restart_expected_ms: float | None = None
-
-
-_shutdown = msgspec.json.Decoder(_ShutdownFields)
-
-
-def _read_shutdown(event: Event) -> Shutdown:
-    try:
-        fields = _shutdown.decode(event.payload)
-    except msgspec.MsgspecError:
-        return Shutdown("", None)
-    expected = fields.restart_expected_ms
-    return Shutdown(fields.reason, expected / 1000 if expected is not None and expected >= 0 else None)

@@ -40,9 +40,7 @@ UNREACHED: Final[dict[str, Advice]] = {
         "dns", "the host name cannot be looked up", "Check the spelling of the host in the URL, and this machine's DNS"
     ),
     "NAME_TIMEOUT": Advice("dns", "the name lookup was not answered", "Check this machine's DNS, network and VPN"),
-    "CONNECTION_REFUSED": Advice(
-        "tcp", "nothing listens on that port", "Start the gateway there, or correct host and port of the URL"
-    ),
+    "CONNECTION_REFUSED": Advice("tcp", "nothing listens on that port", "Check the URL, and start the gateway there"),
     "NO_ROUTE": Advice(
         "tcp",
         "there is no way to that network",

@@ -207,9 +207,7 @@ async def open_websocket(target: Target, listener: Listener) -> None:
         if opened is not None:
             return
         # Against its stub, picows returns without a listener when the socket dies before the answer is there.
-        refused = unreachable(
-            "UPGRADE_CUT", "the peer hung up instead of answering the WebSocket upgrade", target.shown
-        )
+        refused = unreachable("UPGRADE_CUT", "the peer ended the HTTP upgrade without a WebSocket answer", target.shown)
     raise refused
 
 

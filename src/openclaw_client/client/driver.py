@@ -107,6 +107,7 @@ class RunDriver:
         except BaseException:
             engine.router.remove(self)
             raise
+        engine.catch_up.sent(request.session_key, request.message)
         self._inquiry.sent(connection)
         self._clocks.start()
 
@@ -372,6 +373,8 @@ class RunDriver:
             self._end(None, failure)
             return
         completed = isinstance(outcome, RunCompleted)
+        request = self.request
+        self._engine.catch_up.answered(request.session_key, request.message, outcome.text, wordless=self.fold.wordless)
         reply = ChatReply(
             text=outcome.text,
             run_id=self.run_ids[-1],

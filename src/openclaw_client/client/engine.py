@@ -13,6 +13,7 @@ from typing import Any
 
 from openclaw_client import telemetry
 from openclaw_client.client.callbacks import Callbacks
+from openclaw_client.client.catchup import CatchUp
 from openclaw_client.client.chat import AbortResult, ChatRequest, abort_result, history_params
 from openclaw_client.client.driver import RunDriver, RunSink
 from openclaw_client.client.events import EventStream
@@ -65,11 +66,12 @@ class Engine:
         self._callbacks = callbacks(self.on_slow)
         self.router = Router(
             sessions,
-            on_message=self._on_message,
+            on_message=lambda message: self.catch_up.deliver(message),
             on_event=self._callbacks.put_event,
             on_use=self.touch,
         )
         self.watch = SessionWatch(sessions, settings)
+        self.catch_up = CatchUp(self, self._on_message)
         self.supervisor = Supervisor(settings, self)
         self.turns = SessionTurns()
         self.message_handlers: list[Callable[[Any, ProactiveMessage], object]] = []
@@ -128,6 +130,7 @@ class Engine:
         self.turns.fail(closed)
         await self.supervisor.disconnect()
         loop_watch().leave(self)
+        self.catch_up.stop()
         self._runs_are_gone(closed)
         for stream in self.router.streams():
             stream.end(closed)
@@ -350,6 +353,8 @@ class Engine:
         self._tell(lambda one: one.gap(certain=gap.certain))
         for run in self.router.runs():
             run.on_gap(certain=gap.certain)
+        if gap.certain:
+            self.catch_up.begin(in_doubt=True)
 
     def on_state(self, change: StateChange) -> None:
         logger.debug("%s -> %s", change.old.value, change.new.value)
@@ -362,14 +367,17 @@ class Engine:
         if self.hello is not None:
             self.router.sessions.learn(self.hello)
         self.watch.begin(connection)
+        self.catch_up.on_ready(connection)
         # Perhaps of a newer release.
         self._unknown_methods.clear()
 
     def on_back(self) -> None:
         for run in self.router.runs():
             run.on_return()
+        self.catch_up.begin()
 
     def on_lost(self, error: ConnectionLost, *, returning: bool) -> None:
+        self.catch_up.on_lost()
         if not returning:
             loop_watch().leave(self)
             self._runs_are_gone(error)

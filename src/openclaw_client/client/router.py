@@ -65,6 +65,11 @@ class SessionFilter:
     def restricted(self) -> bool:
         return self.private or self._predicate is not None or self._given is not None
 
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The keys that the client was given, as they were given."""
+        return self._given or ()
+
     def use(self, key: object) -> None:
         """The caller names a session in a call of its own. On the loop's thread."""
         if not self.private or not isinstance(key, str) or not key:
@@ -145,6 +150,22 @@ class Router:
                 if not runs:
                     del self._runs[run_id]
             self._proactive.finished(run_id)
+
+    def knows(self, run_id: str) -> bool:
+        """Whether a run is this client's own, or its message was handed out."""
+        return run_id in self._runs or self._proactive.knows(run_id)
+
+    def hears(self, run_id: str) -> bool:
+        """Whether the beginning of somebody else's run was heard, and not its end."""
+        return self._proactive.hears(run_id)
+
+    def open_sessions(self) -> list[str]:
+        """The sessions of such runs."""
+        return self._proactive.open_sessions()
+
+    def handed_out(self, run_id: str) -> None:
+        """The message of a run was handed out, from the history."""
+        self._proactive.finished(run_id)
 
     @property
     def running(self) -> bool:

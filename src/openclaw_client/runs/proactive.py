@@ -71,17 +71,30 @@ class ProactiveAssembler:
     __slots__ = ("_finished", "_heartbeats", "_open")
 
     def __init__(self) -> None:
-        self._open: OrderedDict[str, RunFold] = OrderedDict()
+        self._open: OrderedDict[str, tuple[RunFold, str]] = OrderedDict()
         self._finished = BoundedSet(MAX_FINISHED)
         self._heartbeats = BoundedSet(MAX_OPEN)
 
     def finished(self, run_id: str) -> None:
         """A run of this client ended: nothing that comes late for it is a message."""
         self._finished.add(run_id)
+        self._open.pop(run_id, None)
 
     def reopened(self, run_id: str) -> None:
         """A run id is in use again (2026.6.1 runs an aborted key anew)."""
         self._finished.discard(run_id)
+
+    def knows(self, run_id: str) -> bool:
+        """Whether a run is over here: this client's own, or one whose message was handed out."""
+        return run_id in self._finished
+
+    def hears(self, run_id: str) -> bool:
+        """Whether the beginning of a run was heard, and not its end."""
+        return run_id in self._open
+
+    def open_sessions(self) -> list[str]:
+        """The sessions of the runs that are heard."""
+        return [session_key for _, session_key in self._open.values()]
 
     def heartbeat(self, run_id: str) -> None:
         """An agent event said that this run is a heartbeat's."""
@@ -92,11 +105,12 @@ class ProactiveAssembler:
         run_id = payload.run_id
         if not run_id or run_id in self._finished:
             return None
-        fold = self._open.get(run_id)
-        if fold is None:
-            fold = self._open[run_id] = RunFold(run_id)
+        known = self._open.get(run_id)
+        if known is None:
+            known = self._open[run_id] = RunFold(run_id), payload.session_key
             if len(self._open) > MAX_OPEN:
                 self._open.popitem(last=False)
+        fold = known[0]
         fold.chat(payload)
         outcome = fold.outcome
         if outcome is None:
@@ -121,4 +135,11 @@ class ProactiveAssembler:
             return "subagent"
         if payload.run_id in self._heartbeats:
             return "heartbeat"
-        return "cron" if ":cron:" in payload.session_key else "run"
+        return kind_of_session(payload.session_key)
+
+
+def kind_of_session(session_key: str) -> Kind:
+    """What the session says about a message in it: cron jobs and sub-agents have sessions of their own."""
+    if ":cron:" in session_key:
+        return "cron"
+    return "subagent" if ":subagent:" in session_key else "run"

@@ -130,7 +130,7 @@ def look_up(page: HistoryPage, question: Question) -> Finding:
     start = _turn_of(page.messages, question)
     rows = [row for row in page.messages if row.role == "assistant" and row.run_id == run_id]
     if rows:
-        whole = rows[: _last_end(rows) + 1]
+        whole = rows[: last_end(rows) + 1]
     elif start is not None and page.messages[start].merged_into is not None:
         return Answered("", merged_into=page.messages[start].merged_into)
     else:
@@ -139,7 +139,7 @@ def look_up(page: HistoryPage, question: Question) -> Finding:
     if whole:
         last = whole[-1]
         elsewhere = last.run_id if last.run_id != run_id and not last.is_the_gateways else None
-        return Answered(_joined(whole), last.stop_reason, last.error_message, elsewhere)
+        return Answered(joined_text(whole), last.stop_reason, last.error_message, elsewhere)
     # 2026.9.6, which names the active runs, writes a turn down when it begins; 2026.6.1 and older when it ends.
     return Unanswered(start is not None or bool(rows), _activity(page), early=page.active_run_ids is not None)
 
@@ -201,14 +201,14 @@ def _answers_after(rows: Sequence[HistoryMessage], start: int) -> list[HistoryMe
     return answers
 
 
-def _last_end(rows: Sequence[HistoryMessage]) -> int:
+def last_end(rows: Sequence[HistoryMessage]) -> int:
     """The place of the last row that ends an answer, -1 where there is none: of a run's own rows, each steered message
     adds such a one. Rows of which none says why it ended are taken as they are."""
     ends = [index for index, row in enumerate(rows) if row.stop_reason not in (None, "toolUse")]
     return ends[-1] if ends else -1 if any(row.stop_reason for row in rows) else len(rows) - 1
 
 
-def _joined(rows: Sequence[HistoryMessage]) -> str:
+def joined_text(rows: Sequence[HistoryMessage]) -> str:
     """The text as the gateway's own final gives it, when the model spoke before a tool call and after it."""
     texts = [row.text for row in rows if row.text]
     if rows[-1].run_id is not None:

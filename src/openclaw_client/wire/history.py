@@ -11,8 +11,9 @@ from typing import Any
 
 from openclaw_client.wire.chat import message_from, message_text
 
-_USER_SUFFIX = ":user"
-"""A user row's idempotency key is the run id with this suffix (observed on 2026.9.6)."""
+_SUFFIXES = (":user", ":assistant")
+"""The idempotency key of a user's row, and of what is left of a stopped run, is the run id with one of these (observed
+on 2026.9.6)."""
 
 
 class HistoryMessage(dict[str, Any]):
@@ -38,8 +39,9 @@ class HistoryMessage(dict[str, Any]):
     def run_id(self) -> str | None:
         """The run that wrote or was started by this message, where the gateway tells (2026.9.6)."""
         key = self._meta_str("idempotencyKey") or self._str("idempotencyKey")
-        if key and key.endswith(_USER_SUFFIX):
-            return key[: -len(_USER_SUFFIX)]
+        for suffix in _SUFFIXES:
+            if key and key.endswith(suffix):
+                return key[: -len(suffix)]
         return self._meta_str("runId") or self._str("runId") or key
 
     @property
@@ -65,8 +67,9 @@ class HistoryMessage(dict[str, Any]):
 
     @property
     def stop_reason(self) -> str | None:
-        """Why the model stopped, in the gateway's words."""
-        return self._str("stopReason")
+        """Why the model stopped, in the gateway's words; "aborted" for what is left of a stopped run."""
+        mark = self.get("openclawAbort")
+        return "aborted" if isinstance(mark, dict) and mark.get("aborted") is True else self._str("stopReason")
 
     def _str(self, key: str) -> str | None:
         value = self.get(key)

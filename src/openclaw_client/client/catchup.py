@@ -1,0 +1,166 @@
+"""Hands out what was said while the connection was away: asks for the history of the sessions in use, in order.
+
+What a page holds that is news is decided in `runs.catchup`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from openclaw_client.connection.connection import Connection
+from openclaw_client.errors import ConnectionLost, GatewayError, NotConnected
+from openclaw_client.runs.catchup import Place, missed
+from openclaw_client.runs.proactive import ProactiveMessage
+from openclaw_client.wire.history import HistoryPage
+
+if TYPE_CHECKING:
+    from openclaw_client.client.engine import Engine
+
+MAX_PLACES = 1024
+"""Sessions that are caught up with; the one that was least lately used is given up beyond that."""
+PAGES = (100, 1000)
+"""Messages that are asked for: what an absence of minutes holds, then what a gateway gives at most."""
+
+logger = logging.getLogger("openclaw_client.messages")
+
+
+class CatchUp:
+    """The places of one client's sessions; on the loop's thread. hand_out gets every message once, in order."""
+
+    def __init__(self, engine: Engine, hand_out: Callable[[ProactiveMessage], None]) -> None:
+        self._engine = engine
+        self._hand_out = hand_out
+        self._places: OrderedDict[str, Place] = OrderedDict()
+        self._held: dict[str, list[ProactiveMessage]] = {}
+        self._offset: float | None = None
+        self._since: float | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._again = False
+
+    # What is known of the sessions.
+
+    def on_ready(self, connection: Connection) -> None:
+        """From now on everything is heard."""
+        self._offset = connection.clock_offset
+        self._since = self._now()
+        for key in self._engine.router.sessions.given:
+            self._place(key)
+
+    def on_lost(self) -> None:
+        """What was being said goes on unheard."""
+        for key in self._engine.router.open_sessions():
+            self._place(key)
+
+    def sent(self, session_key: str, message: str) -> None:
+        """A message of this client's own is on its way."""
+        place = self._place(session_key)
+        if place is not None and message.strip():
+            place.sent.append(message.strip())
+
+    def answered(self, session_key: str, message: str, text: str, *, wordless: bool) -> None:
+        """A run of this client's own is over. wordless: its answer comes as somebody else's run."""
+        place = self._place(session_key)
+        if place is None:
+            return
+        if not wordless:
+            place.heard(text, self._now() or 0.0)
+        elif message.strip() in place.sent:
+            place.sent.remove(message.strip())
+
+    def deliver(self, message: ProactiveMessage) -> None:
+        """A message was heard: hand it out, behind those that are being asked for."""
+        place = self._place(message.session_key)
+        if place is not None:
+            place.heard(message.text, self._now() or 0.0)
+        held = self._held.get(self._canonical(message.session_key))
+        if held is None:
+            self._hand_out(message)
+        else:
+            held.append(message)
+
+    # Asking.
+
+    def begin(self, *, in_doubt: bool = False) -> None:
+        """Ask for what was missed: after a reconnect, or, in_doubt, when events were lost."""
+        if in_doubt and self._task is not None and not self._task.done():
+            self._again = True
+            return
+        self.stop()
+        # Before this connection there is nothing to be missed by a session that was first met on it.
+        keys = [key for key, place in self._places.items() if in_doubt or place.since_ms != self._since]
+        keys = [key for key in keys if self._engine.router.sessions.accepts(key)]
+        if keys and self._engine.message_handlers:
+            self._held = {key: [] for key in keys}
+            self._task = asyncio.get_running_loop().create_task(self._ask(keys), name="openclaw-catch-up")
+
+    def stop(self) -> None:
+        """End the asking; what is held is handed out."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        for key in tuple(self._held):
+            self._release(key)
+
+    async def _ask(self, keys: list[str]) -> None:
+        for key in keys:
+            place = self._places.get(key)
+            try:
+                page = await self._page(key, place) if place is not None else None
+            except (ConnectionLost, NotConnected):
+                # Asked again after the next reconnect, from the same places.
+                break
+            except GatewayError as error:
+                logger.debug("the history of %s cannot be read: %s", key, error)
+                page = None
+            if page is not None and place is not None:
+                self._catch_up(key, page, place)
+            self._release(key)
+        for key in tuple(self._held):
+            self._release(key)
+        if self._again:
+            self._again, self._task = False, None
+            self.begin(in_doubt=True)
+
+    async def _page(self, key: str, place: Place) -> HistoryPage:
+        for limit in PAGES:
+            page = await self._engine.history(key, limit)
+            if place.reached_by(page) or len(page.messages) < limit:
+                return page
+        logger.warning("%s: only the last %d messages could be caught up with", key, PAGES[-1])
+        return page
+
+    def _catch_up(self, key: str, page: HistoryPage, place: Place) -> None:
+        router = self._engine.router
+        for message in missed(page, place, key, is_known=router.knows, is_open=router.hears):
+            router.handed_out(message.run_id)
+            self._engine.touch()
+            self._hand_out(message)
+
+    def _release(self, key: str) -> None:
+        for message in self._held.pop(key, ()):
+            self._hand_out(message)
+
+    # Inside.
+
+    def _place(self, session_key: str) -> Place | None:
+        """The place of a session; None where the gateway's clock is not known."""
+        key = self._canonical(session_key)
+        place = self._places.get(key)
+        if place is None and self._since is not None:
+            place = self._places[key] = Place(self._since)
+            if len(self._places) > MAX_PLACES:
+                self._places.popitem(last=False)
+        elif place is not None:
+            self._places.move_to_end(key)
+        return place
+
+    def _canonical(self, session_key: str) -> str:
+        return self._engine.router.sessions.canonical(session_key)
+
+    def _now(self) -> float | None:
+        return None if self._offset is None else (time.time() + self._offset) * 1000

@@ -1,0 +1,188 @@
+"""What was said in a session while nobody listened: the messages of a history page that were not handed out yet.
+
+Pure: starts from stored facts alone (a `Place` for each session), so that another process can decide the same. The
+table stands in docs/recovery.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from openclaw_client.runs.proactive import INJECT_PREFIX, Kind, ProactiveMessage, kind_of_session
+from openclaw_client.runs.recovery import joined_text, last_end
+from openclaw_client.wire.history import HistoryMessage, HistoryPage
+
+MAX_WORDS = 64
+"""Texts of a session that are remembered for releases whose rows name no run; older ones move the place forward."""
+
+_MESSAGE_ID = re.compile(r'"message_id": "([^"]+)"')
+_UNSUCCESSFUL = frozenset({"aborted", "error"})
+
+
+@dataclass(slots=True)
+class Place:
+    """How far a session is known. since_ms: the gateway's clock from when on it was listened to, or of the last row
+    that was looked at; row_id: that row, where rows have ids. sent, said: what was sent and heard since."""
+
+    since_ms: float
+    row_id: str | None = None
+    sent: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_WORDS))
+    said: deque[tuple[str, float]] = field(default_factory=deque)
+
+    def heard(self, text: str, at_ms: float) -> None:
+        """A whole message was heard, whoever asked for it."""
+        self.said.append((_bare(text), at_ms))
+        if len(self.said) > MAX_WORDS:
+            self.since_ms = max(self.since_ms, self.said.popleft()[1])
+
+    def reached_by(self, page: HistoryPage) -> bool:
+        """Whether a page goes back to this place, so that nothing is missing between the two."""
+        if page.has_more is False:
+            return True
+        return any(self._is_before(row) or row.id == self.row_id is not None for row in page.messages)
+
+    def start(self, rows: Sequence[HistoryMessage]) -> int | None:
+        """The index of the first row behind the place, where rows have ids and the row is there."""
+        found = [index for index, row in enumerate(rows) if row.id == self.row_id is not None]
+        return found[-1] + 1 if found else None
+
+    def is_behind(self, row: HistoryMessage) -> bool:
+        return row.timestamp is not None and not self._is_before(row)
+
+    def _is_before(self, row: HistoryMessage) -> bool:
+        return row.timestamp is not None and row.timestamp < self.since_ms
+
+
+@dataclass(slots=True)
+class _Group:
+    """The rows of one message: a run's, or one that was injected. at: where its last row stands."""
+
+    run_id: str | None
+    words: str = ""
+    injected: bool = False
+    rows: list[HistoryMessage] = field(default_factory=list)
+    first: int = -1
+    at: int = -1
+
+    def add(self, row: HistoryMessage, index: int) -> None:
+        self.rows.append(row)
+        self.first, self.at = (index if self.first < 0 else self.first), index
+
+
+def missed(
+    page: HistoryPage,
+    place: Place,
+    session_key: str,
+    *,
+    is_known: Callable[[str], bool],
+    is_open: Callable[[str], bool],
+) -> list[ProactiveMessage]:
+    """The messages of the page behind the place that were not handed out, oldest first; moves the place.
+
+    is_known: whether a run is this client's own, or was handed out. is_open: whether its beginning was heard.
+    """
+    rows = page.messages
+    start = place.start(rows)
+    messages: list[ProactiveMessage] = []
+    end = len(rows)
+    for group in sorted(_groups(rows), key=lambda one: one.at):
+        behind = group.at >= start if start is not None else place.is_behind(group.rows[-1])
+        if not behind and not (group.run_id is not None and is_open(group.run_id)):
+            continue
+        if _goes_on(page, group):
+            # Its end will be heard, or looked for again from here.
+            end = min(end, group.first)
+            continue
+        whole = group.rows[: last_end(group.rows) + 1]
+        text = joined_text(whole)
+        if _is_news(group, text, place, is_known) and text and whole[-1].stop_reason not in _UNSUCCESSFUL:
+            messages.append(_message(group, text, session_key))
+    _move(place, rows, end)
+    return messages
+
+
+def _groups(rows: Sequence[HistoryMessage]) -> list[_Group]:
+    by_run: dict[str, _Group] = {}
+    groups: list[_Group] = []
+    turn = _Group(None)
+    for index, row in enumerate(rows):
+        if row.role == "user":
+            told = _MESSAGE_ID.search(row.text)
+            turn = _Group(row.run_id or (told[1] if told else None), row.text)
+            continue
+        if row.role != "assistant":
+            continue
+        if row.run_id is not None:
+            group = by_run.setdefault(row.run_id, _Group(row.run_id, turn.words))
+        elif row.is_the_gateways:
+            group = _Group(None, injected=True)
+        else:
+            group = turn
+        if not group.rows:
+            groups.append(group)
+        group.add(row, index)
+    return groups
+
+
+def _goes_on(page: HistoryPage, group: _Group) -> bool:
+    if last_end(group.rows) < 0:
+        return True
+    active = page.active_run_ids or ()
+    flight = page.in_flight_run
+    return group.run_id is not None and (
+        group.run_id in active or (flight is not None and flight.run_id == group.run_id)
+    )
+
+
+def _is_news(group: _Group, text: str, place: Place, is_known: Callable[[str], bool]) -> bool:
+    heard = _consumed(place, _bare(text))
+    if group.injected:
+        ident = group.rows[0].id
+        return not (heard or (ident is not None and is_known(INJECT_PREFIX + ident)))
+    if group.run_id is not None:
+        return not is_known(group.run_id)
+    # 2026.4.15 names no run: its words tell.
+    return not (_own(place, group.words) or heard)
+
+
+def _consumed(place: Place, text: str) -> bool:
+    found = next((entry for entry in place.said if entry[0] == text), None)
+    if found is not None:
+        place.said.remove(found)
+    return found is not None
+
+
+def _own(place: Place, words: str) -> bool:
+    found = next((sent for sent in place.sent if words.rstrip().endswith(sent)), None)
+    if found is not None:
+        place.sent.remove(found)
+    return found is not None
+
+
+def _message(group: _Group, text: str, session_key: str) -> ProactiveMessage:
+    last = group.rows[-1]
+    ident = group.run_id or last.id or f"{last.timestamp or 0:.0f}"
+    run_id = INJECT_PREFIX + ident if group.injected else ident
+    kind: Kind = "injected" if group.injected else kind_of_session(session_key)
+    return ProactiveMessage(ident, text, session_key, run_id, kind, last.stop_reason)
+
+
+def _move(place: Place, rows: Sequence[HistoryMessage], end: int) -> None:
+    """The place is behind the rows before `end` from now on."""
+    if end == 0:
+        return
+    last = rows[end - 1]
+    place.row_id = last.id
+    times = [row.timestamp for row in rows[:end] if row.timestamp is not None]
+    # Half a millisecond behind: what has the same time was looked at.
+    place.since_ms = max([place.since_ms, *(at + 0.5 for at in times)])
+    # What was heard while the page was under way stands on the next one.
+    place.said = deque(entry for entry in place.said if entry[1] > place.since_ms)
+
+
+def _bare(text: str) -> str:
+    """A text without its white space: rows and events of a run with tools are joined differently."""
+    return "".join(text.split())

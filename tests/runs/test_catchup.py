@@ -1,0 +1,210 @@
+"""Which messages of a history page are news, by what is known of the session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from openclaw_client.runs.catchup import MAX_WORDS, Place, missed
+from openclaw_client.runs.proactive import ProactiveAssembler
+from openclaw_client.wire.chat import ChatPayload
+from openclaw_client.wire.history import HistoryMessage, HistoryPage, InFlightRun
+
+SINCE = 1_000.0
+KEY = "agent:main:main"
+
+
+def user(text: str, at: float, run_id: str | None = None, **meta: Any) -> dict[str, Any]:
+    if run_id is not None:
+        meta["idempotencyKey"] = f"{run_id}:user"
+    return {"role": "user", "content": text, "timestamp": at, "__openclaw": meta}
+
+
+def assistant(
+    text: str, at: float, run_id: str | None = None, stop: str | None = "stop", **more: Any
+) -> dict[str, Any]:
+    meta = {"id": f"row-{at:g}"} | ({} if run_id is None else {"runId": run_id})
+    return {"role": "assistant", "content": text, "timestamp": at, "stopReason": stop, "__openclaw": meta, **more}
+
+
+def injected(text: str, at: float, ident: str | None = None) -> dict[str, Any]:
+    row = assistant(text, at, provider="openclaw", model="gateway-injected")
+    row["__openclaw"] = {} if ident is None else {"id": ident}
+    return row
+
+
+TOOL = {"role": "toolResult", "content": "ok", "timestamp": 1_003.0}
+TURN_2_17 = {"role": "user", "content": 'Info {"message_id": "r"} Hi', "timestamp": 1_001.0}
+
+
+def page(*rows: dict[str, Any], **rest: Any) -> HistoryPage:
+    return HistoryPage([HistoryMessage(row) for row in rows], **rest)
+
+
+def news(
+    found: HistoryPage, place: Place | None = None, *, known: Iterable[str] = (), open_runs: Iterable[str] = ()
+) -> list[tuple[str, str, str]]:
+    place = place or Place(SINCE)
+    messages = missed(found, place, KEY, is_known=set(known).__contains__, is_open=set(open_runs).__contains__)
+    return [(message.id, message.kind, message.text) for message in messages]
+
+
+@pytest.mark.parametrize(
+    ("found", "messages"),
+    [
+        (page(), []),
+        # 2026.9.6 names the run in both rows, 2026.6.1 and 2026.2.17 in the user's, 2026.4.15 in none.
+        (page(user("Hi", 1_001, "r"), assistant("Hello", 1_002, "r")), [("r", "run", "Hello")]),
+        (page(user("Hi", 1_001, "r"), assistant("Hello", 1_002)), [("r", "run", "Hello")]),
+        (page(TURN_2_17, assistant("Hello", 1_002)), [("r", "run", "Hello")]),
+        (page(user("Hi", 1_001), assistant("Hello", 1_002)), [("row-1002", "run", "Hello")]),
+        (page(injected("fyi", 1_001, "i")), [("i", "injected", "fyi")]),
+        (page(injected("fyi", 1_001)), [("1001", "injected", "fyi")]),
+        # A run of several rows is one message; what was injected meanwhile is another.
+        (
+            page(
+                user("Hi", 1_001, "r"),
+                assistant("a", 1_002, "r", "toolUse"),
+                TOOL,
+                injected("fyi", 1_004, "i"),
+                assistant("b", 1_005, "r"),
+            ),
+            [("i", "injected", "fyi"), ("r", "run", "a\n\nb")],
+        ),
+        # Steered into a run, answered in it.
+        (
+            page(
+                user("x", 1_001, "f"),
+                assistant("a", 1_002, "f"),
+                user("y", 1_003, "s", steerTargetRunId="f"),
+                assistant("b", 1_004, "f"),
+            ),
+            [("f", "run", "a\n\nb")],
+        ),
+        # From before, without words, stopped, failed.
+        (page(user("Hi", 1, "r"), assistant("Hello", 999, "r")), []),
+        (page(user("Hi", 1_001, "r"), assistant("", 1_002, "r")), []),
+        (page(user("Hi", 1_001, "r"), assistant("half", 1_002, "r", "aborted")), []),
+        (page(user("Hi", 1_001, "r"), assistant("half", 1_002, "r", "error")), []),
+        (page(user("Hi", 1_001, "r"), assistant("half", 1_002, "r", openclawAbort={"aborted": True})), []),
+        # It goes on: its end will be heard.
+        (page(user("Hi", 1_001, "r"), assistant("half", 1_002, "r", "toolUse")), []),
+        (page(user("Hi", 1_001, "r"), assistant("half", 1_002, "r"), active_run_ids=("r",)), []),
+        (page(user("Hi", 1_001, "r"), assistant("half", 1_002, "r"), in_flight_run=InFlightRun("r", "half")), []),
+        (
+            page(user("Hi", 1_001, "r"), assistant("Hello", 1_002, "r"), in_flight_run=InFlightRun("other", "")),
+            [("r", "run", "Hello")],
+        ),
+        # Rows that have no time cannot be told from old ones.
+        (page({**assistant("who knows when", 1_001, "r"), "timestamp": None}), []),
+    ],
+)
+def test_what_is_news(found: HistoryPage, messages: list[tuple[str, str, str]]) -> None:
+    assert news(found) == messages
+
+
+def test_what_is_known_is_no_news() -> None:
+    found = page(user("Hi", 1_001, "r"), assistant("Hello", 1_002, "r"), injected("fyi", 1_003, "i"))
+    assert news(found, known=["r"]) == [("i", "injected", "fyi")]
+    assert news(found, known=["inject-i"]) == [("r", "run", "Hello")]
+
+
+def test_a_run_that_was_heard_to_begin_is_news_whenever_it_began() -> None:
+    found = page(user("Hi", 1, "r"), assistant("Hello", 2, "r"))
+    assert news(found, open_runs=["r"]) == [("r", "run", "Hello")]
+
+
+def test_without_run_ids_words_tell_what_was_heard_or_is_ones_own() -> None:
+    found = page(
+        user("[Mon] theirs", 1_001),
+        assistant("Hello", 1_002),
+        user("[Mon] mine", 1_003),
+        assistant("Hello", 1_004),
+        user("[Mon] theirs", 1_005),
+        assistant("with a tool", 1_006),
+        user("[Mon] theirs again", 1_007),
+        assistant("Hello", 1_008),
+    )
+    place = Place(SINCE)
+    place.sent.append("mine")
+    place.heard("Hello", 1_002.5)
+    place.heard("with  a tool", 1_006.5)
+    # One "Hello" was heard; the other two are another client's and one's own.
+    assert news(found, place) == [("row-1008", "run", "Hello")]
+
+
+def test_a_place_moves_behind_what_was_looked_at() -> None:
+    place = Place(SINCE)
+    first = page(user("Hi", 1_001, "r"), assistant("Hello", 1_002, "r"))
+    assert news(first, place) == [("r", "run", "Hello")]
+    assert news(first, place) == []
+    assert place.row_id == "row-1002"
+    # By the row, whatever its time is.
+    later = page(*first.messages, user("Next", 5, "s"), assistant("more", 6, "s"))
+    assert news(later, place) == [("s", "run", "more")]
+
+
+def test_a_place_stays_before_what_goes_on() -> None:
+    place = Place(SINCE)
+    rows = [
+        user("Hi", 1_001, "r"),
+        assistant("a", 1_002, "r"),
+        user("x", 1_003, "s"),
+        assistant("b", 1_004, "s", "toolUse"),
+    ]
+    assert news(page(*rows), place) == [("r", "run", "a")]
+    assert news(page(*rows, TOOL, assistant("c", 1_006, "s")), place) == [("s", "run", "b\n\nc")]
+    begun = Place(SINCE)
+    assert news(page(assistant("b", 1_004, "s", "toolUse")), begun) == []
+    assert begun == Place(SINCE)
+
+
+def test_what_was_heard_behind_the_place_is_kept() -> None:
+    place = Place(SINCE)
+    place.heard("gone by", 900)
+    place.heard("heard while the page was made", 2_000)
+    assert news(page(assistant("Hello", 1_002, "r")), place) == [("r", "run", "Hello")]
+    assert [text for text, _ in place.said] == ["heardwhilethepagewasmade"]
+
+
+def test_many_words_move_the_place_forward() -> None:
+    place = Place(SINCE)
+    for number in range(MAX_WORDS + 2):
+        place.heard(str(number), 2_000.0 + number)
+    assert place.since_ms == 2_001.0
+    assert len(place.said) == MAX_WORDS
+
+
+@pytest.mark.parametrize(
+    ("found", "row_id", "reached"),
+    [
+        (page(assistant("old", 999)), None, True),
+        (page(assistant("new", 1_001)), None, False),
+        (page(assistant("new", 1_001)), "row-1001", True),
+        (page(assistant("new", 1_001), has_more=False), None, True),
+        (page({"role": "assistant", "content": "when?"}), None, False),
+        (page(), None, False),
+    ],
+)
+def test_whether_a_page_goes_back_far_enough(found: HistoryPage, row_id: str | None, reached: bool) -> None:
+    assert Place(SINCE, row_id).reached_by(found) is reached
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [(KEY, "run"), ("agent:main:cron:daily", "cron"), ("agent:main:subagent:1", "subagent")],
+)
+def test_the_kind_by_the_session(key: str, kind: str) -> None:
+    found = page(assistant("Hello", 1_002, "r"))
+    [message] = missed(found, Place(SINCE), key, is_known=set[str]().__contains__, is_open=set[str]().__contains__)
+    assert (message.kind, message.session_key, message.run_id) == (kind, key, "r")
+
+
+def test_an_assembler_tells_what_it_knows_and_hears() -> None:
+    assembler = ProactiveAssembler()
+    assembler.receive(ChatPayload(run_id="r", session_key=KEY, state="delta", message="Hel"))
+    assert (assembler.hears("r"), assembler.knows("r"), assembler.open_sessions()) == (True, False, [KEY])
+    assembler.finished("r")
+    assert (assembler.hears("r"), assembler.knows("r"), assembler.open_sessions()) == (False, True, [])

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 
 class Relay:
-    """Passes bytes on, in both directions, until `cut`. New connections are taken at any time.
+    """Passes bytes on, in both directions, until `cut`. New connections are taken unless it is `away`.
 
     async with Relay(gateway.url) as relay:
         AsyncGatewayClient(relay.url, …)
@@ -22,6 +22,7 @@ class Relay:
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.cuts = 0
+        self.away = False
         self.taken_at: list[float] = []
         """When connections came, by the loop's clock: as many as the gateway saw."""
 
@@ -49,6 +50,9 @@ class Relay:
         self._writers.clear()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.away:
+            writer.transport.abort()
+            return
         self.taken_at.append(asyncio.get_running_loop().time())
         there = await asyncio.open_connection(*self._target)
         self._writers |= {writer, there[1]}

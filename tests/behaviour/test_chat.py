@@ -185,6 +185,22 @@ async def test_doubled_and_dropped_deltas_do_not_show(make: Make, gateway: Block
         assert messages == []
 
 
+@pytest.mark.parametrize(
+    ("content", "name", "kind"),
+    [
+        (b"x", "note.txt", "text/plain"),
+        (b"\x89PNG\r\n\x1a\nx", "unnamed", "image/png"),
+        (b"\xff\xd8\xffx", "unnamed", "image/jpeg"),
+        (b"GIF89ax", "unnamed", "image/gif"),
+        (b"RIFF\0\0\0\0WEBPx", "unnamed", "image/webp"),
+        (b"%PDF-1.7", "unnamed", "application/pdf"),
+        (b"x", "unnamed", "application/octet-stream"),
+    ],
+)
+def test_the_type_of_a_file_is_guessed(content: bytes, name: str, kind: str) -> None:
+    assert Attachment.from_bytes(content, file_name=name).mime_type == kind
+
+
 async def test_attachments_arrive_and_are_checked_first(make: Make, start_gateway: Start) -> None:
     got: list[Any] = []
 

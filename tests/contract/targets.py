@@ -41,6 +41,10 @@ class Target(Protocol):
         """How often the model was asked this."""
         ...
 
+    def pictures(self, text: str) -> int:
+        """How many images came with the message when the model was asked this the last time."""
+        ...
+
     def with_password(self) -> contextlib.AbstractContextManager[tuple[str, str]]:
         """The URL and the password of a second gateway of this release, in password mode."""
         ...
@@ -82,6 +86,11 @@ class _Real:
     def asked(self, text: str) -> int:
         return int(self._model.count(text))
 
+    def pictures(self, text: str) -> int:
+        messages = self._model.requests(text)[-1].body["messages"]
+        contents = [message["content"] for message in messages if isinstance(message.get("content"), list)]
+        return sum(part.get("type") == "image_url" for content in contents for part in content)
+
     @contextlib.contextmanager
     def with_password(self) -> Iterator[tuple[str, str]]:
         with RealGateway(self.release, model_url=self._model.url, auth="password") as second:
@@ -122,8 +131,8 @@ def real_target(release: str, model: Any) -> Iterator[Target]:
 class _Embedded:
     real = False
 
-    def __init__(self, gateway: Any, release: str, asked: dict[str, int]) -> None:
-        self._gateway, self._asked = gateway, asked
+    def __init__(self, gateway: Any, release: str, asked: dict[str, int], pictures: dict[str, int]) -> None:
+        self._gateway, self._asked, self._pictures = gateway, asked, pictures
         self.release = release
         self.protocol = protocol_of(release)
         self.url: str = gateway.url
@@ -137,6 +146,9 @@ class _Embedded:
 
     def asked(self, text: str) -> int:
         return self._asked.get(text, 0)
+
+    def pictures(self, text: str) -> int:
+        return self._pictures.get(text, 0)
 
     @contextlib.contextmanager
     def with_password(self) -> Iterator[tuple[str, str]]:
@@ -168,15 +180,17 @@ class _KnowsItsProxy(EmbeddedGateway):
 def embedded_target(release: str, **options: Any) -> Iterator[Target]:
     """An embedded gateway of a release's profile, with an agent that answers as the stub model does."""
     asked: dict[str, int] = {}
-    with BlockingEmbeddedGateway(directive_agent(asked), release=release, **options) as gateway:
-        yield _Embedded(gateway, release, asked)
+    pictures: dict[str, int] = {}
+    with BlockingEmbeddedGateway(directive_agent(asked, pictures), release=release, **options) as gateway:
+        yield _Embedded(gateway, release, asked, pictures)
 
 
-def directive_agent(asked: dict[str, int]) -> Callable[[Turn], AsyncIterator[str]]:
+def directive_agent(asked: dict[str, int], pictures: dict[str, int]) -> Callable[[Turn], AsyncIterator[str]]:
     """The directives of tests/gateways/model.py that the contract uses, as an agent of the embedded gateway."""
 
     async def agent(turn: Turn) -> AsyncIterator[str]:
         asked[turn.message] = asked.get(turn.message, 0) + 1
+        pictures[turn.message] = len(turn.attachments)
         # The last one counts, as for the stub model: a gateway may hand over several messages at once.
         _, mark, directive = turn.message.rpartition("stub:")
         kind, _, rest = directive.partition(" ")

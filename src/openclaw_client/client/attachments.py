@@ -11,10 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from openclaw_client.errors import PayloadTooLarge, UsageError
-from openclaw_client.wire.handshake import Policy
+from openclaw_client.wire.handshake import Hello, Policy
 from openclaw_client.wire.limits import DEFAULT_ATTACHMENT_BYTES
 
 FALLBACK_TYPE = "application/octet-stream"
+
+_SIGNATURES = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
+    b"%PDF-": "application/pdf",
+}
+"""How files begin whose type matters to a model, for names that tell nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +48,13 @@ class Attachment:
 
     @classmethod
     def from_bytes(cls, content: bytes, *, file_name: str, mime_type: str | None = None) -> Attachment:
-        """Wrap bytes; the type is guessed from the name where it is not given. Raises UsageError for empty content."""
+        """Wrap bytes; without a type it is guessed from the name, else from how the file begins.
+
+        Raises UsageError for empty content.
+        """
         if not content:
             raise UsageError(message=f"the attachment {file_name} is empty; nothing was sent", remedy="Leave it out")
-        guessed = mime_type or mimetypes.guess_type(file_name)[0] or FALLBACK_TYPE
+        guessed = mime_type or mimetypes.guess_type(file_name)[0] or _type_of(content)
         return cls(bytes(content), file_name, guessed.partition(";")[0].strip().lower())
 
     @property
@@ -62,7 +74,14 @@ class Attachment:
 AttachmentLike = Attachment | Mapping[str, Any]
 
 
-def wire_attachments(attachments: Iterable[AttachmentLike] | None, policy: Policy) -> list[dict[str, Any]]:
+def _type_of(content: bytes) -> str:
+    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
+        return "image/webp"
+    found = (kind for start, kind in _SIGNATURES.items() if content.startswith(start))
+    return next(found, FALLBACK_TYPE)
+
+
+def wire_attachments(attachments: Iterable[AttachmentLike] | None, hello: Hello) -> list[dict[str, Any]]:
     """The list for chat.send, checked against the limits of this connection before anything is encoded.
 
     Mappings are passed on as they are: they are the gateway's own form. Raises PayloadTooLarge or UsageError.
@@ -70,7 +89,13 @@ def wire_attachments(attachments: Iterable[AttachmentLike] | None, policy: Polic
     result: list[dict[str, Any]] = []
     for item in attachments or ():
         if isinstance(item, Attachment):
-            limit = _limit(item, policy)
+            if hello.protocol == 3 and not item.is_image:
+                raise UsageError(
+                    message=f"the attachment {item.file_name} is no image, and gateways of wire v3 drop such files "
+                    "without a word; nothing was sent",
+                    remedy="Put its text into the message, or update the gateway",
+                )
+            limit = _limit(item, hello.policy)
             if len(item.content) > limit:
                 raise PayloadTooLarge(
                     method="chat.send",

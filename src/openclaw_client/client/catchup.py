@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 MAX_PLACES = 1024
 """Sessions that are caught up with; the one that was least lately used is given up beyond that."""
-PAGES = (100, 1000)
-"""Messages that are asked for: what an absence of minutes holds, then what a gateway gives at most."""
+PAGE = 100
+"""Messages that are asked for first: what an absence of minutes holds."""
+MOST = 1000
+"""What a gateway gives at most."""
 
 logger = logging.getLogger("openclaw_client.messages")
 
@@ -127,11 +129,12 @@ class CatchUp:
             self.begin(in_doubt=True)
 
     async def _page(self, key: str, place: Place) -> HistoryPage:
-        for limit in PAGES:
-            page = await self._engine.history(key, limit)
-            if place.reached_by(page) or len(page.messages) < limit:
-                return page
-        logger.warning("%s: only the last %d messages could be caught up with", key, PAGES[-1])
+        page = await self._engine.history(key, PAGE)
+        if place.reached_by(page) or len(page.messages) < PAGE:
+            return page
+        page = await self._engine.history(key, MOST)
+        if not place.reached_by(page) and len(page.messages) >= MOST:
+            logger.warning("%s: only the last %d messages could be caught up with", key, MOST)
         return page
 
     def _catch_up(self, key: str, page: HistoryPage, place: Place) -> None:

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from openclaw_client.client.attachments import AttachmentLike, wire_attachments
 from openclaw_client.errors import UsageError
-from openclaw_client.wire.handshake import Policy
+from openclaw_client.wire.handshake import Hello
 from openclaw_client.wire.limits import MAX_HISTORY_LIMIT, MAX_LABEL
 from openclaw_client.wire.sessions import check_session_key
 
@@ -42,8 +42,8 @@ class ChatRequest:
     extra: Mapping[str, Any] = field(default_factory=dict)
     when_busy: WhenBusy = "wait"
 
-    def params(self, policy: Policy) -> dict[str, Any]:
-        """The parameters of chat.send for a connection with this policy."""
+    def params(self, hello: Hello) -> dict[str, Any]:
+        """The parameters of chat.send for a connection that was greeted so."""
         params: dict[str, Any] = {
             "sessionKey": self.session_key,
             "message": self.message,
@@ -51,7 +51,7 @@ class ChatRequest:
             **self.extra,
         }
         if self.attachments:
-            params["attachments"] = wire_attachments(self.attachments, policy)
+            params["attachments"] = wire_attachments(self.attachments, hello)
         return params
 
 

@@ -99,7 +99,7 @@ class RunDriver:
         connection = await engine.ready_in(request.session_key, self._timeouts.request)
         hello = connection.hello
         assert hello is not None
-        params = request.params(hello.policy)
+        params = request.params(hello)
         # Events can come before the response, so the run is known before its first byte is written.
         engine.router.add(self)
         try:
@@ -116,7 +116,7 @@ class RunDriver:
         hello = connection.hello
         assert hello is not None
         try:
-            params = self.request.params(hello.policy)
+            params = self.request.params(hello)
             connection.request("chat.send", params, self._timeouts.request, self._engine.outcome(self._on_ack))
         except GatewayError as error:
             self._end(None, error)

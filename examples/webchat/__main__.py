@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from examples.webchat.server import Setup, build_app, make_server
 
@@ -32,9 +34,13 @@ def main() -> None:
         app = build_app(setup)
     except ValueError as error:
         sys.exit(f"webchat: {error}")
-    gateway = options.url or "the embedded gateway"
-    print(f"http://{options.host}:{options.port}  for {', '.join(setup.users)}, over {gateway}. Ctrl-C ends it.")
-    make_server(app, host=options.host, port=options.port).run()
+    # The host alone: there are URLs with a secret in them.
+    gateway = urlsplit(options.url).hostname if options.url else "the embedded gateway"
+    users = ", ".join(setup.users)
+    print(f"http://{options.host}:{options.port}  for {users}, over {gateway}. Ctrl-C ends it.", flush=True)
+    # The server raises the signal again when it has ended in good order.
+    with contextlib.suppress(KeyboardInterrupt):
+        make_server(app, host=options.host, port=options.port).run()
 
 
 def _options() -> argparse.Namespace:

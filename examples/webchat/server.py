@@ -24,6 +24,7 @@ from openclaw_client import (
     IdentityStore,
     MemoryIdentityStore,
     ReconnectPolicy,
+    SessionKey,
 )
 
 LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
@@ -47,7 +48,7 @@ class Setup:
 
 def session_key(user: str) -> str:
     """The one conversation of a user at the gateway."""
-    return f"agent:main:webchat:{user}"
+    return SessionKey.agent("main", "webchat", user)
 
 
 def build_app(setup: Setup) -> FastAPI:

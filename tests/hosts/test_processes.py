@@ -166,7 +166,11 @@ def test_ctrl_c_on_the_command_line(host: Host, gateway: BlockingEmbeddedGateway
     if stage == "connect":
         gateway.faults.withhold_challenge()
     with host.start("-m", "openclaw_client", "chat", "gated") as process:
-        wait_until(lambda: gateway.seen.opened if stage == "connect" else gateway.active_runs, process)
+        assert process.stdout is not None
+        if stage == "connect":
+            wait_until(lambda: gateway.seen.opened, process)
+        else:
+            assert process.stdout.read(4) == "echo"
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=PATIENCE)

@@ -41,6 +41,11 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
+def client_threads() -> int:
+    """Without those of this script's own pool."""
+    return sum(thread.name.startswith("openclaw") for thread in threading.enumerate())
+
+
 def say(what: str, value: object) -> None:
     print(f"{what:44} {value}", flush=True)
 
@@ -104,7 +109,7 @@ async def async_face(urls: list[str], users: int, rest: float, trace: bool) -> N
     await asyncio.gather(*(manager.connection_for(number) for number in range(WARM_UP)))
     await manager.disconnect_all()
     await asyncio.sleep(0.5)
-    tasks, threads, fds = len(asyncio.all_tasks()), threading.active_count(), descriptors()
+    tasks, threads, fds = len(asyncio.all_tasks()), client_threads(), descriptors()
     figures = Figures(users)
     with tracing(trace, users):
         figures.start()
@@ -130,7 +135,7 @@ def sync_face(urls: list[str], users: int, rest: float, trace: bool) -> None:
         list(pool.map(manager.connection_for, range(WARM_UP)))
         manager.disconnect_all()
         time.sleep(0.5)
-        threads, fds = threading.active_count(), descriptors()
+        threads, fds = client_threads(), descriptors()
         figures = Figures(users)
         with tracing(trace, users):
             figures.start()
@@ -150,7 +155,7 @@ def sync_face(urls: list[str], users: int, rest: float, trace: bool) -> None:
 
 
 def _more(tasks: int | None, threads: int, fds: int) -> tuple[int, ...]:
-    rest = threading.active_count() - threads, descriptors() - fds
+    rest = client_threads() - threads, descriptors() - fds
     return rest if tasks is None else (tasks, *rest)
 
 

@@ -83,7 +83,7 @@ class Engine:
         self.closings = 0
         self._latest: Connection | None = None
         self._method_scopes = MethodScopes()
-        self._unknown_methods: set[str] = set()
+        self._unknown_methods: frozenset[str] = frozenset()
         self._last_use = -inf
 
     @cached_property
@@ -369,7 +369,7 @@ class Engine:
         self.watch.begin(connection)
         self.catch_up.on_ready(connection)
         # Perhaps of a newer release.
-        self._unknown_methods.clear()
+        self._unknown_methods = frozenset()
 
     def on_back(self) -> None:
         for run in self.router.runs():
@@ -440,7 +440,7 @@ class Engine:
             assert outcome.error is not None
             self._method_scopes.learn(method, codes.required_scopes_of(outcome.error))
             if outcome.error.message == f"unknown method: {method}":
-                self._unknown_methods.add(method)
+                self._unknown_methods |= {method}
             return diagnose.request_failure(
                 method,
                 outcome.error,

@@ -24,6 +24,8 @@ METHOD = "sessions.messages.subscribe"
 class SessionWatch:
     """Subscribes one client to its user's sessions, anew on each connection. On the loop's thread."""
 
+    __slots__ = ("_asked", "_connection", "_sessions", "_timeout", "_wanted")
+
     def __init__(self, sessions: SessionFilter, settings: Settings) -> None:
         self._sessions = sessions
         self._timeout = settings.timeouts.request

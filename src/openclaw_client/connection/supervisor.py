@@ -256,7 +256,7 @@ class Supervisor:
     async def _outlive(self, connection: Connection) -> None:
         """Wait until a connection's socket is gone; when cancelled, do not leave a dying one behind."""
         try:
-            await asyncio.shield(connection.ended)
+            await connection.over()
         except asyncio.CancelledError:
             if connection.end is not None:
                 connection.abort()

@@ -190,7 +190,7 @@ class Hello(msgspec.Struct, rename="camel", frozen=True):
 
 _RELEASE = re.compile(r"(\d{4})\.(\d{1,2})\.(\d{1,2})\b")
 MAX_COMMON = 64
-"""Values kept for sharing, four of each release and configuration; a process rarely meets more than a few."""
+"""Values kept for sharing, six of each release and configuration; a process rarely meets more than a few."""
 
 _hello = msgspec.json.Decoder(Hello)
 _challenge = msgspec.json.Decoder(Challenge)
@@ -243,11 +243,14 @@ def decode_hello(payload: msgspec.Raw) -> Hello | None:
 
 def _slim(hello: Hello) -> Hello:
     """The hello with one object for all that many connections have in common, the names of methods above all."""
-    features = hello.features
+    features, server = hello.features, hello.server
     names = tuple(features.methods), tuple(features.events), tuple(features.capabilities)
     defaults = hello.snapshot.session_defaults
     return msgspec.structs.replace(
         hello,
+        server=msgspec.structs.replace(
+            server, version=_shared(server.version, server.version), boot_id=_shared(server.boot_id, server.boot_id)
+        ),
         features=_shared(names, features),
         policy=_shared(hello.policy, hello.policy),
         snapshot=hello.snapshot
@@ -258,9 +261,10 @@ def _slim(hello: Hello) -> Hello:
 
 
 def _slim_auth(auth: HelloAuth) -> HelloAuth:
-    if auth.scopes is None:
-        return auth
-    return msgspec.structs.replace(auth, scopes=_shared(tuple(auth.scopes), auth.scopes))
+    scopes = None if auth.scopes is None else tuple(auth.scopes)
+    if auth.device_token is None and auth.issued_at_ms is None:
+        return _shared((auth.role, scopes, auth.method), auth)
+    return auth if auth.scopes is None else msgspec.structs.replace(auth, scopes=_shared(scopes, auth.scopes))
 
 
 _T = TypeVar("_T")

@@ -1,0 +1,1 @@
+"""One process per measurement: `python -m bench.drivers.NAME ARGUMENTS` prints one JSON object."""

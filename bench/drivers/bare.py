@@ -40,13 +40,13 @@ class Reader(WSListener):  # type: ignore[misc, unused-ignore]
     """Hands each frame to `on_frame` until the final one."""
 
     def __init__(self) -> None:
-        self.on_frame: Callable[[WSFrame], None] = lambda frame: None
+        self.on_frame: Callable[[WSFrame], None] = lambda _: None
         self.transport: WSTransport | None = None
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
 
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+    def on_ws_frame(self, _: WSTransport, frame: WSFrame) -> None:
         self.on_frame(frame)
 
 
@@ -81,7 +81,7 @@ class Session:
         left = frames + 2
         decode = self.decoder.decode
 
-        def count(frame: WSFrame) -> None:
+        def count(_: WSFrame) -> None:
             nonlocal left
             left -= 1
             if not left:
@@ -94,7 +94,9 @@ class Session:
             count(frame)
 
         self.reader.on_frame = read if self.decode else count
-        self.send("2", "chat.send", f'{{"message":"{message}","idempotencyKey":"11111111-2222-4333-8444-555555555555"}}')
+        self.send(
+            "2", "chat.send", f'{{"message":"{message}","idempotencyKey":"11111111-2222-4333-8444-555555555555"}}'
+        )
         await done
 
 

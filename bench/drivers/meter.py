@@ -25,6 +25,7 @@ class Arguments:
     kind: str = "saw"
     count: int = 1
     warm: int = 0
+    certificate: str = ""
 
     @classmethod
     def read(cls) -> Self:

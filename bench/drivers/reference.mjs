@@ -1,6 +1,6 @@
 // The reference client, npm @openclaw/gateway-client: node reference.mjs ARGUMENTS.
 import { GatewayClient } from "@openclaw/gateway-client";
-import { Meter, percentiles, report } from "./meter.mjs";
+import { Meter, memory, percentiles, report } from "./meter.mjs";
 
 const args = JSON.parse(process.argv[2]);
 
@@ -62,6 +62,43 @@ async function stream() {
   report(facts);
 }
 
-const work = { stream };
+async function rpc() {
+  const { client } = await open();
+  const params = { sessionKey: "main", message: "How are you today?" };
+  const waits = [];
+  const worker = async (requests) => {
+    for (let left = requests; left > 0; left -= 1) {
+      const begun = performance.now();
+      await client.request("bench.echo", params);
+      waits.push((performance.now() - begun) * 1000);
+    }
+  };
+  const all = (requests) => Promise.all(Array.from({ length: args.count }, () => worker(Math.floor(requests / args.count))));
+  await all(args.warm);
+  waits.length = 0;
+  const meter = new Meter();
+  await all(args.frames);
+  report({ ...meter.stop(), units: waits.length, ...percentiles(waits) });
+}
+
+async function idle() {
+  const first = await open();
+  await first.client.request("bench.echo", {});
+  globalThis.gc?.();
+  const before = memory();
+  const meter = new Meter();
+  let left = args.count;
+  const worker = async () => {
+    while (left-- > 0) await open();
+  };
+  await Promise.all(Array.from({ length: 64 }, worker));
+  const facts = { ...meter.stop(), units: args.count };
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  globalThis.gc?.();
+  const each_kib = (memory().private_kib - before.private_kib) / args.count;
+  report({ ...facts, each_kib, alone_kib: before.rss_kib });
+}
+
+const work = { stream, rpc, idle };
 await work[args.what]();
 process.exit(0);

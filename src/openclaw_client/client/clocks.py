@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from time import monotonic
 
 from openclaw_client.client.inquiry import SILENCE
 from openclaw_client.policy.timeouts import Timeouts
@@ -25,12 +26,14 @@ class RunClocks:
         self._expired = expired
         self._silent = silent
         self._patience = SILENCE
+        self._time: Callable[[], float] = monotonic
         self._total: asyncio.TimerHandle | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._quiet: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         loop = asyncio.get_running_loop()
+        self._time = loop.time
         if self._limits.total is not None:
             self._total = loop.call_later(self._limits.total, self._expired, "total", self._limits.total)
         if self._limits.idle is not None:
@@ -39,12 +42,12 @@ class RunClocks:
 
     def sign_of_life(self, patience: float = SILENCE) -> None:
         """Something was heard of the run. patience: seconds of silence after it that are nothing to ask about."""
-        loop = asyncio.get_running_loop()
-        self.last_sign = loop.time()
-        if patience < self._patience and self._quiet is not None:
-            self._quiet.cancel()
-            self._quiet = loop.call_later(patience, self._listen, self.last_sign)
-        self._patience = patience
+        self.last_sign = self._time()
+        if patience != self._patience:
+            if patience < self._patience and self._quiet is not None:
+                self._quiet.cancel()
+                self._quiet = asyncio.get_running_loop().call_later(patience, self._listen, self.last_sign)
+            self._patience = patience
 
     def doubt(self, patience: float) -> None:
         """Something may have been missed: ask after this much silence, unless the run is heard of before."""

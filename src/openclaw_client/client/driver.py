@@ -172,6 +172,12 @@ class RunDriver:
 
     def on_chat(self, payload: ChatPayload) -> None:
         self._clocks.sign_of_life()
+        if payload.state == "delta":
+            # Nearly every event: at most one out of it, and never the end.
+            event = self.fold.delta(payload)
+            if event is not None:
+                self._sink.put(event)
+            return
         events = self.fold.chat(payload)
         if events and self.fold.wordless and self._tells_where:
             # A silent answer, or a message that another run took up: the reply is to say which.

@@ -68,10 +68,11 @@ class Engine:
             sessions,
             on_message=lambda message: self.catch_up.deliver(message),
             on_event=self._callbacks.put_event,
-            on_use=self.touch,
         )
         self.watch = SessionWatch(sessions, settings)
         self.catch_up = CatchUp(self, self._on_message)
+        # Past this object: one call less for every frame.
+        self.on_frame: Callable[[ChatFrame | Event], None] = self.router.on_frame
         self.supervisor = Supervisor(settings, self)
         self.turns = SessionTurns()
         self.message_handlers: list[Callable[[Any, ProactiveMessage], object]] = []
@@ -100,7 +101,7 @@ class Engine:
     @property
     def idle_seconds(self) -> float:
         """Seconds since the last `touch`; inf before the first. From any thread."""
-        return monotonic() - self._last_use
+        return monotonic() - max(self._last_use, self.router.used_at)
 
     @property
     def busy(self) -> bool:
@@ -344,9 +345,6 @@ class Engine:
             self._reports.put(handler, report)
 
     # The supervisor and the connection call these.
-
-    def on_frame(self, frame: ChatFrame | Event) -> None:
-        self.router.on_frame(frame)
 
     def on_gap(self, gap: Gap) -> None:
         logger.debug("events %d to %d were not received", gap.expected, gap.received - 1)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from functools import cached_property
+from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from openclaw_client.client.events import EventSink, GatewayEvent
@@ -108,7 +110,10 @@ class SessionFilter:
 
 
 class Router:
-    """Gets every frame of a ready connection, on the loop's thread."""
+    """Gets every frame of a ready connection, on the loop's thread.
+
+    used_at: when something last came for the caller.
+    """
 
     def __init__(
         self,
@@ -116,13 +121,12 @@ class Router:
         *,
         on_message: Callable[[ProactiveMessage], None],
         on_event: Callable[[EventHandler, GatewayEvent], None],
-        on_use: Callable[[], None],
     ) -> None:
         self.sessions = sessions
         self._on_message = on_message
         self._on_event = on_event
-        self._on_use = on_use
-        self._runs: dict[str, list[RunDriver]] = {}
+        self.used_at = -inf
+        self._runs: dict[str, tuple[RunDriver, ...]] = {}
         self._streams: list[EventSink] = []
         self._handlers: dict[str, list[EventHandler]] = {}
 
@@ -136,18 +140,20 @@ class Router:
     def add(self, run: RunDriver) -> None:
         """Give a run the events of all its run ids, from now on."""
         for run_id in run.run_ids:
-            runs = self._runs.setdefault(run_id, [])
+            runs = self._runs.get(run_id, ())
             if run not in runs:
-                runs.append(run)
+                self._runs[run_id] = (*runs, run)
                 self._proactive.reopened(run_id)
 
     def remove(self, run: RunDriver) -> None:
         """A run is over: what comes late for it is nobody's."""
         for run_id in run.run_ids:
-            runs = self._runs.get(run_id)
-            if runs is not None and run in runs:
-                runs.remove(run)
-                if not runs:
+            runs = self._runs.get(run_id, ())
+            if run in runs:
+                left = tuple(other for other in runs if other is not run)
+                if left:
+                    self._runs[run_id] = left
+                else:
                     del self._runs[run_id]
             self._proactive.finished(run_id)
 
@@ -208,7 +214,16 @@ class Router:
 
     def on_frame(self, frame: ChatFrame | Event) -> None:
         if isinstance(frame, ChatFrame):
-            self._on_chat(frame)
+            payload = frame.payload
+            runs = self._runs.get(payload.run_id)
+            if payload.state in TERMINAL_STATES and self._runs:
+                self._tell_of_end(payload)
+            if runs is None:
+                self._on_foreign(payload)
+            else:
+                self.used_at = monotonic()
+                for run in runs:
+                    run.on_chat(payload)
         elif frame.event == "agent":
             self._on_agent(frame)
         elif frame.event == "chat.side_result":
@@ -216,21 +231,13 @@ class Router:
         if self._streams or self._handlers:
             self._hand_out(frame)
 
-    def _on_chat(self, frame: ChatFrame) -> None:
-        payload = frame.payload
-        runs = self._runs.get(payload.run_id)
-        if self._runs and payload.state in TERMINAL_STATES:
-            self._tell_of_end(payload)
-        if runs is not None:
-            for run in tuple(runs):
-                run.on_chat(payload)
-            self._on_use()
-            return
+    def _on_foreign(self, payload: ChatPayload) -> None:
+        """A chat event of a run that is not this client's."""
         if not self._accepts(payload):
             return
         message = self._proactive.receive(payload)
         if message is not None:
-            self._on_use()
+            self.used_at = monotonic()
             self._on_message(message)
 
     def _tell_of_end(self, payload: ChatPayload) -> None:
@@ -246,7 +253,7 @@ class Router:
             return
         runs = self._runs.get(payload.run_id)
         if runs is not None:
-            for run in tuple(runs):
+            for run in runs:
                 run.on_agent(payload)
         elif payload.is_heartbeat:
             self._proactive.heartbeat(payload.run_id)
@@ -254,7 +261,7 @@ class Router:
     def _on_side_result(self, frame: Event) -> None:
         payload = decode_payload(frame.payload)
         if isinstance(payload, dict):
-            for run in tuple(self._runs.get(str(payload.get("runId")), ())):
+            for run in self._runs.get(str(payload.get("runId")), ()):
                 run.on_side_result(payload)
 
     def _hand_out(self, frame: ChatFrame | Event) -> None:

@@ -32,6 +32,8 @@ class AsyncChatRun:
         self._engine = engine
         self._driver = engine.driver(request, self, timeouts)
         self._buffer = EventBuffer()
+        self._events = self._buffer.events
+        self._last: RunEvent | None = None
         self._lagged = False
         self._waiter: asyncio.Future[None] | None = None
         self._begun: asyncio.Task[None] | None = None
@@ -82,21 +84,10 @@ class AsyncChatRun:
         return self
 
     async def __anext__(self) -> RunEvent:
-        if self._begun is None or not self._begun.done():
-            await self._begin()
-        while not len(self._buffer):
-            if self._over.is_set():
-                self._finish_iteration()
-            if self._waiter is not None:
-                raise UsageError(message="two tasks iterate over one run", remedy="Let one task read and share")
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        event = self._buffer.popleft()
-        if isinstance(event, Terminal):
-            self._told = True
+        # The buffer's own queue: what is there is handed out without a further call.
+        if not self._events:
+            await self._more()
+        self._last = event = self._events.popleft()
         return event
 
     async def __aenter__(self) -> Self:
@@ -123,10 +114,8 @@ class AsyncChatRun:
     # The driver calls these.
 
     def put(self, event: RunEvent) -> None:
-        self._buffer.append(event)
-        if self._buffer.lagging and not self._lagged:
-            self._lagged = True
-            self._engine.on_slow(SlowConsumer("run", self.run_id, waiting=len(self._buffer)))
+        if not self._buffer.append(event) and not self._lagged:
+            self._on_lag()
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -136,6 +125,10 @@ class AsyncChatRun:
         self._wake()
 
     # Inside.
+
+    def _on_lag(self) -> None:
+        self._lagged = True
+        self._engine.on_slow(SlowConsumer("run", self.run_id, waiting=len(self._buffer)))
 
     async def _begin(self) -> None:
         if self._begun is None:
@@ -149,9 +142,24 @@ class AsyncChatRun:
                 self._begun.cancel()
             raise
 
+    async def _more(self) -> None:
+        """Wait until there is an event."""
+        if self._begun is None or not self._begun.done():
+            await self._begin()
+        while not self._buffer.settle():
+            if self._over.is_set():
+                self._finish_iteration()
+            if self._waiter is not None:
+                raise UsageError(message="two tasks iterate over one run", remedy="Let one task read and share")
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+
     def _finish_iteration(self) -> None:
         """End the iteration: quietly after a terminal event, with the error where there was none."""
-        if self._error is not None and not self._told:
+        if self._error is not None and not self._told and not isinstance(self._last, Terminal):
             self._told = True
             raise self._error.again()
         raise StopAsyncIteration

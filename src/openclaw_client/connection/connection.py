@@ -66,7 +66,7 @@ Done = Callable[[Outcome], None]
 class FrameSink(Protocol):
     """Who gets what a ready connection receives. On the loop's thread; must not block and must not raise."""
 
-    def on_frame(self, frame: ChatFrame | Event) -> None: ...
+    def on_frame(self, frame: ChatFrame | Event, /) -> None: ...
 
     def on_gap(self, gap: Gap) -> None: ...
 
@@ -102,6 +102,8 @@ class Connection:
         self._prefix = prefix
         self._core = ClientProtocol(self._loop.time(), prefix=prefix)
         self._sink = sink
+        self._on_frame = sink.on_frame
+        self._time = self._loop.time
         self._transport: Transport | None = None
         self._sign: Callable[[Challenge], ConnectParams] | None = None
         self._hello: asyncio.Future[Hello] = self._loop.create_future()
@@ -251,8 +253,10 @@ class Connection:
         core = self._core
         if wire_log.isEnabledFor(logging.DEBUG):
             wire_log.debug("%s received %s", self._prefix, self._redactor.frame(data))
-        core.receive(data, self._loop.time())
-        # The most frequent case by far is one event and nothing to write; `_pump` is the general one.
+        frame = core.take(data, self._time())
+        if frame is not None:
+            self._on_frame(frame)
+            return
         event = core.next_event()
         if event is None:
             if core.end is not None:
@@ -260,9 +264,6 @@ class Connection:
                 # to close after a refused connect.
                 self._pump()
                 self._arm()
-            return
-        if type(event) is ChatFrame:
-            self._sink.on_frame(event)
             return
         while event is not None:
             self._handle(event)
@@ -309,12 +310,15 @@ class Connection:
                 self._closer = self._loop.call_later(CLOSE_GRACE, self.abort)
 
     def _handle(self, event: Any) -> None:
-        if isinstance(event, ChatFrame):
-            self._sink.on_frame(event)
-        elif isinstance(event, Event):
+        kind = type(event)
+        if kind is Responded and event.error is None:
+            event.tag(event)
+        elif kind is ChatFrame:
+            self._on_frame(event)
+        elif kind is Event:
             if event.event == "shutdown":
                 self.shutdown = read_shutdown(event)
-            self._sink.on_frame(event)
+            self._on_frame(event)
         elif isinstance(event, Responded | Expired | Abandoned):
             event.tag(self._shown_outcome(event))
         elif isinstance(event, Challenged):

@@ -6,7 +6,6 @@ One object serves one socket from its opening to its end. Times are seconds of a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import inf
 from typing import Any
 
@@ -37,6 +36,7 @@ from openclaw_client.wire.frames import (
     decode_frame,
     encode_request,
 )
+from openclaw_client.wire.growing import WORTHWHILE, GrowingDecoder
 from openclaw_client.wire.handshake import ConnectParams, Hello, decode_challenge, decode_hello
 
 STALL_TOLERANCE = 1.0
@@ -48,8 +48,7 @@ REFUSAL_GRACE = 2.0
 gateways close within milliseconds."""
 
 
-@dataclass(slots=True)
-class _Pending:
+class _Pending(msgspec.Struct):
     method: str
     tag: Any
     expires: float
@@ -76,7 +75,8 @@ class ClientProtocol:
         self._handshake_due = now + limits.CHALLENGE_TIMEOUT
         self._silence_limit = inf
         self._watch_due = inf
-        self._last_seq: int | None = None
+        self._next_seq = -1
+        self._decoder = GrowingDecoder()
         self._max_payload = limits.MAX_CONNECT_BYTES
         self._connect_id = ""
         self._outbox: list[bytes | Close] = []
@@ -120,7 +120,7 @@ class ClientProtocol:
         that takes one. Raises NotConnected before hello and after the end, PayloadTooLarge over the gateway's limit,
         UsageError where params are no JSON. After an exception nothing is queued.
         """
-        if self.state is not State.READY:
+        if self.hello is None or self.end is not None:
             raise NotConnected(message=f"{method}: the connection is {self.state.value}; nothing was sent")
         ident = self._next_id()
         frame = _encode(ident, method, params, self._max_payload, traceparent)
@@ -148,16 +148,31 @@ class ClientProtocol:
 
     def receive(self, message: bytes, now: float) -> None:
         """A whole message from the gateway. Never raises for what the gateway sends."""
-        if self.state is State.CLOSING or self.state is State.CLOSED:
-            return
+        frame = self.take(message, now)
+        if frame is not None:
+            self._events.append(frame)
+
+    def take(self, message: bytes, now: float) -> ChatFrame | None:
+        """`receive`, but the chat event that is next in order, before which nothing waits, is not queued but returned.
+
+        That is nearly every message; the queue would cost as much as the rest of its way through here.
+        """
+        if self.end is not None:
+            return None
         self.last_activity = now
-        frame = decode_frame(message)
-        if isinstance(frame, ChatFrame) or isinstance(frame, Event):  # noqa: SIM101 - twice as fast as the tuple
+        frame = decode_frame(message) if len(message) < WORTHWHILE else self._decoder.decode(message)
+        if type(frame) is ChatFrame:
+            if frame.seq == self._next_seq and not self._events:
+                self._next_seq += 1
+                return frame
+            self._receive_event(frame, now)
+        elif isinstance(frame, Event):
             self._receive_event(frame, now)
         elif isinstance(frame, Response):
             self._receive_response(frame, now)
         else:
             self.ignored += 1
+        return None
 
     def receive_close(self, code: int | None, reason: str) -> None:
         """The socket is closed; code is None where it ended without a close frame."""
@@ -176,8 +191,8 @@ class ClientProtocol:
 
     def deadline(self) -> float:
         """When `handle_deadline` must be called at the latest; `inf` for never. Calling earlier does no harm."""
-        if self.state is State.READY:
-            return min(self._expiry, self._watch_due)
+        if self.hello is not None and self.end is None:
+            return self._expiry if self._expiry < self._watch_due else self._watch_due
         return self._handshake_due if self.state is not State.CLOSED else inf
 
     def handle_deadline(self, now: float) -> None:
@@ -204,7 +219,7 @@ class ClientProtocol:
         self.state = TRANSITIONS[self.state, trigger]
 
     def _receive_event(self, frame: ChatFrame | Event, now: float) -> None:
-        if self.state is State.READY:
+        if self.hello is not None:
             if frame.seq is not None:
                 self._check_seq(frame.seq)
             self._events.append(frame)
@@ -218,14 +233,14 @@ class ClientProtocol:
             self._events.append(Challenged(challenge))
 
     def _check_seq(self, seq: int) -> None:
-        last = self._last_seq
-        self._last_seq = seq if last is None else max(last, seq)
-        if last is not None and seq > last + 1:
+        expected = self._next_seq
+        if expected >= 0 and seq > expected:
             certain = self.hello is not None and self.hello.protocol >= 4
-            self._events.append(Gap(last + 1, seq, certain))
+            self._events.append(Gap(expected, seq, certain))
+        self._next_seq = max(expected, seq + 1)
 
     def _receive_response(self, frame: Response, now: float) -> None:
-        if self.state is State.READY:
+        if self.hello is not None:
             pending = self._pending.get(frame.id)
             if pending is None:
                 return

@@ -55,6 +55,10 @@ class RunFold:
     def activity(self) -> Activity:
         return OVER if self.outcome is not None else self._activity.now(len(self.text))
 
+    def delta(self, payload: ChatPayload) -> RunEvent | None:
+        """A chat event whose state is "delta": nearly every event, and never more than one out of it."""
+        return self._reducer.delta(payload) if self.outcome is None else None
+
     def chat(self, payload: ChatPayload) -> tuple[RunEvent, ...]:
         """A chat event of this run."""
         if self.outcome is not None:

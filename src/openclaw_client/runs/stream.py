@@ -6,8 +6,9 @@ from collections import deque
 
 from openclaw_client.runs.events import RawEvent, RunEvent, RunStatus, TextAppended, TextReplaced, ThinkingAppended
 
-BUFFER_EVENTS = 1024
-"""Events that wait for a reader before text is joined: over a minute's worth at a gateway's pace of 75 ms."""
+BUFFER_EVENTS = 8192
+"""Events that wait for a reader before text is joined: ten minutes' worth at a gateway's pace of 75 ms, about one MiB.
+One turn of the event loop can bring thousands (uvloop reads up to 2 MiB in one), which is no sign of a slow reader."""
 MAX_PIECES = 1024
 """Pieces that are kept apart until they are joined: joining each at once would copy the whole text every time."""
 
@@ -23,46 +24,53 @@ class EventBuffer:
     overtaken: its beginning and its end, tools, approvals, side results, the loss and the return of the connection.
     """
 
-    __slots__ = ("_events", "_joined", "_limit")
+    __slots__ = ("_joined", "_limit", "events")
 
     def __init__(self, limit: int = BUFFER_EVENTS) -> None:
-        self._events: deque[RunEvent] = deque()
+        # For readers in a hurry: what is in here comes before everything else, and may be taken from the left.
+        self.events: deque[RunEvent] = deque()
         self._joined: dict[str, _Joined] = {}
         self._limit = limit
 
     def __len__(self) -> int:
-        return len(self._events) + len(self._joined)
+        return len(self.events) + len(self._joined)
 
     @property
     def lagging(self) -> bool:
         """Whether the reader is so far behind that events are joined."""
         return bool(self._joined)
 
-    def append(self, event: RunEvent) -> None:
-        """Add an event."""
-        if not self._joined and len(self._events) < self._limit:
-            self._events.append(event)
-            return
+    def append(self, event: RunEvent) -> bool:
+        """Add an event; False where the reader is so far behind that it waits to be joined."""
+        if not self._joined and len(self.events) < self._limit:
+            self.events.append(event)
+            return True
         name = _joined_as(event)
         if name is None:
-            self._settle()
-            self._events.append(event)
-            return
+            self._end_joining()
+            self.events.append(event)
+            return True
         joined = self._joined.get(name)
         if joined is None:
             self._joined[name] = _Joined(event)
         else:
             joined.add(event)
+        return False
 
     def popleft(self) -> RunEvent:
         """The oldest event; IndexError when there is none."""
-        if not self._events:
-            self._settle()
-        return self._events.popleft()
+        self.settle()
+        return self.events.popleft()
 
-    def _settle(self) -> None:
+    def settle(self) -> bool:
+        """Where `events` is empty, end the joining and put there what was joined. Whether there is anything now."""
+        if not self.events and self._joined:
+            self._end_joining()
+        return bool(self.events)
+
+    def _end_joining(self) -> None:
         for joined in self._joined.values():
-            self._events.append(joined.event())
+            self.events.append(joined.event())
         self._joined.clear()
 
 

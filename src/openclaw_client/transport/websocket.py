@@ -11,7 +11,7 @@ import logging
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import Final, TypeVar, cast
 
 import picows
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
@@ -30,6 +30,9 @@ UPGRADE_TIMEOUT = 15.0
 """Seconds for the HTTP upgrade, as in the reference client."""
 MAX_REASON_BYTES = 123
 """What a close frame has room for (RFC 6455, 5.5)."""
+
+# Members of an enum cost as much to look up as the rest of a frame's way through here.
+_TEXT: Final = WSMsgType.TEXT
 
 # picows logs the upgrade request, headers and all, below DEBUG. A logger outside the tree of loggers cannot be switched
 # on by anybody's configuration.
@@ -108,9 +111,9 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
-        if self._local_end is not None or self._listener is None:
+        if self._listener is None or self._local_end is not None:
             return
-        if kind == WSMsgType.TEXT and frame.fin and self._fragments is None:
+        if kind == _TEXT and frame.fin and self._fragments is None:
             self._listener.on_message(frame.get_payload_as_bytes())
         elif kind == WSMsgType.CLOSE:
             self._answer_close(transport, frame)

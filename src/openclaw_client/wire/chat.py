@@ -13,29 +13,38 @@ import msgspec
 TERMINAL_STATES = frozenset({"final", "aborted", "error"})
 """The states of a chat event that end its run."""
 
+# Fields stand in the order of the wire, which is the quickest one to decode. Nothing here can be part of a cycle, so
+# the collector need not look at it.
 
-class ChatBlock(msgspec.Struct, frozen=True):
+
+class ChatBlock(msgspec.Struct, frozen=True, gc=False):
     type: str = ""
     text: str = ""
 
 
-class ChatMessage(msgspec.Struct, rename="camel", frozen=True):
+class ChatMessage(msgspec.Struct, rename="camel", frozen=True, gc=False):
     role: str = ""
     content: list[ChatBlock] | str | None = None
     text: str | None = None
     stop_reason: str | None = None
 
 
-class ChatPayload(msgspec.Struct, rename="camel", frozen=True):
-    """state: "status", "delta", "final", "aborted", "error", or one that this package does not know."""
+class ChatPayload(msgspec.Struct, rename="camel", gc=False):
+    """state: "status", "delta", "final", "aborted", "error", or one that this package does not know.
+
+    Three fields are not of the wire (see `wire.growing`). noted: the number under which the text of this message is
+    remembered; 0 for none. base: where it is not 0, `message` holds only what follows the text of that number, and
+    source is the frame's bytes.
+    """
 
     run_id: str = ""
     session_key: str = ""
-    state: str = ""
+    agent_id: str | None = None
     seq: int | None = None
-    message: ChatMessage | str | None = None
+    state: str = ""
     delta_text: str | None = None
     replace: bool = False
+    message: ChatMessage | str | None = None
     stop_reason: str | None = None
     error_message: str | None = None
     error_kind: str | None = None
@@ -43,9 +52,11 @@ class ChatPayload(msgspec.Struct, rename="camel", frozen=True):
     usage: dict[str, Any] | None = None
     phase: str | None = None
     retry: dict[str, Any] | None = None
-    agent_id: str | None = None
     spawned_by: str | None = None
     yielded: bool = False
+    noted: int = msgspec.field(default=0, name=" noted")
+    base: int = msgspec.field(default=0, name=" base")
+    source: bytes = msgspec.field(default=b"", name=" source")
 
 
 def message_text(message: ChatMessage | str | None) -> str | None:
@@ -53,12 +64,12 @@ def message_text(message: ChatMessage | str | None) -> str | None:
     if message is None or isinstance(message, str):
         return message
     content = message.content
+    if type(content) is list and len(content) == 1 and content[0].type == "text":
+        return content[0].text
     if content is None:
         return message.text if message.text is not None else ""
     if isinstance(content, str):
         return content
-    if len(content) == 1:
-        return content[0].text if content[0].type == "text" else ""
     return "".join([block.text for block in content if block.type == "text"])
 
 

@@ -57,13 +57,13 @@ class Event(msgspec.Struct, tag_field="type", tag="event", frozen=True):
     seq: int | None = None
 
 
-class ChatFrame(msgspec.Struct, tag_field="type", tag="event", frozen=True):
+class ChatFrame(msgspec.Struct, gc=False):
     """A `chat` event, payload decoded in the same pass. raw: the frame's bytes, for those who want every key."""
 
-    event: str
-    payload: ChatPayload
+    event: str = msgspec.field(default="chat", name=" known before")
+    payload: ChatPayload = msgspec.field(default_factory=ChatPayload)
     seq: int | None = None
-    raw: bytes = b""
+    raw: bytes = msgspec.field(default=b"", name=" not of the wire")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +81,7 @@ _CHAT_PREFIX = b'{"type":"event","event":"chat",'
 _envelope: msgspec.json.Decoder[Response | Event] = msgspec.json.Decoder(Response | Event)
 
 
-class _ChatEnvelope(msgspec.Struct):
-    payload: ChatPayload
-    seq: int | None = None
-
-
-_chat: msgspec.json.Decoder[_ChatEnvelope] = msgspec.json.Decoder(_ChatEnvelope)
+chat_decoder: msgspec.json.Decoder[ChatFrame] = msgspec.json.Decoder(ChatFrame)
 _any: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 _object: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -101,11 +96,12 @@ def decode_frame(data: bytes) -> Frame:
     """Never raises: what cannot be a frame comes back as `Ignored` with the reason."""
     if data.startswith(_CHAT_PREFIX):
         try:
-            chat = _chat.decode(data)
+            chat = chat_decoder.decode(data)
         except UNDECODABLE:
             return _decode_leniently(data)
         if chat.seq is None or chat.seq >= 0:
-            return ChatFrame("chat", chat.payload, chat.seq, data)
+            chat.raw = data
+            return chat
         return _decode_leniently(data)
     try:
         frame = _envelope.decode(data)
@@ -119,6 +115,12 @@ def decode_frame(data: bytes) -> Frame:
     elif not frame.id:
         return Ignored("response without an id")
     return frame
+
+
+def whole_payload(data: bytes) -> ChatPayload:
+    """The payload of a chat frame with its whole text."""
+    frame = decode_frame(data)
+    return frame.payload if isinstance(frame, ChatFrame) else ChatPayload()
 
 
 def _decode_leniently(data: bytes) -> Frame:

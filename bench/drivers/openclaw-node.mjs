@@ -1,0 +1,55 @@
+// The npm package openclaw-node: node openclaw-node.mjs ARGUMENTS. Its chat() reads `agent` events, so it is sent those.
+import { OpenClawClient } from "openclaw-node";
+import { Meter, percentiles, report } from "./meter.mjs";
+
+const args = JSON.parse(process.argv[2]);
+process.removeAllListeners("warning");
+
+async function open() {
+  const client = new OpenClawClient({ url: args.url, token: "bench", autoReconnect: false, deviceIdentityPath: args.identity });
+  await client.connect();
+  return client;
+}
+
+async function read(client, frames) {
+  let events = 0;
+  let length = 0;
+  for await (const chunk of client.chat(`bench ${frames} ${args.size} 0 ${args.kind ?? "saw"}`, { sessionKey: "main" })) {
+    if (chunk.type === "text") {
+      events += 1;
+      length += chunk.text.length;
+    }
+  }
+  return events;
+}
+
+async function stream() {
+  const client = await open();
+  await read(client, args.warm);
+  const meter = new Meter();
+  const events = await read(client, args.frames);
+  report({ ...meter.stop(), units: args.frames, events });
+}
+
+async function rpc() {
+  const client = await open();
+  const params = { sessionKey: "main", message: "How are you today?" };
+  const waits = [];
+  const worker = async (requests) => {
+    for (let left = requests; left > 0; left -= 1) {
+      const begun = performance.now();
+      await client.request("bench.echo", params);
+      waits.push((performance.now() - begun) * 1000);
+    }
+  };
+  const all = (requests) => Promise.all(Array.from({ length: args.count }, () => worker(Math.floor(requests / args.count))));
+  await all(args.warm);
+  waits.length = 0;
+  const meter = new Meter();
+  await all(args.frames);
+  report({ ...meter.stop(), units: waits.length, ...percentiles(waits) });
+}
+
+const work = { stream, rpc };
+await work[args.what]();
+process.exit(0);

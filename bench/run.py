@@ -107,5 +107,5 @@ def machine() -> dict[str, Any]:
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "Node": node,
         "packages": ", ".join(f"{name} {version(name)}" for name in packages),
-        "load": f"{os.getloadavg()[0]:.1f} over the last minute when it began",
+        "load": f"{os.getloadavg()[0]:.1f} over the last minute, its own included",
     }

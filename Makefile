@@ -4,6 +4,7 @@ MESSAGE ?= Hello! What can you do?
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 WEBCHAT_ARGS ?=
 
 .PHONY: help chat webchat check format test test-gateway chaos coverage gateways clean
@@ -14,6 +15,7 @@ help:
 	@echo "make test              all tests that need no real gateway"
 	@echo "make test-gateway      contract and chaos tests on four real OpenClaw releases (installs them; takes minutes)"
 	@echo "make chaos [SEED=…]    cuts at every frame, ten minutes of random faults, killed gateways (takes an hour)"
+	@echo "make bench             measures this client beside others; writes docs/performance.md (BENCH_ARGS=--quick: a minute)"
 	@echo "make check             formatting, lint, types"
 	@echo "make coverage          branch coverage of the pure layers"
 
@@ -43,6 +45,9 @@ test-gateway: gateways
 chaos: gateways
 	$(BIN)/python -m pytest tests/chaos --chaos=full $(if $(SEED),--chaos-seed=$(SEED)) --chaos-report=chaos-embedded.json $(PYTEST_ARGS)
 	$(BIN)/python -m pytest tests/chaos --chaos=full --gateways=real --chaos-report=chaos-real.json $(PYTEST_ARGS)
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m bench $(BENCH_ARGS)
 
 gateways: $(VENV)/.dev
 	$(BIN)/python -m tests.gateways.install

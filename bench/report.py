@@ -84,11 +84,9 @@ def table(report: Report) -> str:
 
 
 def _cost_table(rows: dict[str, list[Line]]) -> str:
-    out = [
-        "| | client | µs CPU (median) | min to max | × reference | × recv + decode | µs wall | p50 µs | p99 µs |"
-        " events per frame | peak MiB |",
-        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
-    ]
+    columns = ("µs CPU, median", "min to max", "of the reference", "of recv + decode", "µs wall", "p50 µs", "p99 µs")
+    head = ("", "client", *columns, "events per frame", "peak MiB")
+    out = [f"| {' | '.join(head)} |", "|---|---|" + "--:|" * (len(head) - 2)]
     for row, lines in rows.items():
         costs = {line.measurement.client: line.cpu for line in lines}
         for line in lines:
@@ -210,5 +208,3 @@ def _ratio(cost: float, of: float | None) -> str:
 
 def _number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:,.{digits}f}"
-
-

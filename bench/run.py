@@ -102,7 +102,7 @@ def machine() -> dict[str, Any]:
     node = subprocess.run([str(node_binary()), "--version"], capture_output=True, text=True, check=True).stdout.strip()
     packages = ("picows", "msgspec", "uvloop")
     return {
-        "CPU": f"{os.cpu_count()} × {names[0].partition(':')[2].strip() if names else platform.machine()}",
+        "CPU": f"{os.cpu_count()} of {names[0].partition(':')[2].strip() if names else platform.machine()}",
         "system": f"{platform.system()} {platform.release()}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "Node": node,

@@ -32,8 +32,7 @@ class Gateway(WSListener):  # type: ignore[misc, unused-ignore]
         transport.send(WSMsgType.TEXT, answer.encode())
 
 
-async def serve(hello: Path, certificate: str, key: str) -> None:
-    Gateway.hello = hello.read_text().strip()
+async def serve(certificate: str, key: str) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
 
@@ -51,4 +50,5 @@ if __name__ == "__main__":
     import uvloop
 
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    uvloop.run(serve(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))
+    Gateway.hello = Path(sys.argv[1]).read_text().strip()
+    uvloop.run(serve(sys.argv[2], sys.argv[3]))

@@ -25,8 +25,8 @@ _E = TypeVar("_E", bound=BaseException)
 MAX_MESSAGE_BYTES = 26_214_400
 """25 MiB, the gateway's own `policy.maxPayload` and the inbound limit of the reference client."""
 READ_BUFFER_BYTES = 2560
-"""The buffer doubles when a read fills it, and never shrinks. From here it grows to 18 KiB for the 15 KB of a real hello,
-from 4 KiB it would grow to 30."""
+"""The buffer doubles when a read fills it, and never shrinks. From here it grows to 18 KiB for the 15 KB of a real
+hello, from 4 KiB it would grow to 30."""
 UPGRADE_TIMEOUT = 15.0
 """Seconds for the HTTP upgrade, as in the reference client."""
 MAX_REASON_BYTES = 123

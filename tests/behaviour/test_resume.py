@@ -73,6 +73,25 @@ async def test_a_run_that_ended_meanwhile_is_finished_from_the_history(
     assert gateway.seen.requests["chat.send"] == 2
 
 
+@pytest.mark.parametrize("release", ["2026.2.17", "2026.4.15", "2026.6.1", "2026.9.6"])
+async def test_a_run_that_failed_meanwhile_is_no_reply(make: Make, start_gateway: Start, release: str) -> None:
+    async def failing(turn: Turn) -> AsyncIterator[str]:
+        yield "beginning"
+        await turn.gate.wait()
+        turn.fail("the provider said no")
+
+    gateway = start_gateway(failing, release=release)
+    async with make(gateway) as client, client.chat_stream(session_key="main", message="x") as run:
+        assert await anext(run.text_stream) == "beginning"
+        gateway.faults.refuse_upgrade(503, times=3)
+        gateway.faults.disconnect()
+        gateway.release()
+        await until(lambda: not gateway.active_runs)
+        with pytest.raises(RunFailed, match="the provider said no") as caught:
+            await run.result()
+        assert caught.value.partial_text == "beginning"
+
+
 async def test_a_message_that_was_not_taken_is_sent_again_once(make: Make, gateway: BlockingEmbeddedGateway) -> None:
     async with make(gateway) as client:
         gateway.faults.swallow("chat.send")

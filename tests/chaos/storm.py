@@ -30,6 +30,8 @@ STALL = 25.0
 """Seconds of the longest stall: within the patience of a connection that ticks each 30 s, beyond that of one that ticks
 each 5."""
 TICK = 5.0
+MEAN_RUN = 2.0
+"""Seconds that a run takes on average, faults included."""
 REASON = "the provider said no"
 
 LINE_FAULTS = ("cut", "half-close", "stall", "hole", "slow", "latency")
@@ -75,7 +77,7 @@ def plan_errands(seed: int, clients: int, sends: int, duration: float) -> list[l
     """Who sends what, spread over the duration."""
     rng = random.Random(f"errands {seed}")
     each = sends // clients
-    pause = duration / each
+    pause = max(0.0, duration / each - MEAN_RUN)
 
     def errand(number: int) -> Errand:
         return Errand(

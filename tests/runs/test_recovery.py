@@ -82,6 +82,11 @@ def page(
         (page(user("Hi", "r"), assistant("Hello", "r", "end_turn")), Answered("Hello", "end_turn")),
         (page(assistant("Hello", "r", "stop")), Answered("Hello", "stop")),
         (page(user("Hi", "r"), assistant("", "r", "error", errorMessage="boom")), Answered("", "error", "boom")),
+        (page(user("Hi", "r"), assistant("It failed: boom", "r", "error")), Answered("", "error", "It failed: boom")),
+        (
+            page(assistant("half", "r", "toolUse"), TOOL, assistant("It failed", "r", "error")),
+            Answered("half", "error", "It failed"),
+        ),
         (page(user("Hi", "r"), assistant("Hello")), Answered("Hello")),
         (page(user("Hi", "r"), assistant("a"), assistant("b"), user("Next", "s"), assistant("c")), Answered("b")),
         (page(user("Hi", "r"), assistant("Hello", "r"), user("Hi", "s"), assistant("No", "s")), Answered("Hello")),

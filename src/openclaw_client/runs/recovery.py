@@ -139,7 +139,11 @@ def look_up(page: HistoryPage, question: Question) -> Finding:
     if whole:
         last = whole[-1]
         elsewhere = last.run_id if last.run_id != run_id and not last.is_the_gateways else None
-        return Answered(joined_text(whole), last.stop_reason, last.error_message, elsewhere)
+        if last.stop_reason != "error":
+            return Answered(joined_text(whole), last.stop_reason, last.error_message, elsewhere)
+        # 2026.9.6 writes why a run failed as the text of its last row, the others beside it.
+        said = whole[:-1] if last.error_message is None else whole
+        return Answered(joined_text(said), last.stop_reason, last.error_message or last.text, elsewhere)
     # 2026.9.6, which names the active runs, writes a turn down when it begins; 2026.6.1 and older when it ends.
     return Unanswered(start is not None or bool(rows), _activity(page), early=page.active_run_ids is not None)
 
@@ -211,6 +215,8 @@ def last_end(rows: Sequence[HistoryMessage]) -> int:
 def joined_text(rows: Sequence[HistoryMessage]) -> str:
     """The text as the gateway's own final gives it, when the model spoke before a tool call and after it."""
     texts = [row.text for row in rows if row.text]
+    if not texts:
+        return ""
     if rows[-1].run_id is not None:
         # 2026.9.6, whose rows name their run, sets an empty line between the two.
         return "\n\n".join(texts)
@@ -218,7 +224,7 @@ def joined_text(rows: Sequence[HistoryMessage]) -> str:
         # 2026.4.15 and 2026.6.1 let the second follow right behind the first.
         return "".join(texts)
     # 2026.2.17, whose rows have no id, begins anew.
-    return texts[-1] if texts else ""
+    return texts[-1]
 
 
 def _up_to_the_end(rows: Sequence[HistoryMessage]) -> list[HistoryMessage]:

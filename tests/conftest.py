@@ -8,9 +8,14 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from openclaw_client.connection.breakers import _breakers
 from tests.faces import Face
+
+# A loaded machine is slow now and then; what hangs is ended by the time limit of the test.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

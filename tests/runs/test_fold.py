@@ -192,3 +192,11 @@ def test_an_answer_beside_the_conversation_is_an_answer() -> None:
     fold.side_result({"text": "aside"})
     fold.chat(chat("final"))
     assert not fold.wordless
+
+
+def test_a_delta_is_a_chat_event_on_a_shorter_way() -> None:
+    fold = RunFold("r")
+    assert fold.delta(HELLO) == TextAppended("r", "Hello")
+    assert fold.delta(HELLO) is None
+    fold.chat(chat("final", "Hello"))
+    assert fold.delta(chat("delta", "Hello you")) is None

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw_client.wire.handshake import (
+    MAX_COMMON,
     AttachmentPolicy,
     AuthFields,
     Challenge,
@@ -126,6 +127,20 @@ def test_a_whole_hello_is_read() -> None:
     assert hello is not None
     assert hello.granted_scopes == ("operator.read",)
     assert repr(hello) == "Hello(protocol=4, version='2026.9.6', conn_id='c-1')"
+
+
+def test_what_many_hellos_have_in_common_is_kept_once_and_not_for_ever() -> None:
+    def hello(version: str) -> Hello:
+        decoded = decode_hello(raw({"protocol": 4, "server": {"version": version}, "features": {"methods": [version]}}))
+        assert decoded is not None
+        return decoded
+
+    first = hello("2026.9.6")
+    assert hello("2026.9.6").features is first.features
+    for number in range(MAX_COMMON):
+        assert hello(f"9999.{number}").features.methods == [f"9999.{number}"]
+    assert hello("2026.9.6").features is not first.features
+    assert hello("2026.9.6") == first
 
 
 def test_the_least_hello_has_every_default() -> None:

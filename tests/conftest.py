@@ -36,6 +36,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chaos-report", metavar="FILE", default=None, help="also write the figures of chaos as JSON")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What belongs to another kind of run is no part of this one: a test that is skipped is one that could not run."""
+
+    def belongs(item: pytest.Item) -> bool:
+        wanted = [one for mark in item.iter_markers("only") for one in mark.kwargs.items()]
+        return all(config.getoption(f"--{option}") == value for option, value in wanted)
+
+    others = [item for item in items if not belongs(item)]
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if belongs(item)]
+
+
 @pytest.fixture(autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home folder, and none of the variables that name a gateway."""

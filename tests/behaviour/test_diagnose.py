@@ -68,11 +68,8 @@ async def test_what_a_listener_raises_ends_it(make: Make, gateway: BlockingEmbed
     await until(lambda: gateway.open_connections == 0)
 
 
-async def test_cancelling_leaves_no_socket_behind(
-    make: Make, face: Any, gateway: BlockingEmbeddedGateway, no_leaks: None
-) -> None:
-    if face.name == "sync":
-        pytest.skip("a thread cannot be cancelled")
+@pytest.mark.parametrize("face", ["async"], indirect=True)  # a thread cannot be cancelled
+async def test_cancelling_leaves_no_socket_behind(make: Make, gateway: BlockingEmbeddedGateway, no_leaks: None) -> None:
     gateway.faults.withhold_challenge()
     task = asyncio.create_task(make(gateway).diagnose())
     await until(lambda: gateway.open_connections == 1)

@@ -39,10 +39,9 @@ def verdict(name: str, figures: Figures) -> None:
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.only(gateways="embedded")
 @pytest.mark.parametrize("release", ["2026.4.15", "2026.6.1", "2026.9.6"])
-async def test_embedded(release: str, pytestconfig: pytest.Config) -> None:
-    if pytestconfig.getoption("--gateways") == "real":
-        pytest.skip("--gateways=real")
+async def test_embedded(release: str) -> None:
     with ExitStack() as stack:
         # One gateway per worker: every gateway tells every client of every run.
         targets = [stack.enter_context(embedded_target(release, throttle=0.0)) for _ in range(EMBEDDED_AT_ONCE)]
@@ -56,6 +55,7 @@ async def test_embedded(release: str, pytestconfig: pytest.Config) -> None:
 
 
 @pytest.mark.timeout(3600)
+@pytest.mark.only(gateways="real")
 async def test_real(real: RealStage, full: bool) -> None:
     release = real.release
     laboratories = [Laboratory(real, REAL[release], device_store()) for _ in range(REAL_AT_ONCE[release])]

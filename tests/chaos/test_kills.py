@@ -83,6 +83,7 @@ def contradicted(verdict: str, witness: Witness) -> str | None:
 
 
 @pytest.mark.timeout(3600)
+@pytest.mark.only(gateways="real")
 @pytest.mark.release("2026.9.6")
 async def test_killed_in_mid_run(real: RealStage, full: bool, chaos_seed: int) -> None:
     rng, counted, faults = random.Random(chaos_seed), Counter[str](), list[str]()

@@ -135,9 +135,8 @@ async def weather(mishaps: list[Mishap], clients: list[Client], stages: list[Sta
 
 @pytest.mark.timeout(1200)
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
-async def test_storm(full: bool, chaos_seed: int, pytestconfig: pytest.Config) -> None:
-    if pytestconfig.getoption("--gateways") == "real":
-        pytest.skip("--gateways=real")
+@pytest.mark.only(gateways="embedded")
+async def test_storm(full: bool, chaos_seed: int) -> None:
     errands = plan_errands(chaos_seed, CLIENTS, SENDS[full], DURATION[full])
     mishaps = plan_mishaps(chaos_seed, CLIENTS, len(RELEASES), DURATION[full])
     counted: Counter[str] = Counter()

@@ -16,7 +16,8 @@ REAL_TIMEOUT = 300
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "target" in metafunc.fixturenames:
-        metafunc.parametrize("target", RELEASES, indirect=True, scope="session")
+        marked = metafunc.definition.get_closest_marker("release")
+        metafunc.parametrize("target", marked.args if marked else RELEASES, indirect=True, scope="session")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -52,10 +52,10 @@ async def test_a_message_to_a_busy_session(face: Face, target: Target, session: 
             answer = await heard.get()
             assert (answer.text, answer.kind) == (ECHO, "run")
             assert answer.run_id not in (first.run_id, second.run_id)
-        if target.protocol == 4 or mode in ("steer", "interrupt"):
-            # Right after a run that the gateway chose, 2026.4.15 still counts the session as busy.
-            after = await client.chat_send(session_key=session, message="stub:echo after")
-            assert after.text == "echo: after"
+        after = await client.chat_send(session_key=session, message="stub:echo after")
+        # Right after a run that the gateway chose, wire v3 may still count the session as busy, and answers later.
+        late = target.protocol == 3 and mode in ("followup", "collect") and not after.text
+        assert (await heard.get() if late else after).text == "echo: after"
         assert heard.empty()
 
 

@@ -20,7 +20,7 @@ from openclaw_client.errors import AuthRejected, PairingRequired, RequestFailed
 from openclaw_client.identity.device import DeviceIdentity
 from openclaw_client.identity.store import DeviceToken
 from openclaw_client.policy.urls import parse_url
-from tests.contract.targets import FORWARDED, PATIENT, Target, device_store
+from tests.contract.targets import FORWARDED, PATIENT, RELEASES, Target, device_store
 from tests.relay import Relay
 from tests.waiting import until
 
@@ -129,14 +129,14 @@ async def test_more_scopes_and_other_metadata_are_told_apart(door: Door, target:
     assert caught.value.approved_scopes == ((READ,) if target.protocol == 4 else ())
     await more.disconnect()
     other = door.client(MemoryIdentityStore(DeviceIdentity.from_seed(identity.seed, platform="darwin")), scopes=[READ])
-    if not tells:
+    if tells:
+        with pytest.raises(PairingRequired) as caught:
+            await other.connect()
+        assert caught.value.reason == "metadata-upgrade"
+    else:
         # It does not look at the platform.
-        async with other:
-            assert other.connected
-        return
-    with pytest.raises(PairingRequired) as caught:
         await other.connect()
-    assert caught.value.reason == "metadata-upgrade"
+        assert other.connected
     await other.disconnect()
 
 
@@ -148,12 +148,35 @@ async def test_whatever_client_info_says_the_device_stays_the_same(door: Door) -
         assert client.connected
 
 
-@pytest.mark.parametrize("what", ["rotated", "revoked", "removed"])
-@pytest.mark.parametrize("shared", [False, True], ids=["device token", "shared token"])
-async def test_what_is_taken_back_costs_one_connect(door: Door, target: Target, what: str, shared: bool) -> None:
+SHARED = pytest.mark.parametrize("shared", [False, True], ids=["device token", "shared token"])
+
+
+@pytest.mark.parametrize("what", ["rotated", "revoked"])
+@SHARED
+async def test_a_token_that_is_taken_back_costs_one_connect(
+    door: Door, target: Target, what: str, shared: bool
+) -> None:
+    await meet_what_is_taken_back(door, target, what, shared)
+
+
+@SHARED
+@pytest.mark.release(*RELEASES[1:])
+async def test_a_device_that_is_removed_costs_one_connect(door: Door, target: Target, shared: bool) -> None:
+    await meet_what_is_taken_back(door, target, "removed", shared)
+
+
+@pytest.mark.release(RELEASES[0])
+async def test_the_oldest_release_removes_no_device(door: Door, target: Target) -> None:
+    store = device_store()
+    await door.paired(store, [READ])
+    async with door.client(store, shared=False, scopes=[READ]) as client:
+        with pytest.raises(RequestFailed, match=r"unknown method: device\.pair\.remove"):
+            await door.admin.request("device.pair.remove", {"deviceId": store.load().id})
+        assert (await client.request("health"))["ok"] is True
+
+
+async def meet_what_is_taken_back(door: Door, target: Target, what: str, shared: bool) -> None:
     old = target.release < "2026.4"
-    if what == "removed" and old:
-        pytest.skip("2026.2.17 removes no devices")
     store = device_store()
     await door.paired(store, [READ])
     client = door.client(store, shared=shared, scopes=[READ])

@@ -44,7 +44,7 @@ class Clock:
         from time import monotonic
 
         self.ahead = 0.0
-        for module in ("client.engine", "manager.keeper"):
+        for module in ("client.engine", "client.router", "manager.keeper"):
             monkeypatch.setattr(f"openclaw_client.{module}.monotonic", lambda: monotonic() + self.ahead)
 
 

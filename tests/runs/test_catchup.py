@@ -73,6 +73,15 @@ def news(
             ),
             [("i", "injected", "fyi"), ("r", "run", "a\n\nb")],
         ),
+        # A whole answer, and what was said behind it without a question; rows that name no run.
+        (
+            page(user("Hi", 1_001), assistant("Hello", 1_002), assistant("By the way", 1_003)),
+            [("row-1002", "run", "Hello"), ("row-1003", "run", "By the way")],
+        ),
+        (
+            page(user("Hi", 1_001), assistant("a", 1_002, stop="toolUse"), assistant("b", 1_003)),
+            [("row-1003", "run", "ab")],
+        ),
         # Steered into a run, answered in it.
         (
             page(
@@ -208,3 +217,26 @@ def test_an_assembler_tells_what_it_knows_and_hears() -> None:
     assert (assembler.hears("r"), assembler.knows("r"), assembler.open_sessions()) == (True, False, [KEY])
     assembler.finished("r")
     assert (assembler.hears("r"), assembler.knows("r"), assembler.open_sessions()) == (False, True, [])
+
+
+def burst(first: int, count: int) -> list[dict[str, Any]]:
+    """Messages of one millisecond, without a question and without the name of a run."""
+    return [assistant(f"word {number}", 2_000) for number in range(first, first + count)]
+
+
+@pytest.mark.parametrize(
+    ("heard", "told"),
+    [
+        (range(200), []),
+        (range(190), [f"word {number}" for number in range(190, 200)]),
+        # Nothing of what was heard is on the page any more.
+        (range(-100, 0), [f"word {number}" for number in range(200)]),
+    ],
+    ids=["all of it", "not the end", "none of it"],
+)
+def test_after_a_burst_the_order_of_the_words_tells_what_was_heard(heard: range, told: list[str]) -> None:
+    place = Place(SINCE)
+    for number in heard:
+        # The clock of the gateway is known to a few milliseconds only.
+        place.heard(f"word {number}", 1_995.0)
+    assert [text for _, _, text in news(page(*burst(0, 200)), place)] == told

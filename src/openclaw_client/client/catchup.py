@@ -28,7 +28,7 @@ PAGE = 100
 MOST = 1000
 """What a gateway gives at most."""
 
-logger = logging.getLogger("openclaw_client.messages")
+logger = logging.getLogger("openclaw_client.client")
 
 
 class CatchUp:
@@ -129,10 +129,10 @@ class CatchUp:
             self.begin(in_doubt=True)
 
     async def _page(self, key: str, place: Place) -> HistoryPage:
-        page = await self._engine.history(key, PAGE)
+        page = await self._engine.requests.history(key, PAGE)
         if place.reached_by(page) or len(page.messages) < PAGE:
             return page
-        page = await self._engine.history(key, MOST)
+        page = await self._engine.requests.history(key, MOST)
         if not place.reached_by(page) and len(page.messages) >= MOST:
             logger.warning("%s: only the last %d messages could be caught up with", key, MOST)
         return page

@@ -276,12 +276,12 @@ class AsyncGatewayClient(Face):
         Raises RequestError, ConnectionLost, UsageError. Cancelling is safe.
         """
         self._bind()
-        return await self._engine.history(session_key, limit, **params)
+        return await self._engine.requests.history(session_key, limit, **params)
 
     async def chat_abort(self, *, session_key: str, run_id: str | None = None) -> AbortResult:
         """Stop a run, or all runs of the session. `aborted` is False where nothing was running; that is no error."""
         self._bind()
-        return await self._engine.abort(session_key, run_id)
+        return await self._engine.requests.abort(session_key, run_id)
 
     async def chat_inject(self, *, session_key: str, message: str, label: str | None = None) -> InjectResult:
         """Put a message into a session that exists, without a run. Needs the scope operator.admin.
@@ -290,7 +290,9 @@ class AsyncGatewayClient(Face):
         """
         self._bind()
         params = inject_params(session_key, message, label)
-        return inject_result(await self._engine.request("chat.inject", params, self._engine.settings.timeouts.request))
+        return inject_result(
+            await self._engine.requests.request("chat.inject", params, self._engine.settings.timeouts.request)
+        )
 
     # Everything else.
 
@@ -312,7 +314,7 @@ class AsyncGatewayClient(Face):
         gateway acts on the request all the same.
         """
         self._bind()
-        return await self._engine.call(
+        return await self._engine.requests.call(
             method, params, timeout=timeout, idempotency_key=idempotency_key, expect_final=expect_final
         )
 

@@ -141,7 +141,7 @@ class Diagnosis:
         return StageReport(stage, "failed", error=error)
 
     async def _call(self, engine: Engine) -> str:
-        await engine.request(CHEAP_CALL, {}, self._settings.timeouts.request)
+        await engine.requests.request(CHEAP_CALL, {}, self._settings.timeouts.request)
         return f"{CHEAP_CALL} was answered"
 
     async def _converse(self, engine: Engine, message: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
+from openclaw_client.client import endings
 from openclaw_client.client.chat import ChatRequest
 from openclaw_client.client.clocks import RunClocks
 from openclaw_client.client.inquiry import SILENCE, SILENCE_AFTER_ERROR, SILENCE_AFTER_GAP, Inquiry
@@ -17,9 +18,7 @@ from openclaw_client.errors import (
     OutcomeUnknown,
     RequestFailed,
     RequestTimeout,
-    RunFailed,
     RunLost,
-    RunTimeout,
 )
 from openclaw_client.policy.redact import Redactor
 from openclaw_client.policy.timeouts import Timeouts
@@ -71,9 +70,9 @@ class RunDriver:
         self._engine = engine
         self._sink = sink
         self._timeouts = timeouts
-        self._recovered = False
-        self._merged_into: str | None = None
-        self._stopped: tuple[str, ...] = ()
+        self.recovered = False
+        self.merged_into: str | None = None
+        self.stopped: tuple[str, ...] = ()
         self._clocks = RunClocks(timeouts, self._time_out, self._on_silence)
         self._turn: str | None = None
         self._inquiry = Inquiry(engine, self)
@@ -96,14 +95,14 @@ class RunDriver:
 
     async def _send(self) -> None:
         engine, request = self._engine, self.request
-        connection = await engine.ready_in(request.session_key, self._timeouts.request)
+        connection = await engine.requests.ready_in(request.session_key, self._timeouts.request)
         hello = connection.hello
         assert hello is not None
         params = request.params(hello)
         # Events can come before the response, so the run is known before its first byte is written.
         engine.router.add(self)
         try:
-            connection.request("chat.send", params, self._timeouts.request, self._engine.outcome(self._on_ack))
+            connection.request("chat.send", params, self._timeouts.request, self._engine.requests.outcome(self._on_ack))
         except BaseException:
             engine.router.remove(self)
             raise
@@ -117,7 +116,7 @@ class RunDriver:
         assert hello is not None
         try:
             params = self.request.params(hello)
-            connection.request("chat.send", params, self._timeouts.request, self._engine.outcome(self._on_ack))
+            connection.request("chat.send", params, self._timeouts.request, self._engine.requests.outcome(self._on_ack))
         except GatewayError as error:
             self._end(None, error)
 
@@ -128,14 +127,7 @@ class RunDriver:
             async with asyncio.timeout(self._timeouts.total):
                 await self._engine.turns.take(session)
         except TimeoutError:
-            raise RunTimeout(
-                limit="total",
-                timeout=self._timeouts.total,
-                sent=False,
-                remedy='The session was busy with an earlier message; allow more time, or pass when_busy="send"',
-                run_id=self.fold.run_id,
-                session_key=self.request.session_key,
-            ) from None
+            raise endings.no_turn(self, self._timeouts.total) from None
         self._turn = session
 
     def _give_turn_back(self) -> None:
@@ -251,13 +243,13 @@ class RunDriver:
         """The run ended without words; run_id is the run that took the message up, None where none did."""
         held, self._held = self._held, None
         if held is not None and not self.ended:
-            self._merged_into = run_id or self._merged_into
+            self.merged_into = run_id or self.merged_into
             self._emit(held)
 
     def settle(self, answer: Answered) -> None:
         """The run ended unheard, with this answer."""
-        self._recovered = True
-        self._merged_into = answer.merged_into or self._merged_into
+        self.recovered = True
+        self.merged_into = answer.merged_into or self.merged_into
         if answer.run_id is not None:
             # Not for its events, which are over: for the reply.
             self.run_ids.append(answer.run_id)
@@ -277,26 +269,14 @@ class RunDriver:
 
     def lose(self, what: str, cause: GatewayError | None = None, *, forgotten: bool = False) -> None:
         """How the run ended cannot be found out. forgotten: the gateway was restarted, and knows the key no more."""
-        self._end(None, self._lost(what, cause, forgotten))
+        self._end(None, self._lost(what, cause, forgotten=forgotten))
 
     def leave_unknown(self, cause: GatewayError | None = None) -> None:
         """Whether the message ran cannot be found out."""
         if isinstance(cause, ClientClosed):
             self._end(None, ClientClosed(message="disconnect() was called", sent=True))
             return
-        lost = self._away
-        error = OutcomeUnknown(
-            method="chat.send",
-            message="the connection was lost before the gateway took the message",
-            remedy="Look into chat_history() before sending it again",
-            idempotency_key=self.request.run_id,
-            close_code=lost.close_code if lost is not None else None,
-            close_reason=lost.close_reason if lost is not None else None,
-            sent=True,
-            **self._engine.known,
-        )
-        error.__cause__ = cause or lost
-        self._end(None, error)
+        self._end(None, endings.unknown(self, self._away, cause, self._engine.requests.known))
 
     # Inside.
 
@@ -315,13 +295,13 @@ class RunDriver:
         self.acknowledged = True
         ack = read_ack(payload, self.request.run_id)
         if isinstance(ack, Stopped):
-            self._stopped = ack.run_ids
+            self.stopped = ack.run_ids
             self._emit(self.fold.finish(RunCompleted(self.fold.run_id, "")))
             return
         if ack.run_id not in self.run_ids:
             # 2026.6.1 answers a repeated text with the run that is under way with it.
             self.run_ids.append(ack.run_id)
-            self._merged_into = ack.run_id
+            self.merged_into = ack.run_id
             self._engine.router.add(self)
         if isinstance(ack, EndedBefore):
             # No event will come: the answer is in the history.
@@ -366,49 +346,14 @@ class RunDriver:
     def _conclude(self, outcome: Terminal) -> None:
         if isinstance(outcome, RunErrored):
             redactor = Redactor(self._engine.settings.secrets)
-            failure = RunFailed(
-                message=redactor.text(outcome.message),
-                run_id=self.fold.run_id,
-                session_key=self.request.session_key,
-                partial_text=outcome.text,
-                kind=outcome.kind,
-                detail=redactor.value(outcome.detail),
-                connection_id=self._engine.known["connection_id"],
-                gateway_version=self._engine.known["gateway_version"],
-            )
-            self._end(None, failure)
+            self._end(None, endings.failed(self, outcome, redactor, self._engine.requests.known))
             return
-        completed = isinstance(outcome, RunCompleted)
-        request = self.request
-        self._engine.catch_up.answered(request.session_key, request.message, outcome.text, wordless=self.fold.wordless)
-        reply = ChatReply(
-            text=outcome.text,
-            run_id=self.run_ids[-1],
-            state="final" if completed else "aborted",
-            session_key=self.request.session_key,
-            stop_reason=outcome.stop_reason,
-            usage=outcome.usage if isinstance(outcome, RunCompleted) else None,
-            recovered=self._recovered,
-            merged_into=self._merged_into,
-            aborted_run_ids=self._stopped,
-            side_results=tuple(self.fold.side_results),
-        )
-        self._end(reply, None)
+        request, wordless = self.request, self.fold.wordless
+        self._engine.catch_up.answered(request.session_key, request.message, outcome.text, wordless=wordless)
+        self._end(endings.reply(self, outcome), None)
 
-    def _lost(self, what: str, cause: GatewayError | None, forgotten: bool = False) -> RunLost:
-        cause = cause or self._away
-        again = "runs it again" if forgotten else "doesn't run it twice"
-        lost = RunLost(
-            message=what,
-            remedy=f"Look into chat_history(); chat_send() with the same idempotency_key {again}",
-            run_id=self.fold.run_id,
-            session_key=self.request.session_key,
-            partial_text=self.fold.text,
-            **self._engine.known,
-        )
-        if cause is not None:
-            lost.__cause__, lost.close_code, lost.close_reason = cause, cause.close_code, cause.close_reason
-        return lost
+    def _lost(self, what: str, cause: GatewayError | None, *, forgotten: bool = False) -> RunLost:
+        return endings.lost(self, what, cause or self._away, self._engine.requests.known, forgotten=forgotten)
 
     def _end(self, reply: ChatReply | None, error: GatewayError | None) -> None:
         if self.ended:
@@ -429,18 +374,7 @@ class RunDriver:
             self._inquiry.begin()
 
     def _time_out(self, limit: str, seconds: float) -> None:
-        self._end(
-            None,
-            RunTimeout(
-                limit=limit,
-                timeout=seconds,
-                remedy="chat_abort() ends it there; chat_history() shows its reply later",
-                run_id=self.fold.run_id,
-                session_key=self.request.session_key,
-                partial_text=self.fold.text,
-                **self._engine.known,
-            ),
-        )
+        self._end(None, endings.timed_out(self, limit, seconds, self._engine.requests.known))
 
 
 def _is_lifecycle_error(payload: AgentPayload) -> bool:

@@ -67,7 +67,7 @@ class Face:
     @property
     def granted_scopes(self) -> tuple[str, ...] | None:
         """The scopes of the latest connection; None before the first, and where the gateway does not tell (wire v3)."""
-        return self._engine.granted
+        return self._engine.requests.granted
 
     def supports(self, method: str) -> bool | None:
         """Whether the gateway of the latest connection has a method: True, False, or None where nobody can know.
@@ -75,7 +75,7 @@ class Face:
         True where hello-ok names it, False where the gateway said that it does not know it. Not being named says
         nothing: no release names all of its methods (`chat.inject` stands nowhere). From any thread.
         """
-        return self._engine.supports(method)
+        return self._engine.requests.supports(method)
 
     def missing_scopes(self, method: str) -> tuple[str, ...]:
         """The scopes that a method needs and this connection lacks, as far as known before anything is sent.
@@ -83,7 +83,7 @@ class Face:
         () where nothing is known to be missing. Known are the needs of the chat methods, and of what this gateway
         refused before. `request()` is not held back by it: the gateway decides. From any thread.
         """
-        return self._engine.missing_scopes(method)
+        return self._engine.requests.missing_scopes(method)
 
     def on(self, name: str, handler: EventHandler) -> Callable[[], None]:
         """Call handler(event) for every event of a name; returns a function that ends that."""

@@ -111,7 +111,7 @@ class Inquiry:
         run, found = self._run, None
         try:
             for left in range(WHERE_TRIES - 1, -1, -1):
-                page = await self._engine.history(run.request.session_key, PAGE)
+                page = await self._engine.requests.history(run.request.session_key, PAGE)
                 found = absorbed_by(page, run.request.run_id)
                 if found is not None or not left:
                     break
@@ -149,7 +149,7 @@ class Inquiry:
 
     async def _step(self, connection: Connection, *, patient: bool) -> Step:
         run, request = self._run, self._run.request
-        page = await self._engine.history(request.session_key, PAGE)
+        page = await self._engine.requests.history(request.session_key, PAGE)
         question = Question(run.run_ids[-1], request.message, self._sent_at_gateway(connection))
         known = Known(run.acknowledged, restarted=self._restarted(connection), patient=patient)
         return decide(look_up(page, question), known)

@@ -78,7 +78,7 @@ class AsyncChatRun:
 
     async def abort(self) -> AbortResult:
         """Stop the run at the gateway; its reply then has state "aborted" and the text so far."""
-        return await self._engine.abort(self.session_key, self.run_id)
+        return await self._engine.requests.abort(self.session_key, self.run_id)
 
     def __aiter__(self) -> AsyncChatRun:
         return self

@@ -67,6 +67,11 @@ class _Group:
     first: int = -1
     at: int = -1
 
+    @property
+    def whole(self) -> list[HistoryMessage]:
+        """The rows up to the one that ends the answer."""
+        return self.rows[: last_end(self.rows) + 1]
+
     def add(self, row: HistoryMessage, index: int) -> None:
         self.rows.append(row)
         self.first, self.at = (index if self.first < 0 else self.first), index
@@ -88,7 +93,10 @@ def missed(
     start = place.start(rows)
     messages: list[ProactiveMessage] = []
     end = len(rows)
-    for group in sorted(_groups(rows), key=lambda one: one.at):
+    groups = sorted(_groups(rows), key=lambda one: one.at)
+    if start is None:
+        start = _heard_up_to(groups, place)
+    for group in groups:
         behind = group.at >= start if start is not None else place.is_behind(group.rows[-1])
         if not behind and not (group.run_id is not None and is_open(group.run_id)):
             continue
@@ -96,7 +104,7 @@ def missed(
             # Its end will be heard, or looked for again from here.
             end = min(end, group.first)
             continue
-        whole = group.rows[: last_end(group.rows) + 1]
+        whole = group.whole
         text = joined_text(whole)
         if _is_news(group, text, place, is_known) and text and whole[-1].stop_reason not in _UNSUCCESSFUL:
             messages.append(_message(group, text, session_key))
@@ -120,11 +128,30 @@ def _groups(rows: Sequence[HistoryMessage]) -> list[_Group]:
         elif row.is_the_gateways:
             group = _Group(None, injected=True)
         else:
+            if turn.rows and turn.rows[-1].stop_reason == "stop":
+                # The answer is whole: what follows without a question is a message of its own.
+                turn = _Group(None)
             group = turn
         if not group.rows:
             groups.append(group)
         group.add(row, index)
     return groups
+
+
+def _heard_up_to(groups: Sequence[_Group], place: Place) -> int | None:
+    """Behind which row nothing was heard, told by the order of many words; None where it cannot be told.
+
+    After a burst a clock is too coarse: what was heard and what was missed lie within the same milliseconds.
+    """
+    if len(place.said) < MAX_WORDS:
+        return None
+    said = [text for text, _ in place.said]
+    texts = [_bare(joined_text(group.whole)) for group in groups]
+    for index in range(len(texts) - 1, MAX_WORDS // 2 - 1, -1):
+        # Half of them in a row are no accident.
+        if texts[index - MAX_WORDS // 2 + 1 : index + 1] == said[-MAX_WORDS // 2 :]:
+            return groups[index].at + 1
+    return None
 
 
 def _goes_on(page: HistoryPage, group: _Group) -> bool:

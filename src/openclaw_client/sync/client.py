@@ -278,11 +278,13 @@ class GatewayClient(Face):
 
         Raises RequestError, ConnectionLost, UsageError. Ctrl-C is safe.
         """
-        return self._ready_thread().call(lambda: self._engine.history(session_key, limit, **params), "chat_history")
+        return self._ready_thread().call(
+            lambda: self._engine.requests.history(session_key, limit, **params), "chat_history"
+        )
 
     def chat_abort(self, *, session_key: str, run_id: str | None = None) -> AbortResult:
         """Stop a run, or all runs of the session. `aborted` is False where nothing was running; that is no error."""
-        return self._ready_thread().call(lambda: self._engine.abort(session_key, run_id), "chat_abort")
+        return self._ready_thread().call(lambda: self._engine.requests.abort(session_key, run_id), "chat_abort")
 
     def chat_inject(self, *, session_key: str, message: str, label: str | None = None) -> InjectResult:
         """Put a message into a session that exists, without a run. Needs the scope operator.admin.
@@ -312,7 +314,7 @@ class GatewayClient(Face):
         """
         check_caller("request")
         thread = self._ready_thread()
-        limit, params = self._engine.request_arguments(params, timeout, idempotency_key)
+        limit, params = self._engine.requests.arguments(params, timeout, idempotency_key)
         waiter = Waiter()
         # A coroutine per call would cost three times as much as this lock.
         thread.soon("request", waiter.start, self._engine, method, params, limit, expect_final)

@@ -24,7 +24,7 @@ class Waiter:
     def start(
         self, engine: Engine, method: str, params: Mapping[str, Any] | None, timeout: float | None, final: bool
     ) -> None:
-        self._drop = engine.start_request(method, params, timeout, self._answer, expect_final=final)
+        self._drop = engine.requests.start(method, params, timeout, self._answer, expect_final=final)
 
     def wait(self) -> Any:
         self._answered.wait()

@@ -21,9 +21,10 @@ from openclaw_client.testing.hub import Hub, Memory, Seen, Settings, now_ms
 from openclaw_client.testing.pairing import Device, PairingRequest
 from openclaw_client.testing.profiles import Busy, Profile, profile_for
 from openclaw_client.testing.scripts import echo
-from openclaw_client.testing.transcripts import new_row
+from openclaw_client.testing.transcripts import assistant_extra, new_row
 from openclaw_client.testing.turn import Agent
 from openclaw_client.wire import limits
+from openclaw_client.wire.sessions import canonical_key
 
 if TYPE_CHECKING:
     from openclaw_client.testing.blocking import BlockingEmbeddedGateway
@@ -242,8 +243,8 @@ class EmbeddedGateway:
         """A message that nobody asked for, as a run of another client would leave it; returns the run's id."""
         hub = self._running_hub()
         run_id = run_id or hub.new_id()
-        session = self._memory.transcripts.open(session_key)
-        session.add(new_row("assistant", text, now_ms(), run_id=run_id))
+        session = self._memory.transcripts.open(canonical_key(session_key))
+        session.add(new_row("assistant", text, now_ms(), run_id=run_id, **assistant_extra()))
         content = [{"type": "text", "text": text}]
         message = {"role": "assistant", "content": content, "timestamp": now_ms()}
         payload = {"runId": run_id, "sessionKey": session_key, "seq": 1, "state": "final", "message": message}

@@ -1,0 +1,266 @@
+"""Requests of one client and what became of them: sent, answered, refused, or nobody knows. On the loop's thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from openclaw_client.client.chat import AbortResult, abort_result, history_params
+from openclaw_client.client.router import SessionFilter
+from openclaw_client.client.watch import SessionWatch
+from openclaw_client.connection.connection import Cause, Connection, Expired, Known, Outcome, Responded
+from openclaw_client.connection.settings import Settings
+from openclaw_client.connection.supervisor import ConnectionState, Supervisor, lost_error
+from openclaw_client.errors import GatewayError, OutcomeUnknown, RequestFailed, RequestTimeout
+from openclaw_client.policy import diagnose
+from openclaw_client.policy.scopes import MethodScopes
+from openclaw_client.wire import codes
+from openclaw_client.wire.frames import decode_payload
+from openclaw_client.wire.handshake import Hello
+from openclaw_client.wire.history import HistoryPage, history_page
+from openclaw_client.wire.sessions import check_session_key
+
+Answer = Callable[[Any, GatewayError | None], None]
+
+_later: set[asyncio.Task[None]] = set()
+"""Requests of other threads that wait for a connection; a loop itself keeps only a weak reference to a task."""
+
+
+class Requests:
+    """Knows the latest connection, its scopes, and what refusals have taught about methods.
+
+    touch is told of every use by the caller.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        supervisor: Supervisor,
+        sessions: SessionFilter,
+        watch: SessionWatch,
+        touch: Callable[[], None],
+    ) -> None:
+        self.granted: tuple[str, ...] | None = None
+        self._settings = settings
+        self._supervisor = supervisor
+        self._sessions = sessions
+        self._watch = watch
+        self._touch = touch
+        self._latest: Connection | None = None
+        self._method_scopes = MethodScopes()
+        self._unknown_methods: frozenset[str] = frozenset()
+
+    @property
+    def hello(self) -> Hello | None:
+        return self._latest.hello if self._latest is not None else None
+
+    def on_ready(self, connection: Connection) -> None:
+        self._latest, self.granted = connection, connection.granted
+        # Perhaps of a newer release.
+        self._unknown_methods = frozenset()
+
+    async def ready_in(self, session: str | None, timeout: float | None) -> Connection:
+        """A ready connection, on which the events of a session come if a private client names one."""
+        while True:
+            connection = await self._supervisor.ready(timeout)
+            if session is None or not self._sessions.private:
+                return connection
+            self._sessions.use(session)
+            if self._watch.covers(session):
+                return connection
+            await self._watch.ensure(session)
+
+    async def request(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None,
+        timeout: float | None,
+        *,
+        expect_final: bool = False,
+    ) -> Any:
+        """Send and wait for the payload. When cancelled, the answer is dropped; the gateway acts on it all the same."""
+        connection = await self.ready_in(self._session_of(method, params), timeout)
+        self._touch()
+        waiter: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def answer(payload: Any, error: GatewayError | None) -> None:
+            if waiter.done():
+                return
+            if error is None:
+                waiter.set_result(payload)
+            else:
+                waiter.set_exception(error)
+
+        ident = connection.request(method, params, timeout, self.outcome(answer), final=expect_final)
+        try:
+            return await waiter
+        finally:
+            connection.forget(ident)
+
+    def start(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None,
+        timeout: float | None,
+        answer: Answer,
+        *,
+        expect_final: bool = False,
+    ) -> Callable[[], object]:
+        """`request` without a coroutine, for callers in other threads: answer is called once. Returns what drops it."""
+        connection = self._supervisor.connection
+        if connection is None or self._supervisor.state is not ConnectionState.CONNECTED:
+            return self._request_later(method, params, timeout, answer, expect_final)
+        session = self._session_of(method, params)
+        if session is not None and not self._watch.covers(session):
+            return self._request_later(method, params, timeout, answer, expect_final)
+        self._touch()
+        try:
+            ident = connection.request(method, params, timeout, self.outcome(answer), final=expect_final)
+        except GatewayError as error:
+            answer(None, error)
+            return _nothing
+        return lambda: connection.forget(ident)
+
+    def _request_later(
+        self, method: str, params: Mapping[str, Any] | None, timeout: float | None, answer: Answer, expect_final: bool
+    ) -> Callable[[], object]:
+        async def wait() -> None:
+            try:
+                payload = await self.request(method, params, timeout, expect_final=expect_final)
+            except GatewayError as error:
+                answer(None, error)
+            else:
+                answer(payload, None)
+
+        task = asyncio.get_running_loop().create_task(wait())
+        _later.add(task)
+        task.add_done_callback(_later.discard)
+        return task.cancel
+
+    async def call(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None,
+        *,
+        timeout: float | None,
+        idempotency_key: str | None,
+        expect_final: bool = False,
+    ) -> Any:
+        """`request` for users: the default time limit, the idempotency key, and the key in the errors."""
+        limit, params = self.arguments(params, timeout, idempotency_key)
+        try:
+            return await self.request(method, params, limit, expect_final=expect_final)
+        except (RequestTimeout, OutcomeUnknown) as error:
+            error.idempotency_key = idempotency_key
+            raise
+
+    def arguments(
+        self, params: Mapping[str, Any] | None, timeout: float | None, idempotency_key: str | None
+    ) -> tuple[float | None, Mapping[str, Any] | None]:
+        """The time limit that counts, and the parameters with the idempotency key."""
+        limit = self._settings.timeouts.request if timeout is not None and timeout < 0 else timeout
+        if idempotency_key is not None:
+            params = {**(params or {}), "idempotencyKey": idempotency_key}
+        return limit, params
+
+    def outcome(self, answer: Answer) -> Callable[[Outcome], None]:
+        """Turn what the connection tells about a request into a payload or an error for `answer`."""
+
+        def done(outcome: Outcome) -> None:
+            if isinstance(outcome, Responded) and outcome.error is None:
+                answer(decode_payload(outcome.payload), None)
+            else:
+                answer(None, self._request_error(outcome))
+
+        return done
+
+    def supports(self, method: str) -> bool | None:
+        if self.hello is not None and method in self.hello.features.methods:
+            return True
+        return False if method in self._unknown_methods else None
+
+    def missing_scopes(self, method: str) -> tuple[str, ...]:
+        """The scopes that a method is known to need and the latest connection does not have. From any thread."""
+        return self._method_scopes.missing(method, self.granted)
+
+    async def history(self, session_key: str, limit: int | None, **extra: Any) -> HistoryPage:
+        params = history_params(session_key, limit, extra)
+        return history_page(await self.request("chat.history", params, self._settings.timeouts.request))
+
+    async def abort(self, session_key: str, run_id: str | None) -> AbortResult:
+        """Stop a run, or all of a session; tries the canonical key where the gateway wants another spelling.
+
+        2026.2.17 and 2026.4.15 want the key as it was in chat.send, 2026.6.1 the canonical one when there is no run id.
+        """
+        canonical = self._sessions.canonical(check_session_key(session_key))
+        timeout = self._settings.timeouts.request
+        params = {"sessionKey": session_key} if run_id is None else {"sessionKey": session_key, "runId": run_id}
+        try:
+            result = abort_result(await self.request("chat.abort", params, timeout))
+        except RequestFailed as error:
+            if canonical == session_key or "does not match" not in error.message:
+                raise
+            result = AbortResult(False)
+        if result.aborted or canonical == session_key:
+            return result
+        return abort_result(await self.request("chat.abort", {**params, "sessionKey": canonical}, timeout))
+
+    @property
+    def known(self) -> Known:
+        """What an error can tell about the latest connection, also when it has ended."""
+        if self._latest is None:
+            return {"connection_id": None, "gateway_version": None, "last_frame_age": None}
+        return self._latest.known
+
+    # Inside.
+
+    def _session_of(self, method: str, params: Mapping[str, Any] | None) -> str | None:
+        """The session that a request of a private client is about, which is one of its user's then."""
+        if params is None or not self._sessions.private:
+            return None
+        session = params.get("sessionKey") or (params.get("key") if method.startswith("sessions.") else None)
+        if not isinstance(session, str):
+            return None
+        if method.startswith("sessions.messages."):
+            # The caller's own subscription; what it leaves behind is not known here.
+            self._sessions.use(session)
+            self._watch.forget(session)
+            return None
+        return session
+
+    def _request_error(self, outcome: Outcome) -> GatewayError:
+        method, known = outcome.method, self.known
+        if isinstance(outcome, Responded):
+            assert outcome.error is not None
+            self._method_scopes.learn(method, codes.required_scopes_of(outcome.error))
+            if outcome.error.message == f"unknown method: {method}":
+                self._unknown_methods |= {method}
+            return diagnose.request_failure(
+                method,
+                outcome.error,
+                decode_payload(outcome.payload),
+                requested=self._settings.requested_scopes,
+                granted=self.granted or (),
+                connection_id=known["connection_id"],
+                gateway_version=known["gateway_version"],
+            )
+        if isinstance(outcome, Expired):
+            remedy = "Ask the gateway before trying again"
+            return RequestTimeout(method=method, timeout=outcome.timeout, remedy=remedy, **known)
+        end = outcome.end
+        if end.cause is Cause.ASKED:
+            return lost_error(end, known, sent=True)
+        return OutcomeUnknown(
+            message=f"the connection was lost before the answer came: {end.cause.value}",
+            remedy="Ask the gateway before trying again",
+            method=method,
+            close_code=end.code,
+            close_reason=end.reason or None,
+            sent=True,
+            **known,
+        )
+
+
+def _nothing() -> None:
+    """What drops a request that was never sent."""

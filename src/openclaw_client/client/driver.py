@@ -75,6 +75,8 @@ class RunDriver:
         self.stopped: tuple[str, ...] = ()
         self._clocks = RunClocks(timeouts, self._time_out, self._on_silence)
         self._turn: str | None = None
+        self._alive = self._clocks.sign_of_life
+        self._put = sink.put
         self._inquiry = Inquiry(engine, self)
         self._away: ConnectionLost | None = None
         self._started = False
@@ -163,12 +165,12 @@ class RunDriver:
     # What comes from the gateway.
 
     def on_chat(self, payload: ChatPayload) -> None:
-        self._clocks.sign_of_life()
+        self._alive()
         if payload.state == "delta":
             # Nearly every event: at most one out of it, and never the end.
             event = self.fold.delta(payload)
             if event is not None:
-                self._sink.put(event)
+                self._put(event)
             return
         events = self.fold.chat(payload)
         if events and self.fold.wordless and self._tells_where:

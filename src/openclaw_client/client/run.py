@@ -116,8 +116,8 @@ class AsyncChatRun:
     def put(self, event: RunEvent) -> None:
         if not self._buffer.append(event) and not self._lagged:
             self._on_lag()
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        if self._waiter is not None:
+            self._wake()
 
     def end(self, reply: ChatReply | None, error: GatewayError | None) -> None:
         self._reply, self._error = reply, error
@@ -151,11 +151,12 @@ class AsyncChatRun:
                 self._finish_iteration()
             if self._waiter is not None:
                 raise UsageError(message="two tasks iterate over one run", remedy="Let one task read and share")
-            self._waiter = asyncio.get_running_loop().create_future()
+            waiter = self._waiter = asyncio.get_running_loop().create_future()
             try:
-                await self._waiter
+                await waiter
             finally:
-                self._waiter = None
+                if self._waiter is waiter:
+                    self._waiter = None
 
     def _finish_iteration(self) -> None:
         """End the iteration: quietly after a terminal event, with the error where there was none."""
@@ -174,5 +175,7 @@ class AsyncChatRun:
             raise self._error.again()
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        # Given up here, so that the events of one turn wake once and the rest of them need not ask whether.
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)

@@ -57,6 +57,8 @@ CLOSE_GRACE = 1.0
 
 wire_log = logging.getLogger("openclaw_client.wire")
 """All frames at DEBUG, the texts of users included, secrets not."""
+# What the logger remembers of its own answers, emptied by every change of a level: to look costs less than to ask.
+_wire_levels: dict[int, bool] = getattr(wire_log, "_cache", {})
 protocol_log = logging.getLogger("openclaw_client.protocol")
 
 Outcome = Responded | Expired | Abandoned
@@ -251,7 +253,7 @@ class Connection:
 
     def on_message(self, data: bytes) -> None:
         core = self._core
-        if wire_log.isEnabledFor(logging.DEBUG):
+        if _wire_levels.get(logging.DEBUG, True) and wire_log.isEnabledFor(logging.DEBUG):
             wire_log.debug("%s received %s", self._prefix, self._redactor.frame(data))
         frame = core.take(data, self._time())
         if frame is not None:
@@ -296,7 +298,7 @@ class Connection:
     def _flush(self) -> None:
         for item in self._core.outbox():
             if isinstance(item, bytes):
-                if wire_log.isEnabledFor(logging.DEBUG):
+                if _wire_levels.get(logging.DEBUG, True) and wire_log.isEnabledFor(logging.DEBUG):
                     wire_log.debug("%s sent %s", self._prefix, self._redactor.frame(item))
                 if self._transport is not None:
                     self._transport.send(item)

@@ -52,8 +52,8 @@ class RunStatus:
     type: Literal["run_status"] = field(default="run_status", init=False)
 
 
-# Nearly every event is this one, and a frozen dataclass takes ten times longer to make than this, which is one in all
-# that can be seen of it (fields, replace, asdict). It holds nothing but strings, so the collector need not look at it.
+# Nearly every event is one of these two, and a frozen dataclass takes ten times longer to make than this, which is one
+# in all that can be seen of it (fields, replace, asdict). They hold only strings: the collector need not look at them.
 @dataclass(frozen=True, init=False, repr=False, eq=False, match_args=False)
 class TextAppended(msgspec.Struct, frozen=True, gc=False):
     """text extends what the run had so far."""
@@ -63,16 +63,17 @@ class TextAppended(msgspec.Struct, frozen=True, gc=False):
     type: Literal["text_appended"] = "text_appended"
 
 
-TextAppended.__dataclass_fields__["type"].init = False
-
-
-@dataclass(frozen=True, slots=True)
-class TextReplaced:
+@dataclass(frozen=True, init=False, repr=False, eq=False, match_args=False)
+class TextReplaced(msgspec.Struct, frozen=True, gc=False):
     """The text so far is void; text is the whole text now."""
 
     run_id: str
     text: str
-    type: Literal["text_replaced"] = field(default="text_replaced", init=False)
+    type: Literal["text_replaced"] = "text_replaced"
+
+
+TextAppended.__dataclass_fields__["type"].init = False
+TextReplaced.__dataclass_fields__["type"].init = False
 
 
 @dataclass(frozen=True, slots=True)

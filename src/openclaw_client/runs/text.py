@@ -7,7 +7,7 @@ gateway under load, snapshots heal themselves with the next one.
 from __future__ import annotations
 
 from openclaw_client.runs.events import TextAppended, TextReplaced
-from openclaw_client.wire.chat import ChatPayload, message_text
+from openclaw_client.wire.chat import ChatMessage, ChatPayload, message_text
 from openclaw_client.wire.frames import whole_payload
 
 
@@ -42,7 +42,14 @@ class TextReducer:
             if seq < self._last_seq:
                 return None
             self._last_seq = seq
-        snapshot = message_text(payload.message)
+        snapshot: str | None
+        message = payload.message
+        # The usual message without a call: one block.
+        if type(message) is ChatMessage and type(content := message.content) is list and len(content) == 1:
+            block = content[0]
+            snapshot = block.text if block.type == "text" else ""
+        else:
+            snapshot = message_text(message)
         if payload.base:
             if payload.base == self._base and snapshot is not None and snapshot.startswith(self._tail):
                 return self._extend(snapshot)
@@ -55,16 +62,15 @@ class TextReducer:
         elif self._resumed and not payload.replace and self._is_older(snapshot):
             # After a reconnect the first live frame may be older than the history's text (observed on 2026.9.6).
             return None
-        event = self.become(snapshot)
-        self._base = payload.noted
-        return event
+        return self.become(snapshot, payload.noted)
 
-    def become(self, text: str) -> TextAppended | TextReplaced | None:
-        """Make `text` the text; None where it is already."""
+    def become(self, text: str, noted: int = 0) -> TextAppended | TextReplaced | None:
+        """Make `text` the text; None where it is already. noted: the number under which it is remembered."""
         old = self.text if self._pieces else self._text
-        self._text, self._base, self._tail = text, 0, ""
+        self._text, self._base, self._tail = text, noted, ""
         if text.startswith(old):
-            return TextAppended(self.run_id, text[len(old) :]) if len(text) > len(old) else None
+            piece = text[len(old) :]
+            return TextAppended(self.run_id, piece) if piece else None
         return TextReplaced(self.run_id, text)
 
     def _extend(self, tail: str) -> TextAppended | None:

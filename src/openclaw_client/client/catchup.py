@@ -10,6 +10,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from math import floor
 from typing import TYPE_CHECKING
 
 from openclaw_client.connection.connection import Connection
@@ -49,7 +50,9 @@ class CatchUp:
     def on_ready(self, connection: Connection) -> None:
         """From now on everything is heard."""
         self._offset = connection.clock_offset
-        self._since = self._now()
+        now = self._now()
+        # Gateways date their rows in whole milliseconds: one of this very millisecond is not from before.
+        self._since = None if now is None else floor(now)
         for key in self._engine.router.sessions.given:
             self._place(key)
 

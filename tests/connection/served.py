@@ -159,7 +159,7 @@ class Log:
     def on_parked(self, error: GatewayError) -> None:
         self.parked.append(error)
 
-    def on_frame(self, frame: ChatFrame | Event) -> None:
+    def on_frame(self, frame: ChatFrame | Event, now: float) -> None:
         self.frames.append(frame)
 
     def on_gap(self, gap: Gap) -> None: ...

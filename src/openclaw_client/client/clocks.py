@@ -17,7 +17,8 @@ class RunClocks:
     """Calls `expired(which, seconds)` when the total or the idle limit passes; at most once until stopped.
 
     A sign of life costs one assignment, however many events come: the idle timer looks when it fires how long ago the
-    last one was, and sets itself again.
+    last one was, and sets itself again. last_sign may be set by who has just read the loop's clock, as long as patience
+    is the usual one.
     """
 
     def __init__(self, limits: Timeouts, expired: Callable[[str, float], None], silent: Callable[[], None]) -> None:
@@ -25,7 +26,7 @@ class RunClocks:
         self._limits = limits
         self._expired = expired
         self._silent = silent
-        self._patience = SILENCE
+        self.patience = SILENCE
         self._time: Callable[[], float] = monotonic
         self._total: asyncio.TimerHandle | None = None
         self._idle: asyncio.TimerHandle | None = None
@@ -43,18 +44,18 @@ class RunClocks:
     def sign_of_life(self, patience: float = SILENCE) -> None:
         """Something was heard of the run. patience: seconds of silence after it that are nothing to ask about."""
         self.last_sign = self._time()
-        if patience != self._patience:
-            if patience < self._patience and self._quiet is not None:
+        if patience != self.patience:
+            if patience < self.patience and self._quiet is not None:
                 self._quiet.cancel()
                 self._quiet = asyncio.get_running_loop().call_later(patience, self._listen, self.last_sign)
-            self._patience = patience
+            self.patience = patience
 
     def doubt(self, patience: float) -> None:
         """Something may have been missed: ask after this much silence, unless the run is heard of before."""
         loop = asyncio.get_running_loop()
         if self._quiet is not None and self._quiet.when() > loop.time() + patience:
             self._quiet.cancel()
-            self._patience = patience
+            self.patience = patience
             self._quiet = loop.call_later(patience, self._listen, loop.time())
 
     def stop(self) -> None:
@@ -67,11 +68,11 @@ class RunClocks:
         """Report silence, and again after every further stretch of it."""
         loop = asyncio.get_running_loop()
         latest = max(since, self.last_sign)
-        if loop.time() - latest >= self._patience:
+        if loop.time() - latest >= self.patience:
             self._silent()
             latest = loop.time()
-            self._patience = SILENCE
-        self._quiet = loop.call_at(latest + self._patience, self._listen, latest)
+            self.patience = SILENCE
+        self._quiet = loop.call_at(latest + self.patience, self._listen, latest)
 
     def _look(self, limit: float, since: float) -> None:
         loop = asyncio.get_running_loop()

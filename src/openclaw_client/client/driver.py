@@ -75,7 +75,6 @@ class RunDriver:
         self.stopped: tuple[str, ...] = ()
         self._clocks = RunClocks(timeouts, self._time_out, self._on_silence)
         self._turn: str | None = None
-        self._alive = self._clocks.sign_of_life
         self._put = sink.put
         self._inquiry = Inquiry(engine, self)
         self._away: ConnectionLost | None = None
@@ -164,8 +163,12 @@ class RunDriver:
 
     # What comes from the gateway.
 
-    def on_chat(self, payload: ChatPayload) -> None:
-        self._alive()
+    def on_chat(self, payload: ChatPayload, now: float) -> None:
+        """now: when it was received, by the loop's clock."""
+        clocks = self._clocks
+        clocks.last_sign = now
+        if clocks.patience != SILENCE:
+            clocks.sign_of_life()
         if payload.state == "delta":
             # Nearly every event: at most one out of it, and never the end.
             event = self.fold.delta(payload)

@@ -59,7 +59,7 @@ class Engine:
         self.watch = SessionWatch(sessions, settings)
         self.catch_up = CatchUp(self, self._on_message)
         # Past this object: one call less for every frame.
-        self.on_frame: Callable[[ChatFrame | Event], None] = self.router.on_frame
+        self.on_frame: Callable[[ChatFrame | Event, float], None] = self.router.on_frame
         self.supervisor = Supervisor(settings, self)
         self.requests = Requests(settings, self.supervisor, sessions, self.watch, self.touch)
         self.turns = SessionTurns()

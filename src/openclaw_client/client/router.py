@@ -32,6 +32,8 @@ _NO_KEYS: frozenset[str] = frozenset()
 MAX_USED = 1000
 """Sessions that a private client remembers as its own; far more than a user has open, and a bound for a client that
 lives for months. The least recently used is forgotten first."""
+NOTE_USE_EVERY = 1.0
+"""Seconds. Nobody closes an idle client by less, and every reading of a clock is felt in a stream."""
 PUBLIC_EVENTS = frozenset({"tick", "shutdown"})
 """Events that say nothing about anybody. All others that name no session (presence, health, cron) show other users."""
 
@@ -112,7 +114,7 @@ class SessionFilter:
 class Router:
     """Gets every frame of a ready connection, on the loop's thread.
 
-    used_at: when something last came for the caller.
+    used_at: when something last came for the caller, to the second while text streams.
     """
 
     def __init__(
@@ -126,6 +128,7 @@ class Router:
         self._on_message = on_message
         self._on_event = on_event
         self.used_at = -inf
+        self._note_use_at = -inf
         self._runs: dict[str, tuple[RunDriver, ...]] = {}
         self._streams: list[EventSink] = []
         self._handlers: dict[str, list[EventHandler]] = {}
@@ -212,7 +215,8 @@ class Router:
 
     # Frames.
 
-    def on_frame(self, frame: ChatFrame | Event) -> None:
+    def on_frame(self, frame: ChatFrame | Event, now: float) -> None:
+        """now: when it was received, by the loop's clock."""
         if isinstance(frame, ChatFrame):
             payload = frame.payload
             runs = self._runs.get(payload.run_id)
@@ -221,9 +225,11 @@ class Router:
             if runs is None:
                 self._on_foreign(payload)
             else:
-                self.used_at = monotonic()
+                if now >= self._note_use_at or payload.state != "delta":
+                    self._note_use_at = now + NOTE_USE_EVERY
+                    self.used_at = monotonic()
                 for run in runs:
-                    run.on_chat(payload)
+                    run.on_chat(payload, now)
         elif frame.event == "agent":
             self._on_agent(frame)
         elif frame.event == "chat.side_result":

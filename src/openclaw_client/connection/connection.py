@@ -66,9 +66,12 @@ Done = Callable[[Outcome], None]
 
 
 class FrameSink(Protocol):
-    """Who gets what a ready connection receives. On the loop's thread; must not block and must not raise."""
+    """Who gets what a ready connection receives. On the loop's thread; must not block and must not raise.
 
-    def on_frame(self, frame: ChatFrame | Event, /) -> None: ...
+    now: when the frame was received, by the loop's clock. Reading a clock costs as much as two calls; one will do.
+    """
+
+    def on_frame(self, frame: ChatFrame | Event, now: float, /) -> None: ...
 
     def on_gap(self, gap: Gap) -> None: ...
 
@@ -255,9 +258,10 @@ class Connection:
         core = self._core
         if _wire_levels.get(logging.DEBUG, True) and wire_log.isEnabledFor(logging.DEBUG):
             wire_log.debug("%s received %s", self._prefix, self._redactor.frame(data))
-        frame = core.take(data, self._time())
+        now = self._time()
+        frame = core.take(data, now)
         if frame is not None:
-            self._on_frame(frame)
+            self._on_frame(frame, now)
             return
         event = core.next_event()
         if event is None:
@@ -316,11 +320,11 @@ class Connection:
         if kind is Responded and event.error is None:
             event.tag(event)
         elif kind is ChatFrame:
-            self._on_frame(event)
+            self._on_frame(event, self._time())
         elif kind is Event:
             if event.event == "shutdown":
                 self.shutdown = read_shutdown(event)
-            self._on_frame(event)
+            self._on_frame(event, self._time())
         elif isinstance(event, Responded | Expired | Abandoned):
             event.tag(self._shown_outcome(event))
         elif isinstance(event, Challenged):

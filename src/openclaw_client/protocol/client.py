@@ -162,9 +162,8 @@ class ClientProtocol:
         self.last_activity = now
         frame = decode_frame(message) if len(message) < WORTHWHILE else self._decoder.decode(message)
         if type(frame) is ChatFrame:
-            seq = frame.seq
-            if seq == self._next_seq and not self._events:
-                self._next_seq = seq + 1
+            if frame.seq == self._next_seq and not self._events:
+                self._next_seq += 1
                 return frame
             self._receive_event(frame, now)
         elif isinstance(frame, Event):

@@ -64,6 +64,8 @@ class Conversation:
         self._connection = {"state": ConnectionState.DISCONNECTED.value, "problem": ""}
         self._loaded = False
         self._stale = True
+        # Rows of the last absence that name no run: the client hands the same messages out, under ids of its own.
+        self._nameless: list[Entry] = []
         self._pages = 0
         self._poke = asyncio.Event()
         self._attendant: asyncio.Task[None] | None = None
@@ -134,8 +136,15 @@ class Conversation:
 
     def receive(self, message: ProactiveMessage) -> None:
         """A message that nobody here asked for."""
-        if self._find(message.id) is None:
+        if self._find(message.id) is not None:
+            return
+        row = next((row for row in self._nameless if row.text == message.text), None)
+        if row is None:
             self._add(proactive_entry(message, _now()))
+        else:
+            self._nameless.remove(row)
+            row.source, row.run_id = message.kind, message.run_id
+            self._tell(("entry", row.shown()))
 
     async def retry_now(self) -> None:
         """Try to reach the gateway at once."""
@@ -246,6 +255,10 @@ class Conversation:
         self._stale = self._stale or bool(self._tasks)
         merged = merge(self.entries, settled(history_entries(page.messages), self.entries))[-KEPT:]
         if merged != self.entries or not self._loaded:
+            if self._loaded:
+                self._nameless = [
+                    row for row in merged if not row.run_id and row.role != "user" and row not in self.entries
+                ]
             self.entries, self._loaded = merged, True
             self.feed.publish("snapshot", self._snapshot())
 

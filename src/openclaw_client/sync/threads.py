@@ -11,7 +11,7 @@ import _thread
 import sys
 import threading
 import time
-from _queue import SimpleQueue  # where gevent does not put its own
+from _queue import Empty, SimpleQueue  # where gevent does not put its own
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
@@ -23,6 +23,10 @@ BLOCKING_CALLS = 8
 
 HELD_UP = 0.1
 """Seconds in which no worker takes a job before more are started; a job behind blocking handlers waits two of them."""
+
+SIGNALS_EVERY = 0.5
+"""Seconds that the main thread waits at a stretch. A signal that comes in the very moment in which a wait begins, or to
+another thread, does not end it: Python's handler runs when the main thread next wakes. Ctrl-C is not felt as lost."""
 
 _T = TypeVar("_T")
 
@@ -79,7 +83,7 @@ def latch() -> Latch:
 
 def mailbox() -> Mailbox[Any]:
     if not greenlets():
-        return SimpleQueue()
+        return _ThreadMailbox()
     from openclaw_client.sync.greenlets import GreenMailbox
 
     return GreenMailbox()
@@ -212,8 +216,35 @@ class _ThreadLatch:
             self._lock.release()
 
     def wait(self, timeout: float | None = None) -> bool:
-        if not self._lock.acquire(timeout=-1 if timeout is None else timeout):
-            return False
+        taken = self._lock.acquire(timeout=SIGNALS_EVERY if timeout is None else timeout)
+        while not taken:
+            if timeout is not None:
+                return False
+            taken = self._lock.acquire(timeout=_patience())
         # For the next one who waits.
         self._lock.release()
         return True
+
+
+class _ThreadMailbox:
+    """The C queue, waited for like a latch."""
+
+    __slots__ = ("_get", "get_nowait", "put", "qsize")
+
+    def __init__(self) -> None:
+        queue: SimpleQueue[Any] = SimpleQueue()
+        # Its own methods: every event of a run goes through here.
+        self.put, self.get_nowait, self.qsize, self._get = queue.put, queue.get_nowait, queue.qsize, queue.get
+
+    def get(self) -> Any:
+        patience = SIGNALS_EVERY
+        while True:
+            try:
+                return self._get(True, patience)
+            except Empty:
+                patience = _patience()
+
+
+def _patience() -> float:
+    """Seconds that this thread may wait at a stretch: only the main thread runs signal handlers."""
+    return SIGNALS_EVERY if threading.current_thread() is threading.main_thread() else threading.TIMEOUT_MAX

@@ -1,0 +1,67 @@
+"""Ctrl-C in the blocking client: it ends every wait of the main thread, and nothing that was begun stays behind."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from openclaw_client import GatewayClient
+from openclaw_client.testing import BlockingEmbeddedGateway
+from tests.waiting import PATIENCE
+
+
+@pytest.fixture
+def gateway() -> Iterator[BlockingEmbeddedGateway]:
+    with BlockingEmbeddedGateway() as gateway:
+        yield gateway
+
+
+def client_for(gateway: BlockingEmbeddedGateway) -> GatewayClient:
+    return GatewayClient(gateway.url, token=gateway.token, identity=False)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0)
+
+
+def interrupt_when(ready: Callable[[], bool], *, through: int | None = None) -> threading.Thread:
+    """Send SIGINT as soon as something is so. through: the thread that gets it, None for the one that sends it."""
+
+    def send() -> None:
+        wait_until(ready)
+        signal.pthread_kill(threading.get_ident() if through is None else through, signal.SIGINT)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    return thread
+
+
+def test_a_signal_that_another_thread_got_ends_a_request(gateway: BlockingEmbeddedGateway) -> None:
+    """It does not wake the main thread, like one that comes just before the wait."""
+    with client_for(gateway) as client:
+        gateway.faults.swallow("health")
+        sender = interrupt_when(lambda: not gateway.faults.swallowed)
+        with pytest.raises(KeyboardInterrupt):
+            client.request("health", timeout=None)
+        sender.join()
+
+
+def test_a_signal_that_another_thread_got_ends_a_wait_for_events(gateway: BlockingEmbeddedGateway) -> None:
+    with client_for(gateway) as client, client.events("never") as events:
+        waiting = threading.Event()
+        sender = interrupt_when(waiting.is_set)
+
+        def wait() -> None:
+            waiting.set()
+            next(events)
+
+        with pytest.raises(KeyboardInterrupt):
+            wait()
+        sender.join()

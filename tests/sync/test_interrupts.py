@@ -65,3 +65,12 @@ def test_a_signal_that_another_thread_got_ends_a_wait_for_events(gateway: Blocki
         with pytest.raises(KeyboardInterrupt):
             wait()
         sender.join()
+
+
+def test_ctrl_c_ends_a_diagnosis(gateway: BlockingEmbeddedGateway) -> None:
+    gateway.faults.withhold_challenge()
+    sender = interrupt_when(lambda: gateway.open_connections == 1, through=threading.main_thread().ident)
+    with pytest.raises(KeyboardInterrupt):
+        client_for(gateway).diagnose()
+    sender.join()
+    wait_until(lambda: gateway.open_connections == 0)

@@ -19,6 +19,10 @@ from openclaw_client.sync import threads
 EXIT_GRACE = 2.0
 """Seconds that the end of the process waits for connections to close."""
 
+CLEAN_UP = 2.0
+"""Seconds that an interrupted call waits for its coroutine to end: what the caller does next, such as disconnecting,
+comes behind it. A socket gives up closing after one."""
+
 logger = logging.getLogger("openclaw_client.sync")
 
 _T = TypeVar("_T")
@@ -51,15 +55,19 @@ class LoopThread:
             self._tenants.add(tenant)
 
     def call(self, work: Callable[[], Coroutine[Any, Any, _T]], name: str) -> _T:
-        """Run a coroutine on the loop and wait for it. Whatever interrupts the wait cancels the coroutine."""
+        """Run a coroutine on the loop and wait for it.
+
+        Whatever interrupts the wait cancels the coroutine, and is raised when that has cleaned up.
+        """
         check_caller(name)
         call = _Call(work, name)
-        self.soon(name, call.start)
         try:
+            self.soon(name, call.start)
             return call.wait()
         except BaseException:
-            if not call.over.is_set:
+            if not call.over.is_set and not self.closing:
                 self.soon(name, call.cancel)
+                call.over.wait(CLEAN_UP)
             raise
 
     def soon(self, name: str, function: Callable[..., object], *args: Any) -> None:
@@ -110,13 +118,20 @@ class _Call(Generic[_T]):
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._work())
-        self._task.add_done_callback(lambda _: self.over.set())
+        self._task.add_done_callback(self._end)
 
     def cancel(self) -> None:
-        if self._task is not None:
+        if self._task is None:
+            # Interrupted before it was handed over.
+            self.over.set()
+        else:
             self._task.cancel()
-            # Nobody waits any more for what becomes of it.
-            self._task.add_done_callback(_retrieve)
+
+    def _end(self, task: asyncio.Task[_T]) -> None:
+        if not task.cancelled():
+            # Looked at here: who was interrupted in this very moment does not wait for it any more.
+            task.exception()
+        self.over.set()
 
     def wait(self) -> _T:
         self.over.wait()
@@ -124,11 +139,6 @@ class _Call(Generic[_T]):
         if self._task.cancelled():
             raise _at_the_end(self._name)
         return self._task.result()
-
-
-def _retrieve(task: asyncio.Task[Any]) -> None:
-    if not task.cancelled():
-        task.exception()
 
 
 def _at_the_end(name: str) -> UsageError:

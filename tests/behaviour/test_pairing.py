@@ -24,7 +24,7 @@ from openclaw_client.errors import (
 from openclaw_client.identity.device import DeviceIdentity
 from openclaw_client.testing import BlockingEmbeddedGateway
 from tests.faces import Face
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 Make = Callable[..., Any]
 Start = Callable[..., BlockingEmbeddedGateway]
@@ -138,6 +138,24 @@ async def test_what_the_callback_raises_ends_the_call(make: Make, strict: Blocki
     with pytest.raises(LookupError, match="mine"):
         await make(strict).pair(on_pending=fail, poll=TINY)
     assert len(strict.seen.connects) == 1
+
+
+async def test_disconnect_ends_the_wait_while_it_connects_again(make: Make, strict: BlockingEmbeddedGateway) -> None:
+    client, told = make(strict), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    # The second connect hangs; a third would come in an hour.
+    pairing = asyncio.ensure_future(
+        client.pair(on_pending=lambda error: loop.call_soon_threadsafe(told.set), poll=3600.0)
+    )
+    await told.wait()
+    strict.faults.withhold_challenge()
+    while strict.faults.withheld_challenges:
+        # The pause begins a moment after on_pending.
+        client.retry_now()
+        await asyncio.sleep(0)
+    await client.disconnect()
+    with pytest.raises(ClientClosed, match="disconnect"):
+        await asyncio.wait_for(pairing, PATIENCE)
 
 
 async def test_disconnect_ends_the_wait(make: Make, strict: BlockingEmbeddedGateway) -> None:

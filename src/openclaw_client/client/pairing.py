@@ -103,6 +103,7 @@ class Pairing:
             except _PASSING as error:
                 if self._pending is None:
                     raise
+                self._check_open()
                 self._hint = (error.retry_after if isinstance(error, ConnectError) else None) or 0.0
             else:
                 return None
@@ -111,6 +112,9 @@ class Pairing:
         await self._client.pause(max(self._delay, self._hint))
         self._hint = 0.0
         self._delay = min(self._delay * GROWTH, self._longest)
+        self._check_open()
+
+    def _check_open(self) -> None:
         if self._client.closings != self._closings:
             raise ClientClosed(
                 message="disconnect() was called while the approval was waited for",

@@ -115,6 +115,14 @@ def test_a_bounded_number_of_runs_is_known() -> None:
     assert chat(decoder, delta(LONG + "!", run=f"run-{growing.MAX_RUNS + 1}")).payload.base > 0
 
 
+def test_as_many_runs_as_are_known_take_turns() -> None:
+    decoder = GrowingDecoder()
+    runs = [f"run-{number}" for number in range(growing.MAX_RUNS)]
+    for run in runs:
+        chat(decoder, delta(LONG, run=run))
+    assert [text_of(chat(decoder, delta(LONG + "!", run=run))) for run in runs] == ["!"] * len(runs)
+
+
 pieces = st.text(st.sampled_from('aé"\\\n\N{GRINNING FACE}\ud83d\ude00'), max_size=8)
 steps = st.lists(
     st.tuples(

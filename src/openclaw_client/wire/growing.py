@@ -78,9 +78,12 @@ class GrowingDecoder:
 
     def _known(self, data: bytes) -> _Known:
         head = data[: data.find(b'"', len(_HEAD)) + 1]
-        if self._runs is None or len(self._runs) >= MAX_RUNS:
-            self._runs = {}
-        return self._runs.setdefault(head, _Known(head))
+        known = self._runs.get(head) if self._runs is not None else None
+        if known is None:
+            if self._runs is None or len(self._runs) >= MAX_RUNS:
+                self._runs = {}
+            known = self._runs[head] = _Known(head)
+        return known
 
     def _whole(self, known: _Known, data: bytes, begin: int) -> Frame:
         """Decode all of it, and note its text."""

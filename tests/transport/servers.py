@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -43,6 +45,28 @@ def serving(serve: Serve, tls: SSLContext | None = None) -> Iterator[int]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+@contextmanager
+def deaf_after_handshake(tls: SSLContext) -> Iterator[int]:
+    """The port of a TLS server that does one handshake and reads nothing more, not even the closing alert."""
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            # Cut short where the test failed before it connected.
+            with contextlib.suppress(OSError), tls.wrap_socket(listening.accept()[0], server_side=True):
+                over.wait()
+
+        thread = threading.Thread(target=serve, name="test-server", daemon=True)
+        thread.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            over.set()
+            with contextlib.suppress(OSError):
+                listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

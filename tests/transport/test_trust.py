@@ -21,7 +21,7 @@ from openclaw_client.errors import Unreachable, UsageError
 from openclaw_client.testing import BlockingEmbeddedGateway
 from openclaw_client.transport.trust import trusting
 from tests.faces import Face
-from tests.transport.servers import serving, silent
+from tests.transport.servers import deaf_after_handshake, serving, silent
 from tests.transport.tls import Certificate as Made
 from tests.transport.tls import TlsRelay
 
@@ -146,6 +146,15 @@ async def test_a_certificate_can_be_looked_at(
         assert (seen.subject, seen.issuer) == ("CN=gw", "CN=gw CA")
         assert seen.expires is not None
         assert await works(make(relay.url, tls_fingerprint=seen.fingerprint))
+
+
+async def test_a_server_that_never_answers_the_closing_alert_keeps_nobody_waiting(
+    make: Callable[..., Any], tmp_path: Path
+) -> None:
+    made, _ = Made.issued(tmp_path, "gw")
+    with deaf_after_handshake(made.context()) as port:
+        seen = await make(f"wss://127.0.0.1:{port}").certificate()
+    assert seen.fingerprint == made.fingerprint
 
 
 async def test_no_certificate_to_look_at(

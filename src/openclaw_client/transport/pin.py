@@ -50,8 +50,9 @@ async def fetch_certificate(host: str, port: int, shown: str) -> bytes:
     try:
         certificate = writer.get_extra_info("ssl_object").getpeercert(True)
     finally:
-        writer.close()
-        with contextlib.suppress(OSError, ssl.SSLError):
+        # Without the closing alert of TLS: some servers never answer it, and nothing was said that it could protect.
+        writer.transport.abort()
+        with contextlib.suppress(OSError):
             await writer.wait_closed()
     if not certificate:
         raise unreachable("TLS_FAILED", "the TLS server presented no certificate", shown)

@@ -88,6 +88,30 @@ def test_one_of_two_callers_leaves_and_the_other_is_connected(after: int) -> Non
     run(main())
 
 
+@pytest.mark.parametrize("later", range(4))
+@pytest.mark.parametrize("after", range(1, TURNS))
+def test_a_caller_who_comes_while_the_last_one_leaves_is_connected(after: int, later: int) -> None:
+    async def main() -> None:
+        place = Place()
+        made, log = supervisor(place)
+        leaving = asyncio.create_task(made.connect())
+        await turns(after)
+        leaving.cancel()
+        await turns(later)
+        coming = asyncio.create_task(made.connect())
+        await asyncio.wait((leaving, coming))
+        assert coming.result() is made.connection
+        # Whoever looks sees an attempt under way before a connection.
+        assert all(
+            change.old is not ConnectionState.DISCONNECTED or change.new is ConnectionState.CONNECTING
+            for change in log.changes
+        )
+        await made.disconnect()
+        await nothing_is_left(place, made)
+
+    run(main())
+
+
 @pytest.mark.parametrize("after", range(TURNS))
 def test_disconnect_at_any_turn_ends_the_callers_with_client_closed(after: int) -> None:
     async def main() -> None:

@@ -117,7 +117,8 @@ class Supervisor:
         except asyncio.CancelledError:
             if not self._waiters and self.state in (ConnectionState.CONNECTING, ConnectionState.PAUSED):
                 await self._stop()
-                if self.state is ConnectionState.CONNECTING:
+                # Another caller may have begun anew meanwhile.
+                if self.state is ConnectionState.CONNECTING and self._task is None:
                     self._set_state(ConnectionState.DISCONNECTED)
             raise
 

@@ -143,6 +143,40 @@ async def test_newer_credentials_do_not_cut_a_run(manage: Manage, start_gateway:
     await until(lambda: gateway.open_connections == 1)
 
 
+async def test_a_replaced_connection_goes_when_its_run_is_over_also_where_none_follows(
+    manage: Manage, start_gateway: Start
+) -> None:
+    gateway = start_gateway(agent=gated)
+    known = {"ann": Credentials(gateway.url, token=gateway.token)}
+    manager = manage(known.__getitem__, idle_timeout=None)
+    client = await manager.connection_for("ann")
+    async with client.chat_stream(session_key="main", message="hi") as run:
+        await until(lambda: run.text)
+        known["ann"] = Credentials(gateway.url, token="revoked")
+        with pytest.raises(AuthRejected):
+            await manager.connection_for("ann")
+        gateway.release()
+        assert (await run.result()).text == "begun ended"
+    await until(lambda: gateway.open_connections == 0)
+
+
+async def test_disconnect_closes_a_replaced_connection_too(manage: Manage, start_gateway: Start) -> None:
+    gateway = start_gateway(agent=gated)
+    known = {user: Credentials(gateway.url, token=gateway.token) for user in ("ann", "bob")}
+    manager = manage(known.__getitem__)
+    await manager.connection_for("bob")
+    client = await manager.connection_for("ann")
+    async with client.chat_stream(session_key="main", message="hi") as run:
+        await until(lambda: run.text)
+        known["ann"] = Credentials(gateway.url, token=gateway.token, headers={"X-New": "1"})
+        await manager.connection_for("ann")
+        await manager.disconnect("ann")
+        with pytest.raises(RunLost):
+            await run.result()
+    await until(lambda: gateway.open_connections == 1)
+    assert manager.user_connected("bob")
+
+
 async def test_credentials_hold_for_as_long_as_asked(
     manage: Manage, gateway: BlockingEmbeddedGateway, clock: Clock
 ) -> None:

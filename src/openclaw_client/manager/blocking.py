@@ -21,6 +21,7 @@ from openclaw_client.manager.keeper import (
     CloseIdle,
     Connect,
     Keeper,
+    LetGo,
     Step,
     Steps,
 )
@@ -111,8 +112,7 @@ class ConnectionManager:
 
     def disconnect(self, user: Hashable) -> None:
         """Close the user's connection and forget refusals. Runs end with RunLost; a user who is unknown is fine."""
-        client = self._keeper.take(user)
-        if client is not None:
+        for client in self._keeper.take(user):
             client.disconnect()
 
     def disconnect_all(self) -> None:
@@ -215,6 +215,9 @@ class ConnectionManager:
             return None
         if isinstance(step, CloseIdle):
             return step.client.close_if_idle()
+        if isinstance(step, LetGo):
+            self._thread.call(lambda: self._keeper.let_go(step.client), "connection_for")
+            return None
         return step.gate.wait()
 
     def _make(self, given: Credentials, user: Hashable) -> GatewayClient:

@@ -22,6 +22,7 @@ from openclaw_client.manager.keeper import (
     CloseIdle,
     Connect,
     Keeper,
+    LetGo,
     Step,
     Steps,
 )
@@ -107,8 +108,7 @@ class AsyncConnectionManager:
 
     async def disconnect(self, user: Hashable) -> None:
         """Close the user's connection and forget refusals. Runs end with RunLost; a user who is unknown is fine."""
-        client = self._keeper.take(user)
-        if client is not None:
+        for client in self._keeper.take(user):
             await client.disconnect()
 
     async def disconnect_all(self) -> None:
@@ -209,6 +209,9 @@ class AsyncConnectionManager:
             return None
         if isinstance(step, CloseIdle):
             return await step.client.close_if_idle()
+        if isinstance(step, LetGo):
+            await self._keeper.let_go(step.client)
+            return None
         return await step.gate.wait()
 
     def _make(self, given: Credentials, user: Hashable) -> AsyncGatewayClient:

@@ -85,11 +85,18 @@ class CloseIdle(Generic[C]):
 
 
 @dataclass(frozen=True, slots=True)
+class LetGo(Generic[C]):
+    """let_go(client), on the loop."""
+
+    client: C
+
+
+@dataclass(frozen=True, slots=True)
 class WaitAt:
     gate: Any
 
 
-Step: TypeAlias = AskFor | Connect[C] | CloseIdle[C] | WaitAt
+Step: TypeAlias = AskFor | Connect[C] | CloseIdle[C] | LetGo[C] | WaitAt
 Steps: TypeAlias = Generator[Step[C], Any, Slot[C]]
 
 
@@ -172,9 +179,8 @@ class Keeper(Generic[C]):
 
     def _open(self, slot: Slot[C], given: Credentials | None) -> Steps[C]:
         try:
-            if slot.stale is not None and not (yield CloseIdle(slot.stale)):
-                # Its run is not cut for the sake of newer credentials.
-                self._lingering.add(slot.stale)
+            if slot.stale is not None:
+                yield from self._part_with(slot.stale)
             if given is None:
                 given = _checked((yield AskFor(slot.user)))
             with self._lock:
@@ -196,9 +202,15 @@ class Keeper(Generic[C]):
             wanted = self.table.opened(slot, client, given, self.clock())
             self._count("opened", wanted)
         if not wanted:
-            yield CloseIdle(client)
+            yield from self._part_with(client)
             raise ManagerError(message="the user was disconnected while connecting", remedy="Ask again if that is past")
         return slot
+
+    def _part_with(self, client: C) -> Generator[Step[C], Any, None]:
+        # First noted, so that it is closed also where the caller goes away meanwhile.
+        with self._lock:
+            self._lingering.add(client)
+        yield LetGo(client)
 
     def _make_room(self, slot: Slot[C]) -> Generator[Step[C], Any, None]:
         assert slot.client is not None
@@ -223,6 +235,13 @@ class Keeper(Generic[C]):
             self._timer = None
         if delay != inf:
             self._timer = loop.call_later(delay, self._look)
+
+    async def let_go(self, client: C) -> None:
+        """Close a client that has no slot any more, now or when its run is over: that is not cut."""
+        try:
+            await self._close_lingering(client)
+        finally:
+            self.arm()
 
     async def sweep(self) -> int:
         """Close what is idle for too long now; how many were closed."""
@@ -265,10 +284,13 @@ class Keeper(Generic[C]):
             if self.table.phase == "open":
                 self.table.phase = "draining"
 
-    def take(self, user: Hashable) -> C | None:
-        """Forget a user; the client to close, if there is one."""
+    def take(self, user: Hashable) -> list[C]:
+        """Forget a user; the clients to close."""
         with self._lock:
-            return self.table.remove(user)
+            clients = [client for client in self._lingering if client.user == user]
+            self._lingering.difference_update(clients)
+            current = self.table.remove(user)
+            return clients if current is None else [current, *clients]
 
     def take_all(self, *, close: bool) -> list[C]:
         """Forget everybody; the clients to close. close: for good."""

@@ -222,6 +222,16 @@ def test_refused_credentials_are_remembered_for_a_while() -> None:
     assert table.refusal(3, GIVEN, 1.0) is None
 
 
+def test_who_was_disconnected_while_connecting_keeps_no_device() -> None:
+    world = World()
+    mine = Credentials("ws://127.0.0.1:1", identity=DeviceIdentity.generate())
+    ann, bob = (world.table.acquire(user, 0).slot for user in ("ann", "bob"))
+    world.table.remove("ann")
+    with pytest.raises(ManagerError, match="disconnected while connecting"):
+        world.table.claim_device(ann, mine)
+    world.table.claim_device(bob, mine)
+
+
 def test_two_users_have_two_devices() -> None:
     mine = Credentials("ws://127.0.0.1:1", identity=DeviceIdentity.generate())
     world = World()

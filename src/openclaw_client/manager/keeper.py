@@ -29,6 +29,7 @@ from openclaw_client.manager.table import (
     Table,
     Use,
     Wait,
+    gone,
 )
 from openclaw_client.sync import threads
 
@@ -203,7 +204,7 @@ class Keeper(Generic[C]):
             self._count("opened", wanted)
         if not wanted:
             yield from self._part_with(client)
-            raise ManagerError(message="the user was disconnected while connecting", remedy="Ask again if that is past")
+            raise gone()
         return slot
 
     def _part_with(self, client: C) -> Generator[Step[C], Any, None]:

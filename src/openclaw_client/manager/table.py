@@ -201,7 +201,12 @@ class Table(Generic[C]):
         return None
 
     def claim_device(self, slot: Slot[C], given: Credentials) -> None:
-        """Raises ManagerError where another user is connected with the same device identity."""
+        """Raises ManagerError where another user is connected with the same device identity.
+
+        And where the slot is not wanted any more: nobody would give back what it claimed.
+        """
+        if self.slots.get(slot.user) is not slot:
+            raise gone()
         device = given.device_key()
         if device is None or self.limits.share_devices:
             return
@@ -283,7 +288,7 @@ class Table(Generic[C]):
             return None
         self._drop(slot)
         if slot.place is Place.OPENING:
-            slot.failure = ManagerError(message="the user was disconnected while connecting")
+            slot.failure = gone()
             slot.gate.set()
         return slot.client
 
@@ -372,3 +377,8 @@ class Table(Generic[C]):
         self._refusals.move_to_end(user)
         if len(self._refusals) > REMEMBERED:
             self._refusals.popitem(last=False)
+
+
+def gone() -> ManagerError:
+    """For those who wait for a connection that is not wanted any more."""
+    return ManagerError(message="the user was disconnected while connecting", remedy="Ask again if that is past")

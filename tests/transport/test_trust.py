@@ -12,6 +12,7 @@ import pytest
 from openclaw_client import (
     AsyncGatewayClient,
     Certificate,
+    Credentials,
     DeviceIdentity,
     GatewayClient,
     MemoryIdentityStore,
@@ -41,6 +42,27 @@ def make(face: Face, gateway: BlockingEmbeddedGateway) -> Callable[..., Any]:
         return face.client(url, token=gateway.token, identity=identity, timeouts=Timeouts(connect=20), **options)
 
     return client
+
+
+async def test_each_user_of_a_manager_trusts_authorities_of_their_own(
+    face: Face, gateway: BlockingEmbeddedGateway, tmp_path: Path
+) -> None:
+    certificate, authority = Made.issued(tmp_path, "gw")
+    async with TlsRelay(gateway.url, certificate) as relay:
+
+        def credentials(user: str) -> Credentials:
+            return Credentials(relay.url, token=gateway.token, ca_file=authority if user == "ann" else None)
+
+        async with face.manager(credentials, timeouts=Timeouts(connect=20)) as manager:
+            assert (await manager.connection_for("ann")).connected
+            with pytest.raises(Unreachable, match="certificate"):
+                await manager.connection_for("bob")
+
+
+def test_another_file_of_authorities_means_another_connection() -> None:
+    given = Credentials("wss://127.0.0.1:1", ca_file=Path("a.pem"))
+    assert given.same_connection(Credentials("wss://127.0.0.1:1", ca_file="a.pem"))
+    assert not given.same_connection(Credentials("wss://127.0.0.1:1", ca_file="b.pem"))
 
 
 async def works(client: Any) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from openclaw_client.client.options import (
     CREDENTIAL_VARIABLES,
     DEFAULT_CAPS,
+    CaFile,
     ClientInfo,
     DeviceIdentity,
     Identity,
@@ -47,7 +48,7 @@ class Credentials:
     device_token: as for `GatewayClient`. identity: this user's own device: an `IdentityStore`, such as
     `FileIdentityStore(folder / f"{user_id}.json")`, or a `DeviceIdentity`; None for no device. sessions: what the user
     is shown beside the sessions that the connection itself has used: keys, a predicate on the canonical key, or
-    `ALL_SESSIONS`. scopes, role, tls_fingerprint, headers: as for `GatewayClient`.
+    `ALL_SESSIONS`. scopes, role, tls_fingerprint, ca_file, headers: as for `GatewayClient`.
     """
 
     url: str = field(kw_only=False)
@@ -59,6 +60,7 @@ class Credentials:
     role: str = "operator"
     scopes: Iterable[str] | None = None
     tls_fingerprint: str | None = None
+    ca_file: CaFile = None
     headers: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
@@ -106,7 +108,8 @@ class Credentials:
         secrets = self.token, self.password, self.device_token
         # What the gateway is asked to keep back is settled when connecting.
         feed = isinstance(self.sessions, AllSessions), callable(self.sessions)
-        return self.url, *secrets, device, feed, self.role, self.scopes, self.tls_fingerprint, headers
+        trust = self.tls_fingerprint, None if self.ca_file is None else os.fspath(self.ca_file)
+        return self.url, *secrets, device, feed, self.role, self.scopes, *trust, headers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +139,7 @@ class ClientOptions:
             timeouts=self.timeouts,
             reconnect=self.reconnect,
             tls_fingerprint=given.tls_fingerprint,
+            ca_file=given.ca_file,
             ssl_context=self.ssl_context,
             proxy=self.proxy,
             headers=given.headers,

@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 WEBCHAT_ARGS ?=
 
-.PHONY: help chat webchat check format test test-gateway chaos coverage gateways clean
+.PHONY: help chat webchat check format test test-gateway chaos bench coverage gateways clean
 
 help:
 	@echo "make chat [MESSAGE=…]  talk to the embedded gateway"

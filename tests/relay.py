@@ -1,15 +1,19 @@
-"""A TCP relay on loopback that can be cut: what a network does to a connection, for gateways that have no faults."""
+"""TCP lines on loopback that can be cut: what a network does to a connection, for gateways that have no faults."""
 
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
-class Relay:
-    """Passes bytes on, in both directions, until `cut`. New connections are taken unless it is `away`.
+
+class Line(ABC):
+    """Takes connections on a port of its own and makes one to the target for each; what passes between the two is the
+    subclass's. None is taken while it is `away`.
 
     async with Relay(gateway.url) as relay:
         AsyncGatewayClient(relay.url, …)
@@ -19,7 +23,6 @@ class Relay:
         parts = urlsplit(url)
         self._target = (parts.hostname, parts.port)
         self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.cuts = 0
         self.away = False
@@ -38,9 +41,41 @@ class Relay:
     async def __aexit__(self, kind: type[BaseException] | None, error: object, at: TracebackType | None) -> None:
         assert self._server is not None
         self._server.close()
-        self.cut()
+        for task in tuple(self._tasks):
+            task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._take((reader, writer)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _take(self, client: Streams) -> None:
+        try:
+            if self.away:
+                return
+            self.taken_at.append(asyncio.get_running_loop().time())
+            try:
+                gateway = await asyncio.open_connection(*self._target)
+            except OSError:
+                # Nobody listens there now; the client learns it from the end of its connection.
+                return
+            await self._serve(client, gateway)
+        finally:
+            client[1].transport.abort()
+
+    @abstractmethod
+    async def _serve(self, client: Streams, gateway: Streams) -> None:
+        """Pass on what comes until the connection ends; both sockets are closed then."""
+
+
+class Relay(Line):
+    """Passes bytes on, in both directions, until `cut`."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._writers: set[asyncio.StreamWriter] = set()
 
     def cut(self) -> None:
         """End all connections without a word to either side."""
@@ -49,17 +84,9 @@ class Relay:
             writer.transport.abort()
         self._writers.clear()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.away:
-            writer.transport.abort()
-            return
-        self.taken_at.append(asyncio.get_running_loop().time())
-        there = await asyncio.open_connection(*self._target)
-        self._writers |= {writer, there[1]}
-        for source, drain in ((reader, there[1]), (there[0], writer)):
-            task = asyncio.create_task(self._pass_on(source, drain))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    async def _serve(self, client: Streams, gateway: Streams) -> None:
+        self._writers |= {client[1], gateway[1]}
+        await asyncio.gather(self._pass_on(client[0], gateway[1]), self._pass_on(gateway[0], client[1]))
 
     async def _pass_on(self, source: asyncio.StreamReader, drain: asyncio.StreamWriter) -> None:
         try:

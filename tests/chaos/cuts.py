@@ -233,10 +233,10 @@ class Laboratory:
     def _arrange(self, proxy: FaultProxy, case: Case, key: str, recording: Recording) -> list[Cut]:
         if case.connection == 1:
             return [proxy.cut_at(Cut(case.side, case.number, case.where, _about(key)))]
-        before = proxy.opened
+        before = len(proxy.taken_at)
         middle = Cut("down", recording.frames["down"] // 3, "after", _about(key))
         second = Cut(
-            case.side, case.number, case.where, lambda _side, _unit: proxy.opened == before + case.connection - 1
+            case.side, case.number, case.where, lambda _side, _unit: len(proxy.taken_at) == before + case.connection - 1
         )
         return [proxy.cut_at(middle), proxy.cut_at(second)]
 

@@ -10,11 +10,10 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Literal, Self
-from urllib.parse import urlsplit
+from typing import Literal
 
 from tests.chaos.frames import FrameScanner, Unit
+from tests.relay import Line, Streams
 
 Side = Literal["up", "down"]
 """up: from the client to the gateway."""
@@ -45,7 +44,7 @@ class Cut:
         return self.where if self.done else None
 
 
-class FaultProxy:
+class FaultProxy(Line):
     """Passes on what comes, in both directions, until it is told otherwise. What is told holds for every connection,
     those to come included.
 
@@ -54,11 +53,8 @@ class FaultProxy:
     """
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self._target = (parts.hostname, parts.port)
-        self._server: asyncio.Server | None = None
+        super().__init__(url)
         self._links: set[_Link] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._flowing = asyncio.Event()
         self._flowing.set()
         self.watch: Callable[[Side, Unit], None] | None = None
@@ -66,27 +62,6 @@ class FaultProxy:
         self.hole = False
         self.bytes_per_second: float | None = None
         self.latency = 0.0
-        self.cuts = 0
-        self.opened = 0
-
-    @property
-    def url(self) -> str:
-        assert self._server is not None
-        return f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: object, at: TracebackType | None) -> None:
-        assert self._server is not None
-        self._server.close()
-        for link in tuple(self._links):
-            link.cut()
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
 
     # Faults.
 
@@ -129,19 +104,8 @@ class FaultProxy:
 
     # Inside.
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.opened += 1
-        task = asyncio.create_task(self._serve(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            there = await asyncio.open_connection(*self._target)
-        except OSError:
-            writer.transport.abort()
-            return
-        link = _Link(self, (reader, writer), there)
+    async def _serve(self, client: Streams, gateway: Streams) -> None:
+        link = _Link(self, client, gateway)
         self._links.add(link)
         try:
             await link.serve()
@@ -163,9 +127,6 @@ class FaultProxy:
                 self.cuts_to_come.remove(cut)
                 return where
         return None
-
-
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class _Link:

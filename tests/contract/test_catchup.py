@@ -14,9 +14,11 @@ from tests.waiting import until
 QUICK = ReconnectPolicy(initial=0.05, maximum=0.2)
 
 
-async def settled() -> None:
-    """Wire v3 takes a session for busy longer than its run goes; only the client whose run it was waits for that."""
-    await asyncio.sleep(4 * SETTLING)
+async def settled(target: Target) -> None:
+    """Wire v3 takes a session for busy longer than its run goes, and gives no sign of when that ends. The client whose
+    run it was waits by itself; another one cannot know, so that the test does it. Wire v4 needs nothing."""
+    if target.protocol == 3:
+        await asyncio.sleep(4 * SETTLING)
 
 
 async def test_an_absence_is_made_good(face: Face, target: Target, session: str) -> None:
@@ -30,9 +32,9 @@ async def test_an_absence_is_made_good(face: Face, target: Target, session: str)
         mine.on_proactive_message(lambda user, message: loop.call_soon_threadsafe(arrived.put_nowait, message))
         async with theirs, mine:
             before = await theirs.chat_send(session_key=session, message="stub:echo before")
-            await settled()
+            await settled(target)
             assert (await mine.chat_send(session_key=session, message="stub:echo mine")).text == "echo: mine"
-            await settled()
+            await settled(target)
             relay.away = True
             relay.cut()
             await until(lambda: not mine.connected)

@@ -11,6 +11,7 @@ from websockets.sync.client import connect
 
 from openclaw_client.errors import UsageError
 from openclaw_client.testing import BlockingEmbeddedGateway, EmbeddedGateway
+from openclaw_client.testing.auth import RateLimit
 from openclaw_client.testing.faults import Faults
 from tests.gateways.raw import RawError
 from tests.testing.helpers import ALL_SCOPES, CLI, RELEASES, RawDevice, connected, raw, refused
@@ -271,8 +272,13 @@ def test_too_many_wrong_attempts_lock_everybody_out() -> None:
 
 
 def test_a_lockout_ends() -> None:
+    limit = RateLimit(max_attempts=2, lockout=60.0)
+    limit.failed(1000.0)
+    assert limit.wait(1000.0) == 0
+    limit.failed(1001.0)
+    assert [limit.wait(now) for now in (1001.0, 1060.0, 1061.0)] == [60.0, 1.0, 0]
     with BlockingEmbeddedGateway(max_attempts=1, lockout=0.0) as gateway:
-        refused(gateway, token="wrong", device=None)
+        assert "mismatch" in refused(gateway, token="wrong", device=None).error["message"]
         connected(gateway).close()
 
 

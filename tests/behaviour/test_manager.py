@@ -358,6 +358,8 @@ async def test_all_are_back_after_a_restart(manage: Manage, gateway: BlockingEmb
     manager = manage()
     clients = await asyncio.gather(*(manager.connection_for(number) for number in range(20)))
     await asyncio.to_thread(gateway.restart)
+    # Before that they may not have noticed yet.
+    await until(lambda: len(gateway.seen.connects) == 40)
     await until(lambda: manager.connected_count == 20)
     assert [inner(await manager.connection_for(number)) for number in range(20)] == [inner(one) for one in clients]
 

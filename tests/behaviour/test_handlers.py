@@ -40,6 +40,24 @@ async def test_a_handler_that_raises_harms_nobody(
     assert "bad raised" in caplog.text
 
 
+async def test_a_handler_whose_own_task_was_cancelled_harms_nobody(
+    make: Make, gateway: BlockingEmbeddedGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[str] = []
+
+    def bad(user: Any, message: ProactiveMessage) -> None:
+        raise asyncio.CancelledError
+
+    client = make(gateway)
+    client.on_proactive_message(bad)
+    client.on_proactive_message(lambda user, message: heard.append(message.text))
+    async with client:
+        gateway.say("main", "one")
+        await until(lambda: heard)
+    assert heard == ["one"]
+    assert "bad raised" in caplog.text
+
+
 async def test_a_handler_may_be_a_coroutine_function_or_call_the_client(
     face: Face, make: Make, gateway: BlockingEmbeddedGateway
 ) -> None:

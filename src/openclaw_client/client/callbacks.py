@@ -141,6 +141,12 @@ class CallbackQueue:
                     backlog.blocked(monotonic() - began)
                     if inspect.isawaitable(result):
                         await result
+                except asyncio.CancelledError:
+                    task = asyncio.current_task()
+                    if task is not None and task.cancelling():
+                        raise
+                    # Not this task was cancelled, but what the handler waited for.
+                    logger.exception("the handler %s raised", handler_name(call.handler))
                 except Exception:
                     logger.exception("the handler %s raised", handler_name(call.handler))
                 backlog.done()

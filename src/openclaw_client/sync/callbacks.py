@@ -5,6 +5,7 @@ In order per client; a handler that blocks holds up its own client only, as long
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Callable
@@ -96,7 +97,8 @@ class ThreadCallbacks:
                     return
             try:
                 call.handler(*call.args)
-            except Exception:
+            except (Exception, SystemExit, asyncio.CancelledError):
+                # The last two end no program from here, and must not end the handlers of this client.
                 logger.exception("the handler %s raised", handler_name(call.handler))
             with self._lock:
                 self._backlog.done()

@@ -51,6 +51,10 @@ def test_a_payload_that_is_no_json_is_not_kept() -> None:
     [
         ({"auth": {"token": "a", "deviceToken": "b"}}, {"auth": {"token": "…", "deviceToken": "…"}}),
         ({"deviceTokens": ["a", {"role": "x", "token": "b"}]}, {"deviceTokens": ["…", {"role": "x", "token": "…"}]}),
+        (
+            {"secrets": {"NAME": "a", "more": {"b": "c", "n": 1}}},
+            {"secrets": {"NAME": "…", "more": {"b": "…", "n": 1}}},
+        ),
         ({"signature": "s", "nonce": "n", "publicKey": "p"}, {"signature": "…", "nonce": "…", "publicKey": "p"}),
         ({"totalTokens": 5, "apiKey": "k", "token": None}, {"totalTokens": 5, "apiKey": "…", "token": None}),
         ({"password": ""}, {"password": ""}),

@@ -14,18 +14,9 @@ from openclaw_client.client.callbacks import handler_name
 from openclaw_client.client.options import ClientInfo, Proxy, ReconnectPolicy, Timeouts
 from openclaw_client.errors import GatewayError
 from openclaw_client.manager.credentials import ClientOptions, Credentials
-from openclaw_client.manager.keeper import (
-    IDLE_TIMEOUT,
-    MAX_CONNECTIONS,
-    AskFor,
-    CloseIdle,
-    Connect,
-    Keeper,
-    LetGo,
-    Step,
-    Steps,
-)
+from openclaw_client.manager.keeper import IDLE_TIMEOUT, MAX_CONNECTIONS, Keeper
 from openclaw_client.manager.status import ManagerStatus
+from openclaw_client.manager.steps import AskFor, CloseIdle, Connect, LetGo, Step, Steps
 from openclaw_client.manager.table import Limits, Slot
 from openclaw_client.sync import threads
 from openclaw_client.sync.client import GatewayClient

@@ -15,18 +15,9 @@ from openclaw_client.client.client import AsyncGatewayClient
 from openclaw_client.client.options import ClientInfo, Proxy, ReconnectPolicy, Timeouts
 from openclaw_client.errors import GatewayError, UsageError
 from openclaw_client.manager.credentials import ClientOptions, Credentials
-from openclaw_client.manager.keeper import (
-    IDLE_TIMEOUT,
-    MAX_CONNECTIONS,
-    AskFor,
-    CloseIdle,
-    Connect,
-    Keeper,
-    LetGo,
-    Step,
-    Steps,
-)
+from openclaw_client.manager.keeper import IDLE_TIMEOUT, MAX_CONNECTIONS, Keeper
 from openclaw_client.manager.status import ManagerStatus
+from openclaw_client.manager.steps import AskFor, CloseIdle, Connect, LetGo, Step, Steps
 from openclaw_client.manager.table import Limits, Slot
 
 logger = logging.getLogger("openclaw_client.manager")

@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Generator, Hashable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 from time import monotonic
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic
 
 from openclaw_client.client.options import ConnectionState
 from openclaw_client.errors import GatewayError, ManagerError, UsageError
 from openclaw_client.manager.credentials import ClientOptions, Credentials
 from openclaw_client.manager.status import ManagerCounters, ManagerStatus, UserConnection
+from openclaw_client.manager.steps import AskFor, C, CloseIdle, Connect, LetGo, Managed, Step, Steps, WaitAt
 from openclaw_client.manager.table import (
     Activity,
     Ask,
@@ -46,59 +47,6 @@ LINGER_LOOK = 1.0
 """Seconds between two looks whether a replaced connection's last run is over."""
 DRAIN_LOOK = 0.05
 """Seconds between two looks of drain(); the end of a run is seen within it."""
-
-
-class Managed(Protocol):
-    """What a manager needs to know of a client. It need not live in this process."""
-
-    @property
-    def state(self) -> ConnectionState: ...
-    @property
-    def busy(self) -> bool: ...
-    @property
-    def idle_seconds(self) -> float: ...
-    @property
-    def user(self) -> Any: ...
-
-
-C = TypeVar("C", bound=Managed)
-
-# Steps that a face carries out, in its thread or task.
-
-
-@dataclass(frozen=True, slots=True)
-class AskFor:
-    """Call credentials(user); the answer is its result."""
-
-    user: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Connect(Generic[C]):
-    client: C
-
-
-@dataclass(frozen=True, slots=True)
-class CloseIdle(Generic[C]):
-    """close_if_idle(); the answer is its result."""
-
-    client: C
-
-
-@dataclass(frozen=True, slots=True)
-class LetGo(Generic[C]):
-    """let_go(client), on the loop."""
-
-    client: C
-
-
-@dataclass(frozen=True, slots=True)
-class WaitAt:
-    gate: Any
-
-
-Step: TypeAlias = AskFor | Connect[C] | CloseIdle[C] | LetGo[C] | WaitAt
-Steps: TypeAlias = Generator[Step[C], Any, Slot[C]]
 
 
 class Keeper(Generic[C]):

@@ -91,9 +91,12 @@ class Redactor:
 
 
 def _masked(value: Any, *, secret: bool = False) -> Any:
-    """Without the texts that stand under telling keys. Numbers stay: a count of tokens is no secret."""
+    """Without the texts that stand under telling keys, however deep. Numbers stay: a count of tokens is no secret.
+
+    The objects of a list speak for themselves: in a list of device tokens the role is none.
+    """
     if isinstance(value, dict):
-        return {key: _masked(item, secret=_SECRET_KEY.search(key) is not None) for key, item in value.items()}
+        return {key: _masked(item, secret=secret or _SECRET_KEY.search(key) is not None) for key, item in value.items()}
     if isinstance(value, list):
-        return [_masked(item, secret=secret) for item in value]
+        return [_masked(item, secret=secret and not isinstance(item, dict)) for item in value]
     return MASK if secret and isinstance(value, str) and value else value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import threading
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,8 @@ from openclaw_client.cli.output import json_line, write
 from openclaw_client.errors import UsageError
 
 if TYPE_CHECKING:
-    from openclaw_client.testing import BlockingEmbeddedGateway
+    from openclaw_client.sync.threads import latch
+from openclaw_client.testing import BlockingEmbeddedGateway
 
 MAX_PORT = 65535
 """Ports have 16 bits."""
@@ -57,7 +57,8 @@ def run(options: Options) -> int:
         # A token that somebody chose is that person's secret; the built-in one is none.
         _announce(gateway, None if given else DEFAULT_TOKEN, options)
         try:
-            threading.Event().wait()
+            # Not an Event's: a signal in the moment in which that begins to wait would not end it.
+            latch().wait()
         except KeyboardInterrupt:
             return ExitCode.OK
     return ExitCode.OK

@@ -11,10 +11,10 @@ from openclaw_client.cli.exit_codes import ExitCode
 from openclaw_client.cli.options import Options
 from openclaw_client.cli.output import json_line, write
 from openclaw_client.errors import UsageError
+from openclaw_client.sync.threads import latch
 
 if TYPE_CHECKING:
-    from openclaw_client.sync.threads import latch
-from openclaw_client.testing import BlockingEmbeddedGateway
+    from openclaw_client.testing import BlockingEmbeddedGateway
 
 MAX_PORT = 65535
 """Ports have 16 bits."""

@@ -9,9 +9,10 @@ import pytest
 from openclaw_client import AsyncGatewayClient
 from openclaw_client.connection import turns as module
 from openclaw_client.connection.supervisor import ConnectionState, Supervisor
-from openclaw_client.connection.turns import HANDSHAKES, _doors
+from openclaw_client.connection.turns import HANDSHAKES, _doors, handshake_turn
 from openclaw_client.errors import HandshakeTimeout
 from openclaw_client.policy.timeouts import Timeouts
+from openclaw_client.policy.urls import parse_url
 from openclaw_client.testing import EmbeddedGateway
 from tests.connection.served import Place, supervisor
 from tests.moved_clock import run, turns
@@ -59,6 +60,29 @@ def test_those_who_leave_the_line_do_not_take_a_turn_with_them(after: int) -> No
         assert place.most_strangers <= HANDSHAKES
         await asyncio.wait(calls)
         await disperse(crowd)
+
+    run(main())
+
+
+def test_a_turn_that_is_given_up_in_the_moment_in_which_it_was_given_leaves_nothing_behind() -> None:
+    async def main() -> None:
+        url, leave = parse_url("wss://gateway.example"), asyncio.Event()
+
+        async def pass_through() -> None:
+            async with handshake_turn(url):
+                await leave.wait()
+
+        inside = [asyncio.create_task(pass_through()) for _ in range(HANDSHAKES)]
+        await turns(1)
+        last = asyncio.create_task(pass_through())
+        await turns(1)
+        leave.set()
+        # Those inside leave in the next turn, and the last one is told in the same turn that it may enter.
+        await turns(1)
+        last.cancel()
+        await asyncio.wait([*inside, last])
+        assert last.cancelled()
+        assert not _doors[asyncio.get_running_loop()]
 
     run(main())
 

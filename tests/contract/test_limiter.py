@@ -79,7 +79,7 @@ async def meet_the_lock_out(user: Any, relay: Relay, *, tells: bool) -> None:
         assert len(relay.taken_at) - before <= 2
         return
     waiting = [asyncio.ensure_future(user().connect())]
-    breaker = breaker_for(parse_url(relay.url))
+    breaker = breaker_for(parse_url(relay.url), time.monotonic())
     await until(lambda: breaker.locked(time.monotonic()))
     ends, known = time.monotonic() + breaker.delay(time.monotonic()), len(relay.taken_at)
     assert known == before + 1

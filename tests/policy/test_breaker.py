@@ -28,6 +28,18 @@ def test_a_lock_out_is_waited_for_to_its_end(now: float, delay: float) -> None:
     assert breaker.locked(now) is (delay > 0)
 
 
+def test_what_is_forgotten_makes_it_quiet() -> None:
+    breaker = AuthBreaker()
+    assert breaker.quiet(0.0)
+    breaker.failed(0.0)
+    breaker.failed(1.0)
+    assert not breaker.quiet(WINDOW)
+    assert breaker.quiet(WINDOW + 1)
+    breaker.rate_limited(100.0, 300.0)
+    assert not breaker.quiet(399.0)
+    assert breaker.quiet(400.0)
+
+
 @given(st.lists(st.floats(0, 30), min_size=1, max_size=60))
 def test_no_window_ever_sees_more_than_the_budget(pauses: list[float]) -> None:
     breaker, now, made = AuthBreaker(), 0.0, []

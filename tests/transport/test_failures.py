@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from openclaw_client import Timeouts
 from openclaw_client.errors import ConnectError, HandshakeTimeout, TlsPinMismatch, Unreachable
 from openclaw_client.policy.advice import advice_for
 from openclaw_client.testing import DEFAULT_TOKEN, BlockingEmbeddedGateway
+from openclaw_client.transport import probe
 from openclaw_client.transport.failures import failure_of
 from tests.faces import Face
 from tests.transport.servers import Serve, babble, hang_up, serving, silent, web
@@ -168,3 +170,20 @@ def test_the_systems_errors_have_names(error: OSError, secure: bool, code: str) 
     found, words = failure_of(error, secure=secure)
     assert (found, bool(words.strip())) == (code, True)
     assert advice_for(found) is not None
+
+
+async def greet(host: str, port: int, shown: str, limit: float) -> str:
+    return await probe.shake_hands(host, port, None, shown, limit)
+
+
+@pytest.mark.parametrize("step", [probe.knock, greet])
+async def test_a_time_limit_of_the_systems_is_not_told_as_the_callers(
+    step: Callable[..., Awaitable[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gives_up(*_: Any, **__: Any) -> Any:
+        raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")
+
+    monkeypatch.setattr(asyncio, "open_connection", gives_up)
+    with pytest.raises(Unreachable) as caught:
+        await step("127.0.0.1", 1, "wss://127.0.0.1:1", 20.0)
+    assert (caught.value.detail_code, "20 s" in str(caught.value)) == ("TCP_TIMEOUT", False)

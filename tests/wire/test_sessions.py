@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw_client.errors import UsageError
-from openclaw_client.wire.sessions import SessionKey, canonical_key, check_session_key, same_session
+from openclaw_client.wire.sessions import SessionKey, canonical_key, check_session_key
 
 keys = (
     st.sampled_from(["main", "agent:main:main", "Global", "", "x:y", "agent:", "agent:ops", "AGENT:Ops:main"])
@@ -35,21 +35,12 @@ def test_the_canonical_form_of_a_key(key: str, canonical: str) -> None:
 def test_the_main_session_goes_by_the_name_that_the_gateway_gives_it() -> None:
     assert canonical_key("main", default_agent="Ops", main_key="Home") == "agent:ops:home"
     assert canonical_key("agent:ops:main", main_key="Home") == "agent:ops:home"
-    assert same_session("main", "agent:ops:home", default_agent="ops", main_key="home")
-    assert not same_session("main", "agent:ops:home")
 
 
 @given(key=keys, agent=st.sampled_from(["main", "Ops"]), main_key=st.sampled_from(["main", "Home"]))
 def test_the_canonical_form_is_its_own(key: str, agent: str, main_key: str) -> None:
     once = canonical_key(key, default_agent=agent, main_key=main_key)
     assert canonical_key(once, default_agent=agent, main_key=main_key) == once
-    assert same_session(key, once, default_agent=agent, main_key=main_key)
-
-
-@given(left=keys, right=keys)
-def test_sameness_is_mutual(left: str, right: str) -> None:
-    assert same_session(left, right) is same_session(right, left)
-    assert same_session(left, left)
 
 
 @pytest.mark.parametrize("key", ["main", "x" * 512, "agent:main:Grüße", " padded "])

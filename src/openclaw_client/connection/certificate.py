@@ -10,7 +10,7 @@ from datetime import datetime
 from openclaw_client.connection.settings import Settings
 from openclaw_client.errors import Unreachable, UsageError
 from openclaw_client.policy.diagnose import explain
-from openclaw_client.transport.failures import unreachable
+from openclaw_client.transport.failures import tls_timeout
 from openclaw_client.transport.pin import fetch_certificate
 
 
@@ -43,7 +43,7 @@ async def look_at_certificate(settings: Settings) -> Certificate:
     except Unreachable as error:
         raise explain(error) from error.__cause__
     except TimeoutError as error:
-        raise explain(unreachable("TLS_TIMEOUT", f"no TLS handshake within {limit:g} s", url.redacted)) from error
+        raise explain(tls_timeout(limit, url.redacted)) from error
     return _read(der)
 
 

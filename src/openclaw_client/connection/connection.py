@@ -32,6 +32,7 @@ from openclaw_client.protocol.events import (
 )
 from openclaw_client.protocol.states import State
 from openclaw_client.transport.base import Opener, Transport
+from openclaw_client.wire import codes
 from openclaw_client.wire.frames import ChatFrame, Event
 from openclaw_client.wire.handshake import Challenge, ConnectParams, Hello
 
@@ -225,7 +226,7 @@ class Connection:
         self.ended.add_done_callback(partial(_over, over))
         return over
 
-    def close(self, code: int = 1000, reason: str = "") -> None:
+    def close(self, code: int = codes.CLOSE_NORMAL, reason: str = "") -> None:
         """Begin to close; `ended` follows within `CLOSE_GRACE` seconds. Every pending request fails now."""
         self._core.close(code, reason)
         self._pump()

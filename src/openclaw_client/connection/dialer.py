@@ -48,7 +48,6 @@ from openclaw_client.wire import codes
 from openclaw_client.wire.frames import ErrorShape
 from openclaw_client.wire.handshake import Challenge, ConnectParams, Hello, connect_params
 
-_PREPARING = "preparing"
 _SLOW = {Cause.CHALLENGE_TIMEOUT: "NO_CHALLENGE", Cause.HELLO_TIMEOUT: "NO_HELLO"}
 _STRANGE = {Cause.BAD_CHALLENGE: "BAD_CHALLENGE", Cause.BAD_HELLO: "BAD_HELLO"}
 
@@ -94,14 +93,15 @@ class Dialer:
         self._device: DeviceIdentity | None = None
         self._in_memory = isinstance(settings.store, MemoryIdentityStore)
         self._current: Connection | None = None
-        self._before = _PREPARING
+        self._in_line = False
         self._pinned: ssl.SSLContext | None = None
-        self._breaker = breaker_for(settings.url)
 
     @property
     def phase(self) -> str:
         """How far the attempt under way has come, in words for an error."""
-        return self._current.phase if self._current is not None else self._before
+        if self._current is not None:
+            return self._current.phase
+        return "waiting for the handshakes of other clients with this gateway" if self._in_line else "preparing"
 
     @property
     def moments(self) -> dict[str, float]:
@@ -114,7 +114,7 @@ class Dialer:
         Raises DialFailed, IdentityError or ProtocolViolation. When cancelled no socket is left behind.
         """
         store = self._settings.store
-        self._current, self._before = None, _PREPARING
+        self._current, self._in_line = None, False
         self._check_breaker(number)
         if store is not None and self._device is None:
             self._device = await self._blocking(store.load)
@@ -123,7 +123,7 @@ class Dialer:
             selection = self._select(stored)
             connection = Connection(sink, prefix=f"{os.getpid():x}.{next(_serial):x}", redactor=self._redactor(stored))
             try:
-                self._current, self._before = None, "waiting for the handshakes of other clients with this gateway"
+                self._current, self._in_line = None, True
                 async with handshake_turn(self._settings.url):
                     self._current = connection
                     hello = await connection.open(self._opener, partial(self._params, selection))
@@ -161,10 +161,11 @@ class Dialer:
     def _check_breaker(self, number: int) -> None:
         """Don't try what would spend the gateway's patience with everybody behind this address."""
         now = self._clock()
-        delay = self._breaker.delay(now)
+        breaker = breaker_for(self._settings.url, now)
+        delay = breaker.delay(now)
         if delay <= 0:
             return
-        said = "the gateway locked this address out" if self._breaker.locked(now) else "too many connects were refused"
+        said = "the gateway locked this address out" if breaker.locked(now) else "too many connects were refused"
         error = RateLimited(
             message=f"{said}; no connect is tried for {delay:.0f} s",
             remedy="Correct the credentials that were refused; the others connect when the time is over",
@@ -178,10 +179,11 @@ class Dialer:
 
     def _tell_breaker(self, error: ErrorShape) -> None:
         now, code = self._clock(), codes.detail_code_of(error)
+        breaker = breaker_for(self._settings.url, now)
         if code == codes.RATE_LIMITED:
-            self._breaker.rate_limited(now, judge_refusal(error).delay or 0.0)
+            breaker.rate_limited(now, judge_refusal(error).delay or 0.0)
         elif code is not None and code.startswith("AUTH_") and code not in codes.UNCOUNTED:
-            self._breaker.failed(now)
+            breaker.failed(now)
 
     async def _open(self, listener: Listener) -> None:
         settings, pin = self._settings, self._settings.tls_fingerprint
@@ -338,7 +340,7 @@ class Dialer:
     def out_of_time(self, number: int) -> ConnectError:
         """The error for an attempt that was ended because the time limit of connect() passed."""
         limit, attempt = self._settings.timeouts.connect, self._attempt(number)
-        if self._current is None and self._before is not _PREPARING:
+        if self._current is None and self._in_line:
             return diagnose.too_slow(f"it was {self.phase} for {limit:g} s", "OWN_QUEUE", attempt)
         if attempt.stage is None:
             return diagnose.unreachable(f"no answer within {limit:g} s", attempt)

@@ -12,7 +12,7 @@ from openclaw_client.connection.trust import tls_context
 from openclaw_client.errors import ConnectError, Unreachable
 from openclaw_client.policy.diagnose import explain
 from openclaw_client.transport import probe
-from openclaw_client.transport.failures import unreachable
+from openclaw_client.transport.failures import tls_timeout, unreachable
 
 _T = TypeVar("_T")
 
@@ -56,9 +56,7 @@ class Probe:
             async with asyncio.timeout(self._limit):
                 context = await tls_context(settings)
         except TimeoutError as error:
-            raise explain(
-                unreachable("TLS_TIMEOUT", f"no TLS handshake within {self._limit:g} s", self._shown)
-            ) from error
+            raise explain(tls_timeout(self._limit, self._shown)) from error
         except ConnectError as error:
             raise await self.suspect(explain(error)) from error.__cause__
         try:

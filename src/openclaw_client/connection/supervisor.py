@@ -145,7 +145,7 @@ class Supervisor:
         connection, self.connection = self.connection, None
         await self._stop()
         if connection is not None:
-            connection.close(1000, "")
+            connection.close()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_WAIT):
                     await asyncio.shield(connection.ended)
@@ -189,6 +189,7 @@ class Supervisor:
         if self.connection is not None:
             self.connection.forsake()
         self.connection, self._task, self._waiters = None, None, {}
+        self._parked, self._nap, self._approval = None, None, ApprovalWait()
         self.state = ConnectionState.DISCONNECTED
 
     # Inside.

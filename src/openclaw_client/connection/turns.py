@@ -62,10 +62,12 @@ async def handshake_turn(url: GatewayUrl) -> AsyncIterator[None]:
     doors = _doors.setdefault(asyncio.get_running_loop(), {})
     key = (url.host.lower(), url.port)
     door = doors.setdefault(key, _Door())
-    await door.enter()
     try:
-        yield
+        await door.enter()
+        try:
+            yield
+        finally:
+            door.leave()
     finally:
-        door.leave()
         if not door.inside:
             doors.pop(key, None)

@@ -255,31 +255,35 @@ REFUSED: Final[dict[str, Advice]] = {
 """The gateway's detail codes; the texts of releases without codes are mapped to them (`wire.codes`)."""
 
 CLOSED: Final[dict[int, Advice]] = {
-    1000: Advice(
+    codes.CLOSE_NORMAL: Advice(
         None, "the gateway ended it without a reason", "Look into the gateway's log; it may be starting or restarting"
     ),
-    1001: Advice(None, "the gateway, or a proxy in between, goes away", "Connect again when it is back"),
-    1002: Advice(
+    codes.CLOSE_GOING_AWAY: Advice(
+        None, "the gateway, or a proxy in between, goes away", "Connect again when it is back"
+    ),
+    codes.CLOSE_PROTOCOL: Advice(
         None, "one side broke the WebSocket or the gateway protocol", "Upgrade whichever side is older, and report it"
     ),
-    1006: Advice(
+    codes.CLOSE_ABNORMAL: Advice(
         None,
         "the socket ended without a word: a crash, a network, or a proxy that cuts idle connections",
         "Look into the gateway's log, and at the idle limits of proxies in between",
     ),
-    1008: Advice(
+    codes.CLOSE_POLICY: Advice(
         None,
         "the gateway's policy; the reason says which (`slow consumer`: this client read too slowly)",
         "Look into the gateway's log; of a slow consumer, keep handlers short and the event loop free",
     ),
-    1009: Advice(None, "a message was too big", "Send less at once; history and attachments have limits"),
-    1011: Advice(None, "the gateway failed", "Look into the gateway's log"),
-    1012: Advice(None, "the gateway restarts or stops", "Connect again when it is back"),
-    1013: Advice(None, "the gateway is starting, or has too much to do", "Try again in a moment"),
-    4000: Advice(
+    codes.CLOSE_TOO_BIG: Advice(
+        None, "a message was too big", "Send less at once; history and attachments have limits"
+    ),
+    codes.CLOSE_FAILED: Advice(None, "the gateway failed", "Look into the gateway's log"),
+    codes.CLOSE_RESTART: Advice(None, "the gateway restarts or stops", "Connect again when it is back"),
+    codes.CLOSE_TRY_LATER: Advice(None, "the gateway is starting, or has too much to do", "Try again in a moment"),
+    codes.CLOSE_CLIENT_TIMEOUT: Advice(
         None, "this client gave up on a silent gateway", "Look at the network, and whether the gateway is stuck"
     ),
-    4001: Advice(
+    codes.CLOSE_REVOKED: Advice(
         None,
         "credentials changed, or the device was removed",
         "Connect again; if that is refused, correct the credentials or pair again",

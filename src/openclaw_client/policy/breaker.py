@@ -31,6 +31,10 @@ class AuthBreaker:
         """Whether the gateway itself has said that nothing will be heard before a certain time."""
         return self._locked_until > now
 
+    def quiet(self, now: float) -> bool:
+        """Whether it remembers nothing: a new one would decide the same. Changes nothing, so for any thread."""
+        return not self.locked(now) and all(failure <= now - self._window for failure in tuple(self._failures))
+
     def failed(self, now: float) -> None:
         """The gateway refused credentials."""
         self._forget(now)

@@ -27,6 +27,7 @@ from openclaw_client.testing.run import Owner
 from openclaw_client.testing.runs import Runs
 from openclaw_client.testing.transcripts import Transcripts
 from openclaw_client.testing.turn import Agent
+from openclaw_client.wire import codes
 from openclaw_client.wire.frames import ErrorShape
 from openclaw_client.wire.sessions import canonical_key
 
@@ -283,7 +284,7 @@ class Hub:
         """Close the connections of a device whose token is void."""
         for connection in list(self.connections.values()):
             if connection.device_id == device_id:
-                connection.close(4001, "device removed")
+                connection.close(codes.CLOSE_REVOKED, "device removed")
 
     # Life.
 
@@ -298,7 +299,7 @@ class Hub:
         self.to_all("shutdown", notice)
         await self._end_tasks()
         for connection in list(self.connections.values()):
-            connection.close(1012, "service restart")
+            connection.close(codes.CLOSE_RESTART, "service restart")
 
     async def crash(self) -> None:
         """End as a killed process does: no word, no close frame."""

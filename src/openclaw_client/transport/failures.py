@@ -29,6 +29,11 @@ def unreachable(code: str, what: str, shown: str) -> Unreachable:
     return Unreachable(message=f"the gateway cannot be reached: {what}", detail_code=code, url=shown)
 
 
+def tls_timeout(limit: float, shown: str) -> Unreachable:
+    """The error for a TLS handshake that took longer than so many seconds."""
+    return unreachable("TLS_TIMEOUT", f"no TLS handshake within {limit:g} s", shown)
+
+
 def failure_of(error: OSError, *, secure: bool) -> tuple[str, str]:
     """A failure's name, and what happened in words. secure: whether TLS was to be spoken."""
     if isinstance(error, ssl.SSLCertVerificationError):

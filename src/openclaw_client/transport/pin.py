@@ -16,6 +16,7 @@ import ssl
 
 from openclaw_client.errors import TlsPinMismatch, UsageError
 from openclaw_client.transport.failures import failure_of, unreachable
+from openclaw_client.transport.trust import unverified
 
 _HEX = re.compile(r"[0-9a-f]{64}")
 _PREFIX = re.compile(r"^sha-?256(:| fingerprint=)")
@@ -40,11 +41,8 @@ def parse_fingerprint(text: str) -> str:
 
 async def fetch_certificate(host: str, port: int, shown: str) -> bytes:
     """The leaf certificate (DER) of a TLS server, without sending it anything. Raises Unreachable."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
     try:
-        _, writer = await asyncio.open_connection(host, port, ssl=context)
+        _, writer = await asyncio.open_connection(host, port, ssl=unverified())
     except OSError as error:
         raise unreachable(*failure_of(error, secure=True), shown) from error
     try:

@@ -11,7 +11,8 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 
-from openclaw_client.transport.failures import failure_of, unreachable
+from openclaw_client.transport.failures import failure_of, tls_timeout, unreachable
+from openclaw_client.transport.trust import unverified
 
 GUESS = 2.0
 """Seconds for asking whether a server speaks something else than was tried: most answer in milliseconds."""
@@ -40,6 +41,7 @@ async def knock(host: str, port: int, shown: str, limit: float) -> str:
             return str(writer.get_extra_info("peername")[0])
     except TimeoutError as error:
         if error.errno:
+            # The system's own, whose time limit is not the one that was given.
             raise unreachable(*failure_of(error, secure=False), shown) from error
         raise unreachable("TCP_TIMEOUT", f"no answer within {limit:g} s", shown) from error
     except OSError as error:
@@ -55,18 +57,17 @@ async def shake_hands(host: str, port: int, context: ssl.SSLContext | None, show
             until = (secured.getpeercert() or {}).get("notAfter")
             return f"{secured.version()}{f', certificate valid until {until}' if until else ''}"
     except TimeoutError as error:
-        raise unreachable("TLS_TIMEOUT", f"no TLS handshake within {limit:g} s", shown) from error
+        if error.errno:
+            raise unreachable(*failure_of(error, secure=True), shown) from error
+        raise tls_timeout(limit, shown) from error
     except OSError as error:
         raise unreachable(*failure_of(error, secure=True), shown) from error
 
 
 async def speaks_tls(host: str, port: int) -> bool:
     """Whether a server takes a TLS handshake, whatever its certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
     try:
-        async with asyncio.timeout(GUESS), _opened(host, port, context):
+        async with asyncio.timeout(GUESS), _opened(host, port, unverified()):
             return True
     except (OSError, TimeoutError):
         return False

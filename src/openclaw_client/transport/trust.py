@@ -1,4 +1,4 @@
-"""Whom TLS trusts: the system's authorities, and those of a file beside them."""
+"""Whom TLS trusts: the system's authorities, and those of a file beside them; or nobody, for a look alone."""
 
 from __future__ import annotations
 
@@ -29,6 +29,14 @@ def trusting(ca_file: str) -> ssl.SSLContext:
             message=f"ca_file {ca_file} cannot be used: {why}",
             remedy="Give a PEM file with the certificate of the authority, or of the gateway itself",
         ) from error
+
+
+def unverified() -> ssl.SSLContext:
+    """A context that takes any certificate: for handshakes that carry no data, never for a connection."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 @lru_cache(maxsize=KEPT)

@@ -12,12 +12,16 @@ from openclaw_client.wire.frames import ErrorShape
 
 # Close codes. 4000 is the client's own: it never comes from a gateway.
 CLOSE_NORMAL: Final = 1000
+CLOSE_GOING_AWAY: Final = 1001
 CLOSE_PROTOCOL: Final = 1002
 CLOSE_ABNORMAL: Final = 1006
 CLOSE_POLICY: Final = 1008
 CLOSE_TOO_BIG: Final = 1009
+CLOSE_FAILED: Final = 1011
+CLOSE_RESTART: Final = 1012
 CLOSE_TRY_LATER: Final = 1013
 CLOSE_CLIENT_TIMEOUT: Final = 4000
+CLOSE_REVOKED: Final = 4001
 
 PROTOCOL_MISMATCH: Final = "PROTOCOL_MISMATCH"
 CLIENT_VERSION_MISMATCH: Final = "CLIENT_VERSION_MISMATCH"

@@ -74,13 +74,6 @@ def canonical_key(key: str, *, default_agent: str = DEFAULT_AGENT, main_key: str
     return f"agent:{default_agent.lower()}:{rest.lower()}"
 
 
-def same_session(left: str, right: str, *, default_agent: str = DEFAULT_AGENT, main_key: str = "main") -> bool:
-    """Whether two spellings mean one session."""
-    return left == right or canonical_key(left, default_agent=default_agent, main_key=main_key) == canonical_key(
-        right, default_agent=default_agent, main_key=main_key
-    )
-
-
 def check_session_key(key: object) -> str:
     """The key as it is, or UsageError: a string of 1 to 512 characters without control characters."""
     if not isinstance(key, str) or not key.strip():

@@ -226,10 +226,12 @@ async def test_bad_arguments_never_reach_the_gateway(make: Make, gateway: Blocki
         for arguments, words in (
             ({"session_key": "main", "message": "   "}, "message is empty"),
             ({"session_key": "main", "message": "a\0b"}, "NUL"),
-            ({"session_key": "main", "message": 7}, "not text"),
+            ({"session_key": "main", "message": 7}, "message must be text, not int"),
+            ({"session_key": 7, "message": "x"}, "session key must be text, not int"),
             ({"session_key": "", "message": "x"}, "session key is empty"),
             ({"session_key": "k" * 513, "message": "x"}, "513 characters"),
             ({"session_key": "main", "message": "x", "idempotency_key": " "}, "idempotency key is empty"),
+            ({"session_key": "main", "message": "x", "idempotency_key": 7}, "idempotency key must be text, not int"),
             ({"session_key": "main", "message": "\ud800"}, "JSON"),
             ({"session_key": "main", "message": "x", "when_busy": "perhaps"}, "when_busy"),
         ):

@@ -125,6 +125,8 @@ def test_an_error_is_one_line_and_a_code(
     [
         ((), "COMMAND"),
         (("dance",), "dance"),
+        (("chat", "two", "words"), "unrecognized arguments: words"),
+        (("history", "--no-such"), "unrecognized arguments: --no-such"),
         (("chat", "hi", "--token", "a", "--token-file", "b"), "exclude each other"),
         (("chat", "hi", "--no-device", "--identity", "f"), "exclude each other"),
         (("chat", "hi", "--embedded", "--url", "ws://127.0.0.1:1"), "leave --url out"),

@@ -41,8 +41,8 @@ def test_a_url_is_brought_into_one_form(text: str, connected_to: str) -> None:
     [
         ("", "empty"),
         ("   ", "empty"),
-        (None, "empty"),
-        (5, "empty"),
+        (None, "must be text, not NoneType"),
+        (b"ws://127.0.0.1", "must be text, not bytes"),
         ("localhost:18789", "must begin with"),
         ("127.0.0.1", "must begin with"),
         ("ftp://localhost", "must begin with"),

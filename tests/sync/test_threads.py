@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -14,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from openclaw_client import AsyncGatewayClient, GatewayClient, MemoryIdentityStore
-from openclaw_client.errors import UsageError
+from openclaw_client.errors import Unreachable, UsageError
 from openclaw_client.identity.device import DeviceIdentity
 from openclaw_client.sync.loop_thread import loop_thread
 from openclaw_client.testing import BlockingEmbeddedGateway
@@ -104,6 +106,35 @@ async def test_a_foreign_running_loop_is_stopped_and_told_so_once(
         assert client.chat_send(session_key="main", message="from a coroutine").text == "echo: from a coroutine"
     said = [record.getMessage() for record in caplog.records if record.name == "openclaw_client.sync"]
     assert said == ["connect() stops the event loop of this thread while it waits; AsyncGatewayClient does not"]
+
+
+def test_a_peer_that_ends_the_tls_handshake_is_an_error_and_nothing_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            peer, _ = server.accept()
+            with peer:
+                peer.recv(65_536)
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        url = f"https://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(Unreachable) as caught:
+            GatewayClient(url, token="t", identity=False).connect()
+        thread.join(10)
+    assert caught.value.detail_code == "TLS_CUT"
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+def test_what_else_goes_wrong_on_the_loop_is_logged(
+    gateway: BlockingEmbeddedGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    with client_for(gateway) as client:
+        loop_thread().loop.call_soon_threadsafe(lambda: 1 // 0)
+        assert client.request("health")["ok"]
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError]
 
 
 def test_an_async_client_belongs_to_one_loop(gateway: BlockingEmbeddedGateway) -> None:

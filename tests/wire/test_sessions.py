@@ -53,8 +53,8 @@ def test_a_usable_key_is_sent_as_it_is(key: str) -> None:
     [
         ("", "empty"),
         ("  ", "empty"),
-        (None, "empty"),
-        (5, "empty"),
+        (None, "must be text, not NoneType"),
+        (5, "must be text, not int"),
         ("x" * 513, "513 characters"),
         ("a\nb", "control character"),
         ("a\x7fb", "control character"),

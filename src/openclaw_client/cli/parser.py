@@ -63,7 +63,7 @@ _MORE = f"The options that all commands share and the exit codes: `{PROGRAM} --h
 def parse(argv: Sequence[str] | None) -> Options:
     """The options; SystemExit after --help and --version (0) and for what cannot work (2)."""
     parser = _parser()
-    options = parser.parse_args(argv, namespace=Options())
+    options = Options(**vars(parser.parse_args(argv)))
     _check(parser, options)
     return options
 

@@ -67,14 +67,17 @@ def chat_request(
     if when_busy not in ("wait", "send"):
         raise UsageError(message=f"when_busy={when_busy!r}", remedy='Use "wait" or "send"')
     files = tuple(attachments or ())
-    if not isinstance(message, str):
-        raise UsageError(message=f"the message is a {type(message).__name__}, not text", remedy="Pass a string")
+    _check_text("the message", message)
     if not message.strip() and not files:
         raise UsageError(message="the message is empty; nothing was sent", remedy="Send a text or an attachment")
     if "\0" in message:
         raise UsageError(message="the message holds a NUL character; nothing was sent", remedy="Remove it")
-    if idempotency_key is not None and (not isinstance(idempotency_key, str) or not idempotency_key.strip()):
-        raise UsageError(message="the idempotency key is empty; nothing was sent", remedy="Leave it out, or give one")
+    if idempotency_key is not None:
+        _check_text("the idempotency key", idempotency_key)
+        if not idempotency_key.strip():
+            raise UsageError(
+                message="the idempotency key is empty; nothing was sent", remedy="Leave it out, or give one"
+            )
     return ChatRequest(
         session_key=check_session_key(session_key),
         message=message,
@@ -98,14 +101,22 @@ def history_params(session_key: str, limit: int | None, extra: Mapping[str, Any]
 
 def inject_params(session_key: str, message: str, label: str | None) -> dict[str, Any]:
     """Parameters of chat.inject."""
-    if not isinstance(message, str) or not message.strip():
+    _check_text("the message", message)
+    if not message.strip():
         raise UsageError(message="the message to inject is empty; nothing was sent", remedy="Give a text")
+    if label is not None:
+        _check_text("the label", label)
     if label is not None and len(label) > MAX_LABEL:
         raise UsageError(
             message=f"the label has {len(label)} characters, the gateway takes {MAX_LABEL}; nothing was sent",
             remedy="Use a shorter label",
         )
     return without_none({"sessionKey": check_session_key(session_key), "message": message, "label": label})
+
+
+def _check_text(what: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise UsageError(message=f"{what} must be text, not {type(value).__name__}", remedy="Pass a str")
 
 
 def abort_result(payload: Any) -> AbortResult:

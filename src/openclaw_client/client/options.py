@@ -16,6 +16,7 @@ from openclaw_client.identity.files import FileIdentityStore, default_identity_p
 from openclaw_client.identity.store import IdentityStore, MemoryIdentityStore
 from openclaw_client.policy.backoff import ReconnectPolicy
 from openclaw_client.policy.credentials import Credentials
+from openclaw_client.policy.headers import checked_headers
 from openclaw_client.policy.scopes import normalise_scopes
 from openclaw_client.policy.timeouts import Timeouts
 from openclaw_client.policy.urls import DEFAULT_URL, GatewayUrl, parse_url
@@ -55,6 +56,9 @@ _PROXY_SCHEMES = {
     "socks5h": "socks5",
 }
 
+_KINDS: dict[str, type] = {"timeouts": Timeouts, "reconnect": ReconnectPolicy, "client_info": ClientInfo}
+_STORE_METHODS = ("load", "load_token", "save_token", "clear_token")
+
 Identity = IdentityStore | DeviceIdentity | bool | None
 Proxy = str | Literal[False] | None
 """A URL, None for what the environment says, "" or False for no proxy."""
@@ -82,6 +86,7 @@ def build_settings(
 ) -> Settings:
     """Checked settings; raises UsageError. Explicit values win over the environment."""
     env = os.environ if environ is None else environ
+    _check_kinds(timeouts=timeouts, reconnect=reconnect, client_info=client_info)
     try:
         parsed = parse_url(url or _env_url(env), allow_insecure=env.get(INSECURE_VARIABLE) == "1")
         credentials = Credentials(token=token, password=password, device_token=device_token)
@@ -96,18 +101,18 @@ def build_settings(
             env=env,
             env_speaks_of_it=_env_speaks_of(parsed, url, env),
         )
-        fields = {} if caps is None else {"caps": tuple(caps)}
+        fields = {} if caps is None else {"caps": _caps(caps)}
         return Settings(
             url=parsed,
             credentials=credentials,
             store=_store(identity, env),
-            role=role,
+            role=_role(role),
             scopes=normalise_scopes(scopes),
             client=client_info,
             timeouts=timeouts,
             reconnect=reconnect,
             ssl_context=ssl_context,
-            headers=headers,
+            headers=checked_headers(headers),
             proxy=_proxy(proxy, parsed, pinned=pin is not None),
             tls_fingerprint=pin,
             ca_file=authorities,
@@ -176,4 +181,36 @@ def _store(identity: Identity, env: Mapping[str, str]) -> IdentityStore | None:
         return None
     if isinstance(identity, DeviceIdentity):
         return MemoryIdentityStore(identity)
+    if isinstance(identity, type) or not all(callable(getattr(identity, name, None)) for name in _STORE_METHODS):
+        raise UsageError(
+            message=f"identity= must be an identity store or a DeviceIdentity, not {_kind(identity)}",
+            remedy="For a file pass FileIdentityStore(path), for no device identity=False",
+        )
     return identity
+
+
+def _check_kinds(**given: object) -> None:
+    """A wrong one would only be met in the middle of a connect, as a fault of the client's."""
+    for name, value in given.items():
+        kind = _KINDS[name]
+        if not isinstance(value, kind):
+            raise UsageError(
+                message=f"{name}= must be {kind.__name__}, not {_kind(value)}", remedy=f"Pass {kind.__name__}(…)"
+            )
+
+
+def _kind(value: object) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
+def _role(role: object) -> str:
+    if not isinstance(role, str) or not role.strip():
+        raise UsageError(message=f"role={role!r} is no role", remedy='Leave it out, or use "operator"')
+    return role
+
+
+def _caps(caps: Iterable[str]) -> tuple[str, ...]:
+    names = () if isinstance(caps, str) else tuple(caps)
+    if isinstance(caps, str) or not all(isinstance(name, str) for name in names):
+        raise UsageError(message=f"caps={caps!r} is no list of names", remedy='Pass a list, such as ["tool-events"]')
+    return names

@@ -24,5 +24,8 @@ class Timeouts:
     def __post_init__(self) -> None:
         for name in ("connect", "request", "idle", "total"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise UsageError(message=f"Timeouts({name}={value!r}): a time limit must be above zero, in seconds")
+            if value is not None and not (isinstance(value, int | float) and value > 0):
+                raise UsageError(
+                    message=f"Timeouts({name}={value!r}) is no time limit",
+                    remedy="Give a number of seconds above zero",
+                )

@@ -103,7 +103,11 @@ def parse_url(text: object, *, allow_insecure: bool = False) -> GatewayUrl:
 
     allow_insecure: also takes ws:// to a host *name* that does not look private (OPENCLAW_ALLOW_INSECURE_PRIVATE_WS).
     """
-    if not isinstance(text, str) or not text.strip():
+    if not isinstance(text, str):
+        raise UsageError(
+            message=f"the gateway URL must be text, not {type(text).__name__}", remedy=f"Use one like {DEFAULT_URL}"
+        )
+    if not text.strip():
         raise UsageError(message="the gateway URL is empty", remedy=f"Use one like {DEFAULT_URL}")
     parts, port = _split(text.strip())
     scheme = _SCHEMES.get(parts.scheme.lower())

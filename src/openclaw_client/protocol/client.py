@@ -324,10 +324,13 @@ def _encode(
     try:
         frame = encode_request(ident, method, params, traceparent)
     except (TypeError, *UNDECODABLE) as error:
-        raise UsageError(message=f"{method}: the parameters cannot be written as JSON: {error}") from error
+        raise UsageError(
+            message=f"{method}: the parameters cannot be written as JSON ({error}); nothing was sent",
+            remedy="Pass text, numbers, lists and dicts; text must be valid Unicode",
+        ) from error
     if len(frame) > limit:
         # A gateway answers an oversized frame with a bare close 1009; the cause is known here and not there.
-        raise PayloadTooLarge(method=method, size=len(frame), limit=limit)
+        raise PayloadTooLarge(method=method, size=len(frame), limit=limit, remedy="Send less in one request")
     return frame
 
 

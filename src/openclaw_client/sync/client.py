@@ -236,9 +236,9 @@ class GatewayClient(Face):
         on_event gets every typed event, in this thread; what it raises ends the call. timeout: seconds for the whole
         run. when_busy: "wait" sends when this client's earlier runs of the session are over, "send" lets the gateway
         merge or queue the message; stop words and /commands never wait. params: further parameters of chat.send in the
-        gateway's spelling. Raises UsageError, PayloadTooLarge and
-        RequestFailed (nothing runs), OutcomeUnknown and RequestTimeout (nobody knows; the key is in them), RunFailed,
-        RunLost, RunTimeout. Ctrl-C leaves the run going at the gateway.
+        gateway's spelling.
+        Raises UsageError, PayloadTooLarge and RequestFailed (nothing runs), OutcomeUnknown and RequestTimeout (nobody
+        knows; the key is in them), RunFailed, RunLost, RunTimeout. Ctrl-C leaves the run going at the gateway.
         """
         run = self.chat_stream(
             session_key=session_key,

@@ -46,6 +46,7 @@ class LoopThread:
         self.closing = False
         self.loop = _new_loop()
         self.loop.set_default_executor(threads.LoopExecutor())
+        self.loop.set_exception_handler(_report)
         # Not waited for: what is called before the loop runs is done when it does.
         threads.start(self._serve, "openclaw-loop")
 
@@ -217,6 +218,17 @@ def _new_loop() -> asyncio.AbstractEventLoop:
             ) from None
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()
+
+
+def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What uvloop tells of a socket's end with an error's class is left out.
+
+    A peer that ends a TLS handshake is such a case. The call that met it raises the error, asyncio's own loop keeps
+    quiet about it, and logging cannot write a class.
+    """
+    error = context.get("exception")
+    if not (isinstance(error, type) and issubclass(error, OSError)):
+        loop.default_exception_handler(context)
 
 
 def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:

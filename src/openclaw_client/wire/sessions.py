@@ -76,7 +76,11 @@ def canonical_key(key: str, *, default_agent: str = DEFAULT_AGENT, main_key: str
 
 def check_session_key(key: object) -> str:
     """The key as it is, or UsageError: a string of 1 to 512 characters without control characters."""
-    if not isinstance(key, str) or not key.strip():
+    if not isinstance(key, str):
+        raise UsageError(
+            message=f"the session key must be text, not {type(key).__name__}", remedy='Give one, such as "main"'
+        )
+    if not key.strip():
         raise UsageError(message="the session key is empty", remedy='Give one, such as "main"')
     if len(key) > MAX_SESSION_KEY:
         raise UsageError(

@@ -1,0 +1,51 @@
+"""Which headers of the caller's go into the upgrade request, where a line break in one would begin another."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+
+from openclaw_client.errors import UsageError
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A token of RFC 9110, 5.6.2."""
+_FORBIDDEN = {"Cc", "Cs"}
+"""Control characters, and halves of surrogate pairs, which no encoding has."""
+
+
+def checked_headers(headers: object) -> dict[str, str] | None:
+    """A copy with the values trimmed. Raises UsageError, never with a value: many of them are secrets."""
+    if headers is None:
+        return None
+    if not isinstance(headers, Mapping):
+        raise UsageError(
+            message=f"headers= must be a mapping, not {type(headers).__name__}",
+            remedy='Pass a dict, such as {"X-Real-Ip": "…"}',
+        )
+    return {_name(name): _value(name, value) for name, value in headers.items()}
+
+
+def _name(name: object) -> str:
+    if isinstance(name, str) and _NAME.fullmatch(name):
+        return name
+    # Not quoted: whoever wrote a whole line here wrote the secret, too.
+    raise UsageError(
+        message="headers= has a name that is none of a header; nothing was sent",
+        remedy="Names are letters, digits and hyphens, without the colon",
+    )
+
+
+def _value(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise UsageError(
+            message=f"the header {name} must be text, not {type(value).__name__}; nothing was sent",
+            remedy="Pass its value as a str",
+        )
+    value = value.strip()
+    if any(unicodedata.category(char) in _FORBIDDEN and char != "\t" for char in value):
+        raise UsageError(
+            message=f"the header {name} has a line break or another control character in it; nothing was sent",
+            remedy="Check where it is read from: a secret file with more than one line, or a wrong encoding",
+        )
+    return value

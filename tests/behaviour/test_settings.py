@@ -1,0 +1,42 @@
+"""Wrong settings: refused by name when the client is made, before any I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from openclaw_client import MemoryIdentityStore
+from openclaw_client.errors import UsageError
+from openclaw_client.testing import BlockingEmbeddedGateway
+
+Make = Callable[..., Any]
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"identity": "device.json"}, "identity= must be an identity store or a DeviceIdentity, not str"),
+    ({"identity": MemoryIdentityStore}, "not the class MemoryIdentityStore"),
+    ({"timeouts": 5}, "timeouts= must be Timeouts, not int"),
+    ({"reconnect": True}, "reconnect= must be ReconnectPolicy, not bool"),
+    ({"client_info": "me"}, "client_info= must be ClientInfo, not str"),
+    ({"role": ""}, "role='' is no role"),
+    ({"role": 5}, "role=5 is no role"),
+    ({"scopes": "operator.read"}, "scopes='operator.read' is a string"),
+    ({"caps": "tool-events"}, "caps='tool-events' is no list"),
+    ({"caps": [5]}, r"caps=\[5\] is no list of names"),
+    ({"sessions": "main"}, "sessions='main' is a string"),
+    ({"headers": ["X-Name: x"]}, "headers= must be a mapping, not list"),
+    ({"headers": {"X-Name": "x\r\nX-Other: y"}}, "the header X-Name has a line break"),
+    ({"token": 5}, "token must be text, not int"),
+    ({"token": "first\nsecond"}, "token has a line break"),
+]
+
+
+@pytest.mark.parametrize(("setting", "complaint"), WRONG)
+async def test_a_wrong_setting_is_named(
+    make: Make, gateway: BlockingEmbeddedGateway, setting: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(UsageError, match=complaint) as caught:
+        make(gateway, **setting)
+    assert caught.value.remedy
+    assert gateway.seen.opened == 0

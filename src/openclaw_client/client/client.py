@@ -314,9 +314,7 @@ class AsyncGatewayClient(Face):
         gateway acts on the request all the same.
         """
         self._bind()
-        return await self._engine.requests.call(
-            method, params, timeout=timeout, idempotency_key=idempotency_key, expect_final=expect_final
-        )
+        return await self._engine.requests.call(method, params, timeout, idempotency_key, expect_final)
 
     def events(self, *names: str) -> EventStream:
         """An async iterator of gateway events of these names, or of all; from this call on, over reconnects."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from openclaw_client.client.chat import AbortResult, abort_result, history_params
@@ -11,7 +11,7 @@ from openclaw_client.client.router import SessionFilter
 from openclaw_client.client.watch import SessionWatch
 from openclaw_client.connection.connection import Cause, Connection, Expired, Known, Outcome, Responded
 from openclaw_client.connection.settings import Settings
-from openclaw_client.connection.supervisor import ConnectionState, Supervisor, lost_error
+from openclaw_client.connection.supervisor import Supervisor, lost_error
 from openclaw_client.errors import GatewayError, OutcomeUnknown, RequestFailed, RequestTimeout
 from openclaw_client.policy import diagnose
 from openclaw_client.policy.scopes import MethodScopes
@@ -80,23 +80,27 @@ class Requests:
         expect_final: bool = False,
     ) -> Any:
         """Send and wait for the payload. When cancelled, the answer is dropped; the gateway acts on it all the same."""
-        connection = await self.ready_in(self._session_of(method, params), timeout)
+        connection = self._supervisor.usable
+        if connection is None or self._sessions.private:
+            connection = await self.ready_in(self._session_of(method, params), timeout)
         self._touch()
-        waiter: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[Any] = connection.new_future()
 
-        def answer(payload: Any, error: GatewayError | None) -> None:
-            if waiter.done():
+        def done(outcome: Outcome) -> None:
+            if type(outcome) is Responded and outcome.error is None:
+                if not waiter.done():
+                    waiter.set_result(decode_payload(outcome.payload))
                 return
-            if error is None:
-                waiter.set_result(payload)
-            else:
+            error = self._request_error(outcome)
+            if not waiter.done():
                 waiter.set_exception(error)
 
-        ident = connection.request(method, params, timeout, self.outcome(answer), final=expect_final)
+        ident = connection.request(method, params, timeout, done, final=expect_final)
         try:
             return await waiter
-        finally:
+        except BaseException:
             connection.forget(ident)
+            raise
 
     def start(
         self,
@@ -108,8 +112,8 @@ class Requests:
         expect_final: bool = False,
     ) -> Callable[[], object]:
         """`request` without a coroutine, for callers in other threads: answer is called once. Returns what drops it."""
-        connection = self._supervisor.connection
-        if connection is None or self._supervisor.state is not ConnectionState.CONNECTED:
+        connection = self._supervisor.usable
+        if connection is None:
             return self._request_later(method, params, timeout, answer, expect_final)
         session = self._session_of(method, params)
         if session is not None and not self._watch.covers(session):
@@ -138,22 +142,18 @@ class Requests:
         task.add_done_callback(_later.discard)
         return task.cancel
 
-    async def call(
+    def call(
         self,
         method: str,
         params: Mapping[str, Any] | None,
-        *,
         timeout: float | None,
         idempotency_key: str | None,
-        expect_final: bool = False,
-    ) -> Any:
+        expect_final: bool,
+    ) -> Coroutine[Any, Any, Any]:
         """`request` for users: the default time limit, the idempotency key, and the key in the errors."""
         limit, params = self.arguments(params, timeout, idempotency_key)
-        try:
-            return await self.request(method, params, limit, expect_final=expect_final)
-        except (RequestTimeout, OutcomeUnknown) as error:
-            error.idempotency_key = idempotency_key
-            raise
+        request = self.request(method, params, limit, expect_final=expect_final)
+        return request if idempotency_key is None else _naming(idempotency_key, request)
 
     def arguments(
         self, params: Mapping[str, Any] | None, timeout: float | None, idempotency_key: str | None
@@ -168,7 +168,7 @@ class Requests:
         """Turn what the connection tells about a request into a payload or an error for `answer`."""
 
         def done(outcome: Outcome) -> None:
-            if isinstance(outcome, Responded) and outcome.error is None:
+            if type(outcome) is Responded and outcome.error is None:
                 answer(decode_payload(outcome.payload), None)
             else:
                 answer(None, self._request_error(outcome))
@@ -260,6 +260,15 @@ class Requests:
             sent=True,
             **known,
         )
+
+
+async def _naming(key: str, request: Coroutine[Any, Any, Any]) -> Any:
+    """The request, with its idempotency key in the errors after which the caller needs it."""
+    try:
+        return await request
+    except (RequestTimeout, OutcomeUnknown) as error:
+        error.idempotency_key = key
+        raise
 
 
 def _nothing() -> None:

@@ -100,7 +100,7 @@ class Connection:
     on_end is called, once and on the spot, when the connection can no longer be used. clock_offset: seconds by which
     the gateway's clock is ahead of this one, None where it did not tell. moments: when it began and what it reached
     ("opened", "challenged", "welcomed"), by the loop's clock. granted: the scopes that it has, set by whoever found
-    out; None where nobody knows.
+    out; None where nobody knows. new_future makes a future of its loop.
     """
 
     def __init__(self, sink: FrameSink, *, prefix: str, redactor: Redactor | None = None) -> None:
@@ -110,6 +110,7 @@ class Connection:
         self._sink = sink
         self._on_frame = sink.on_frame
         self._time = self._loop.time
+        self.new_future = self._loop.create_future
         self._transport: Transport | None = None
         self._sign: Callable[[Challenge], ConnectParams] | None = None
         self._hello: asyncio.Future[Hello] = self._loop.create_future()
@@ -199,9 +200,7 @@ class Connection:
             done = watched
             trace = watched.watch.traceparent if core.hello is not None and core.hello.takes_traceparent else None
         try:
-            ident = core.request(
-                method, params, self._loop.time(), timeout, tag=done, expect_final=final, traceparent=trace
-            )
+            ident = core.request(method, params, self._time(), timeout, tag=done, expect_final=final, traceparent=trace)
         except GatewayError as error:
             if watched is not None:
                 watched.watch.end(type(error).__name__)
@@ -306,7 +305,8 @@ class Connection:
                 if _wire_levels.get(logging.DEBUG, True) and wire_log.isEnabledFor(logging.DEBUG):
                     wire_log.debug("%s sent %s", self._prefix, self._redactor.frame(item))
                 if self._transport is not None:
-                    self._transport.send(item)
+                    # While others wait for their answers, this request is often one of several.
+                    self._transport.send(item, self._core.pending > 1)
             else:
                 self._write_close(item)
 

@@ -95,6 +95,11 @@ class Supervisor:
         return self._dialer.moments
 
     @property
+    def usable(self) -> Connection | None:
+        """The connection where it is ready now."""
+        return self.connection if self.state is ConnectionState.CONNECTED else None
+
+    @property
     def awaited(self) -> bool:
         """Whether somebody waits for the connection."""
         return bool(self._waiters)
@@ -105,8 +110,8 @@ class Supervisor:
         Raises what the attempt failed with. When cancelled the attempt goes on for the others, and ends when the last
         caller has left.
         """
-        if self.state is ConnectionState.CONNECTED and self.connection is not None:
-            return self.connection
+        if (connection := self.usable) is not None:
+            return connection
         if self._task is None:
             # Whoever waits for an approval stays paused until it is there: nothing has changed before.
             self._begin(ConnectionState.PAUSED if self._approval_pending else ConnectionState.CONNECTING)
@@ -128,8 +133,8 @@ class Supervisor:
         Raises NotConnected before connect() and after disconnect(), the parking error while paused, and
         ConnectionLost with sent=False where the connection is not back in time.
         """
-        if self.state is ConnectionState.CONNECTED and self.connection is not None:
-            return self.connection
+        if (connection := self.usable) is not None:
+            return connection
         if self._parked is not None:
             raise self._parked.again()
         if self._task is None:

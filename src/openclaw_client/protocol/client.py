@@ -126,7 +126,8 @@ class ClientProtocol:
         frame = _encode(ident, method, params, self._max_payload, traceparent)
         expires = inf if timeout is None else now + timeout
         self._pending[ident] = _Pending(method, tag, expires, timeout, expect_final)
-        self._expiry = min(self._expiry, expires)
+        if expires < self._expiry:
+            self._expiry = expires
         self._outbox.append(frame)
         return ident
 

@@ -25,8 +25,11 @@ class Listener(Protocol):
 class Transport(Protocol):
     """One open socket."""
 
-    def send(self, data: bytes) -> None:
-        """Write a text message; does nothing once the socket is closing."""
+    def send(self, data: bytes, more: bool = False) -> None:
+        """Write a text message; does nothing once the socket is closing.
+
+        more: others may follow in this turn of the loop; then they are held back until its end, to leave together.
+        """
 
     def close(self, code: int, reason: str) -> None:
         """Begin the closing handshake; `on_closed` follows when the peer answers."""

@@ -19,7 +19,7 @@ class MemoryEnd:
         self.closed = False
         self._inbox: deque[bytes] = deque()
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, more: bool = False) -> None:  # noqa: ARG002 - nothing here is a packet
         if self.closed or self.peer is None:
             return
         self.sent.append(data)

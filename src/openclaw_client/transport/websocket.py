@@ -7,7 +7,9 @@ copying each payload out of the read buffer, which is reused (a view into it wou
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import socket
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,6 +33,10 @@ UPGRADE_TIMEOUT = 15.0
 """Seconds for the HTTP upgrade, as in the reference client."""
 MAX_REASON_BYTES = 123
 """What a close frame has room for (RFC 6455, 5.5)."""
+
+_TEXT: Final = WSMsgType.TEXT
+# Where the system has it (Linux): with it set, the kernel sends full packets only, and the rest when it is cleared.
+_TCP_CORK: Final[int | None] = getattr(socket, "TCP_CORK", None)
 
 # To ask picows for the type of a frame costs up to half as much as to decode a short one: it looks up a member of an
 # enum. A message that begins like this is one of the gateway's; sent as binary, it is as good as text.
@@ -75,12 +81,16 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
         self._fragment_bytes = 0
         self._fragment_kind = WSMsgType.TEXT
         self._local_end: tuple[int, str] | None = None
+        self._burst = 0
 
     # Transport.
 
-    def send(self, data: bytes) -> None:
-        if self._socket is not None and not self._socket.is_disconnected:
-            self._socket.send(WSMsgType.TEXT, data)
+    def send(self, data: bytes, more: bool = False) -> None:
+        ws = self._socket
+        if ws is not None and not ws.is_disconnected:
+            if more:
+                self._gather()
+            ws.send(_TEXT, data)
 
     def close(self, code: int, reason: str) -> None:
         if self._socket is not None and not self._socket.is_disconnected:
@@ -120,6 +130,30 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
                 self._deliver(data)
                 return
         self._on_other_frame(transport, frame)
+
+    def _gather(self) -> None:
+        """Hold back what is sent after the first message of this turn of the loop, so that it leaves as one packet.
+
+        Half of what a short message costs is the packet that it makes.
+        """
+        self._burst += 1
+        if self._burst == 1:
+            asyncio.get_running_loop().call_soon(self._let_go)
+        elif self._burst == 2:
+            self._cork(True)
+
+    def _let_go(self) -> None:
+        held, self._burst = self._burst > 1, 0
+        if held:
+            self._cork(False)
+
+    def _cork(self, held: bool) -> None:
+        if _TCP_CORK is None or self._socket is None or self._socket.is_disconnected:
+            return
+        # A socket that fails here fails its reader as well, who tells about it.
+        with contextlib.suppress(OSError):
+            sock = self._socket.underlying_transport.get_extra_info("socket")
+            sock.setsockopt(socket.IPPROTO_TCP, _TCP_CORK, held)
 
     def _on_other_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if self._listener is None or self._local_end is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, final
 
 import msgspec
 
@@ -40,6 +40,7 @@ class ErrorShape(msgspec.Struct, rename="camel", frozen=True):
         return self.details.get(key) if isinstance(self.details, dict) else None
 
 
+@final
 class Response(msgspec.Struct, tag_field="type", tag="res", frozen=True):
     """A response frame. An error may carry a payload as well (a cached failed run does)."""
 
@@ -49,6 +50,7 @@ class Response(msgspec.Struct, tag_field="type", tag="res", frozen=True):
     error: ErrorShape | None = None
 
 
+@final
 class Event(msgspec.Struct, tag_field="type", tag="event", frozen=True):
     """An event frame other than `chat`. seq is the connection's counter (v4) or the server's (v3)."""
 
@@ -107,13 +109,12 @@ def decode_frame(data: bytes) -> Frame:
         frame = _envelope.decode(data)
     except UNDECODABLE:
         return _decode_leniently(data)
-    if isinstance(frame, Event):
-        if frame.event == "chat":
-            return ChatFrame("chat", chat_payload_from(decode_payload(frame.payload)), frame.seq, data)
-        if not frame.event or (frame.seq is not None and frame.seq < 0):
-            return _decode_leniently(data)
-    elif not frame.id:
-        return Ignored("response without an id")
+    if type(frame) is Response:
+        return frame if frame.id else Ignored("response without an id")
+    if frame.event == "chat":
+        return ChatFrame("chat", chat_payload_from(decode_payload(frame.payload)), frame.seq, data)
+    if not frame.event or (frame.seq is not None and frame.seq < 0):
+        return _decode_leniently(data)
     return frame
 
 
@@ -184,7 +185,7 @@ def _number(value: Any) -> float | None:
 
 def decode_payload(raw: msgspec.Raw | bytes) -> Any:
     """A payload as plain Python values; None where there is none or where its bytes are no JSON (bad UTF-8)."""
-    if not len(memoryview(raw)):
+    if raw is _EMPTY:
         return None
     try:
         return _any.decode(raw)
@@ -192,16 +193,23 @@ def decode_payload(raw: msgspec.Raw | bytes) -> Any:
         return None
 
 
+class _Request(msgspec.Struct, tag_field="type", tag="req", omit_defaults=True, gc=False):
+    """A request frame on its way out; written faster than a dict."""
+
+    id: str
+    method: str
+    params: Any = None
+    traceparent: str | None = None
+
+
+_encode = msgspec.json.Encoder().encode
+
+
 def encode_request(
     ident: str, method: str, params: Mapping[str, Any] | msgspec.Struct | None, traceparent: str | None = None
 ) -> bytes:
     """The bytes of a request frame. Raises TypeError or ValueError where params cannot be JSON."""
-    frame: dict[str, Any] = {"type": "req", "id": ident, "method": method}
-    if params is not None:
-        frame["params"] = params
-    if traceparent is not None:
-        frame["traceparent"] = traceparent
-    return msgspec.json.encode(frame)
+    return _encode(_Request(ident, method, params, traceparent))
 
 
 def frame_payload(frame: ChatFrame | Event) -> Any:

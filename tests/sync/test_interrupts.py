@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 import time
@@ -65,6 +66,41 @@ def test_a_signal_that_another_thread_got_ends_a_wait_for_events(gateway: Blocki
         with pytest.raises(KeyboardInterrupt):
             wait()
         sender.join()
+
+
+class AtTheLastMoment(logging.Handler):
+    """Interrupts the main thread while a chat.send is being written, and lets the writer go on when it has noticed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noticed = threading.Event()
+
+    def interrupt(self, *_: object) -> None:
+        self.noticed.set()
+        raise KeyboardInterrupt
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if '"chat.send"' in record.getMessage():
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            assert self.noticed.wait(PATIENCE)
+
+
+def test_a_message_that_was_sent_before_ctrl_c_could_stop_it_keeps_its_run(
+    gateway: BlockingEmbeddedGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    moment, wire = AtTheLastMoment(), logging.getLogger("openclaw_client.wire")
+    with client_for(gateway) as client, caplog.at_level(logging.DEBUG, wire.name):
+        before = signal.signal(signal.SIGINT, moment.interrupt)
+        wire.addHandler(moment)
+        try:
+            run = client.chat_stream(session_key="main", message="hi")
+            with pytest.raises(KeyboardInterrupt):
+                run.result()
+        finally:
+            wire.removeHandler(moment)
+            signal.signal(signal.SIGINT, before)
+        assert run.result().text == "echo: hi"
+        assert gateway.seen.requests["chat.send"] == 1
 
 
 def test_ctrl_c_ends_a_diagnosis(gateway: BlockingEmbeddedGateway) -> None:

@@ -16,10 +16,12 @@ from pathlib import Path
 import pytest
 
 from openclaw_client import AsyncGatewayClient, GatewayClient, MemoryIdentityStore
-from openclaw_client.errors import Unreachable, UsageError
+from openclaw_client.errors import ClientClosed, GatewayError, Unreachable, UsageError
 from openclaw_client.identity.device import DeviceIdentity
+from openclaw_client.sync.events import BlockingEventStream
 from openclaw_client.sync.loop_thread import loop_thread
 from openclaw_client.testing import BlockingEmbeddedGateway
+from tests.waiting import PATIENCE
 
 THREADS, MESSAGES, SESSIONS = 200, 2000, 50
 
@@ -96,6 +98,54 @@ def test_every_wait_is_refused_on_the_loop_s_own_thread(gateway: BlockingEmbedde
 
         assert asyncio.run_coroutine_threadsafe(on_the_loop(), loop_thread().loop).result(10) == list(waits)
         assert run.result().text == "echo: hi"
+
+
+class Reader(threading.Thread):
+    """Reads events to their end."""
+
+    def __init__(self, stream: BlockingEventStream) -> None:
+        super().__init__(daemon=True)
+        self.seen = 0
+        self.error: GatewayError | None = None
+        self._stream = stream
+        self.start()
+
+    def run(self) -> None:
+        try:
+            for _ in self._stream:
+                self.seen += 1
+        except GatewayError as error:
+            self.error = error
+
+    def ended(self) -> bool:
+        self.join(PATIENCE)
+        return not self.is_alive()
+
+
+def test_closing_a_stream_ends_all_who_read_it(gateway: BlockingEmbeddedGateway) -> None:
+    with client_for(gateway) as client:
+        stream = client.events("note")
+        readers = [Reader(stream) for _ in range(3)]
+        for number in range(5):
+            gateway.emit("note", {"number": number})
+        # The answer comes behind them.
+        client.request("health")
+        stream.close()
+        stream.close()
+        assert all(reader.ended() for reader in readers)
+        assert sum(reader.seen for reader in readers) == 5
+        assert list(stream) == []
+
+
+def test_a_connection_that_ends_is_told_to_one_reader_once(gateway: BlockingEmbeddedGateway) -> None:
+    with client_for(gateway) as client:
+        stream = client.events()
+        readers = [Reader(stream) for _ in range(3)]
+        client.disconnect()
+        client.disconnect()
+        assert all(reader.ended() for reader in readers)
+        assert [type(reader.error) for reader in readers if reader.error is not None] == [ClientClosed]
+        assert list(stream) == []
 
 
 async def test_a_foreign_running_loop_is_stopped_and_told_so_once(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from openclaw_client.errors import GatewayError, RequestFailed, RequestTimeout, RunFailed, RunTimeout, Unreachable
-from openclaw_client.telemetry import Activity, Instrumentation, instrument
+from openclaw_client.telemetry import Activity, Instrumentation, current, instrument
 from openclaw_client.testing import EmbeddedGateway
 from tests.faces import Face
 from tests.telemetry.conftest import QUICK, SECRET
@@ -203,3 +205,23 @@ async def test_it_ends_when_it_is_taken_back(gateway: EmbeddedGateway) -> None:
     async with Face("async").client(gateway.url, token=SECRET) as client:
         await client.chat_send(session_key="main", message="hello")
     assert recorder.begun == []
+
+
+def test_who_is_told_is_changed_by_many_threads_at_once() -> None:
+    def come_and_go(_: int) -> None:
+        for _ in range(20_000):
+            instrument(Instrumentation())()
+
+    patience, stays = sys.getswitchinterval(), Instrumentation()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            leave = instrument(stays)
+            list(threads.map(come_and_go, range(8)))
+    finally:
+        sys.setswitchinterval(patience)
+    observers = current()
+    assert observers is not None
+    assert observers.observers == (stays,)
+    leave()
+    assert current() is None

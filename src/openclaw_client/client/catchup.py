@@ -108,6 +108,8 @@ class CatchUp:
         if self._task is not None:
             self._task.cancel()
             self._task = None
+        # What the answers would have been in doubt about is asked for by whoever begins next.
+        self._again = False
         for key in tuple(self._held):
             self._release(key)
 

@@ -65,6 +65,7 @@ class RunDriver:
         self.request = request
         self.fold = RunFold(request.run_id)
         self.run_ids = [request.run_id]
+        self.sent = False
         self.acknowledged = False
         self.ended = False
         self._engine = engine
@@ -107,6 +108,7 @@ class RunDriver:
         except BaseException:
             engine.router.remove(self)
             raise
+        self.sent = True
         engine.catch_up.sent(request.session_key, request.message)
         self._inquiry.sent(connection)
         self._clocks.start()

@@ -324,7 +324,8 @@ class GatewayClient(Face):
             error.idempotency_key = idempotency_key
             raise
         except BaseException:
-            thread.soon("request", waiter.drop)
+            if not waiter.answered:
+                thread.soon("request", waiter.drop)
             raise
 
     def events(self, *names: str) -> BlockingEventStream:
@@ -338,19 +339,21 @@ class GatewayClient(Face):
 
     # For the run and the loop thread.
 
-    def _begin_run(
+    def _new_run(
         self, request: ChatRequest, timeouts: Timeouts, on_end: Callable[[ChatReply | None, GatewayError | None], None]
     ) -> tuple[RunDriver, RunChannel]:
-        """Send a message; the driver and the channel of its run."""
+        """The driver and the channel of a run, not sent yet."""
         thread = self._ready_thread()
         engine = self._engine
         channel = RunChannel(
             thread.loop, on_end, lambda waiting: engine.on_slow(SlowConsumer("run", request.run_id, waiting=waiting))
         )
-        driver = engine.driver(request, channel, timeouts)
-        engine.touch()
-        thread.call(driver.begin, "chat_send")
-        return driver, channel
+        return engine.driver(request, channel, timeouts), channel
+
+    def _send_run(self, driver: RunDriver) -> None:
+        """Send the message of a run."""
+        self._engine.touch()
+        self._ready_thread().call(driver.begin, "chat_send")
 
     def _soon(self, call: Callable[..., object], *args: Any) -> None:
         """Run call(*args) on the loop's thread, soon; at once where there is none."""

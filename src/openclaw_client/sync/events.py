@@ -18,7 +18,8 @@ class BlockingEventStream:
     """An iterator of gateway events, from the call of `events()` on; over reconnects.
 
     Ends with the error that ended the connection for good (ClientClosed after disconnect()). `close()` may be called
-    from any thread and ends a waiting `next()` quietly. Usable as a context manager.
+    from any thread and ends every waiting `next()` quietly. Several threads may read: each event goes to one of them,
+    and so does the error. Usable as a context manager.
     """
 
     def __init__(self, names: tuple[str, ...], leave: Callable[[BlockingEventStream], None], on_slow: OnSlow) -> None:
@@ -27,7 +28,7 @@ class BlockingEventStream:
         self._leave = leave
         self._on_slow = on_slow
         self._events: threads.Mailbox[GatewayEvent | GatewayError | None] = threads.mailbox()
-        self._closed = False
+        self._closed = self._ended = False
 
     def wants(self, name: str) -> bool:
         return not self._names or name in self._names
@@ -43,7 +44,9 @@ class BlockingEventStream:
         self._events.put(event)
 
     def end(self, error: GatewayError) -> None:
-        self._events.put(error)
+        if not self._ended:
+            self._ended = True
+            self._events.put(error)
 
     def close(self) -> None:
         """Stop listening."""
@@ -56,15 +59,14 @@ class BlockingEventStream:
         return self
 
     def __next__(self) -> GatewayEvent:
-        if self._closed and not self._events.qsize():
-            raise StopIteration
         check_caller("next", "async for")
         event = self._events.get()
         if event is None:
+            # For the next one who reads, or asks again.
+            self._events.put(None)
             raise StopIteration
         if isinstance(event, GatewayError):
-            self._closed = True
-            self._leave(self)
+            self.close()
             raise event.again()
         return event
 

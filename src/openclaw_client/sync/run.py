@@ -117,8 +117,15 @@ class ChatRun:
             return self._channel
         with self._begin_lock:
             if self._channel is None:
-                self._driver, self._channel = self._client._begin_run(self._request, self._timeouts, self._on_end)
-        return self._channel
+                driver, channel = self._client._new_run(self._request, self._timeouts, self._on_end)
+                try:
+                    self._client._send_run(driver)
+                finally:
+                    # An interrupted wait may come too late to keep the message from being sent.
+                    if driver.sent:
+                        self._driver, self._channel = driver, channel
+            assert self._channel is not None
+            return self._channel
 
     def _on_end(self, reply: ChatReply | None, error: GatewayError | None) -> None:
         self._reply, self._error = reply, error

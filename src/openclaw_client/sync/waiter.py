@@ -21,6 +21,10 @@ class Waiter:
         self._error: GatewayError | None = None
         self._drop: Callable[[], object] | None = None
 
+    @property
+    def answered(self) -> bool:
+        return self._answered.is_set
+
     def start(
         self, engine: Engine, method: str, params: Mapping[str, Any] | None, timeout: float | None, final: bool
     ) -> None:

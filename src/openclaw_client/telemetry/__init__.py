@@ -8,6 +8,7 @@ request and run, and nothing per frame.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from time import monotonic
@@ -79,14 +80,16 @@ class Instrumentation:
 
 
 def instrument(instrumentation: Instrumentation) -> Callable[[], None]:
-    """Tell it about all clients of this process, from now on; returns a function that ends that."""
+    """Tell it about all clients of this process, from now on; returns a function that ends that. For any thread."""
     global _current
-    _current = _All((*(_current.observers if _current is not None else ()), instrumentation))
+    with _lock:
+        _current = _All((*(_current.observers if _current is not None else ()), instrumentation))
 
     def remove() -> None:
         global _current
-        left = [one for one in (_current.observers if _current is not None else ()) if one is not instrumentation]
-        _current = _All(tuple(left)) if left else None
+        with _lock:
+            left = [one for one in (_current.observers if _current is not None else ()) if one is not instrumentation]
+            _current = _All(tuple(left)) if left else None
 
     return remove
 
@@ -164,3 +167,5 @@ def _guarded(call: Callable[[], _T]) -> _T | None:
 
 
 _current: _All | None = None
+_lock = threading.Lock()
+"""For changes of `_current` only: whoever tells looks at it once."""

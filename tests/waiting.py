@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 PATIENCE = 20.0
 """Seconds; far above what anything here takes, so that only a hang fails."""
@@ -14,3 +18,13 @@ async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110 - the point of this module
             await asyncio.sleep(0)
+
+
+def wait_until(condition: Callable[[], T], *, patience: float = PATIENCE) -> T:
+    """For threads: what the condition gives as soon as that is true; fails when it never is, within so many seconds."""
+    deadline = time.monotonic() + patience
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "what was waited for never came"
+        # Only keeps the wait from taking a whole core.
+        time.sleep(0.002)
+    return found

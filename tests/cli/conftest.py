@@ -6,9 +6,7 @@ import json
 import os
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,12 +119,3 @@ def finish(process: subprocess.Popen[str]) -> tuple[str, str]:
     rest = process.stdout.read(), process.stderr.read()
     process.wait(PATIENCE)
     return rest
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    """Return when the condition holds; fails the test when it never does."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for never came"
-        # The other side gives no sign; this only keeps the wait from taking a whole core.
-        threading.Event().wait(0.02)

@@ -19,7 +19,8 @@ from openclaw_client.cli.parser import parse
 from openclaw_client.cli.view import JsonRunView
 from openclaw_client.errors import GatewayError
 from openclaw_client.testing import BlockingEmbeddedGateway
-from tests.cli.conftest import TOKEN, Program, finish, read_until, wait_until
+from tests.cli.conftest import TOKEN, Program, finish, read_until
+from tests.waiting import wait_until
 
 DOCUMENT = Path(openclaw_client.__file__).parents[2] / "docs" / "cli.md"
 

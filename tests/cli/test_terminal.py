@@ -9,8 +9,9 @@ from contextlib import ExitStack
 import pytest
 
 from openclaw_client.testing import BlockingEmbeddedGateway
-from tests.cli.conftest import PROGRAM, WITHOUT_RICH, Program, wait_until
+from tests.cli.conftest import PROGRAM, WITHOUT_RICH, Program
 from tests.cli.terminal import Terminal
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import time
 import urllib.parse
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from typing import Any
 import pytest
 
 from openclaw_client.testing import BlockingEmbeddedGateway, Turn
+from tests import waiting
 
 PATIENCE = 40.0
 """Seconds for a program to start or to do what is waited for, on a machine that does much else."""
@@ -134,14 +134,14 @@ class _Connection(http.client.HTTPConnection):
 
 def wait_until(condition: Callable[[], object], process: subprocess.Popen[str] | None = None) -> Any:
     """Return what the condition gives when it is true; fails when that never comes or the program has ended."""
-    deadline = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        if process is not None and process.poll() is not None:
+
+    def met() -> object:
+        found = condition()
+        if not found and process is not None and process.poll() is not None:
             pytest.fail(f"the program ended: {process.communicate()}")
-        assert time.monotonic() < deadline, "what was waited for never came"
-        # The other process gives no sign; this only keeps the wait from taking a whole core.
-        time.sleep(0.01)
-    return found
+        return found
+
+    return waiting.wait_until(met, patience=PATIENCE)
 
 
 def accepts(server: str) -> bool:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from openclaw_client import GatewayClient
 from openclaw_client.testing import BlockingEmbeddedGateway
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture
@@ -23,13 +22,6 @@ def gateway() -> Iterator[BlockingEmbeddedGateway]:
 
 def client_for(gateway: BlockingEmbeddedGateway) -> GatewayClient:
     return GatewayClient(gateway.url, token=gateway.token, identity=False)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0)
 
 
 def interrupt_when(ready: Callable[[], bool], *, through: int | None = None) -> threading.Thread:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
 from typing import Any
 
 from openclaw_client.testing import PROFILES, BlockingEmbeddedGateway
@@ -14,7 +11,7 @@ RELEASES = tuple(PROFILES)
 CLI: dict[str, Any] = {"client_id": "cli", "client_mode": "cli"}
 """A client whose device every release pairs; some let a backend client in without."""
 
-__all__ = ["ALL_SCOPES", "CLI", "RELEASES", "RawDevice", "connected", "eventually", "raw", "refused", "text_of"]
+__all__ = ["ALL_SCOPES", "CLI", "RELEASES", "RawDevice", "connected", "raw", "refused", "text_of"]
 
 
 def raw(gateway: BlockingEmbeddedGateway, **options: Any) -> RawClient:
@@ -37,15 +34,6 @@ def refused(gateway: BlockingEmbeddedGateway, **options: Any) -> RawRefused:
     except RawRefused as refusal:
         return refusal
     raise AssertionError("the gateway let the client in")
-
-
-def eventually(condition: Callable[[], bool], timeout: float = 10.0) -> None:
-    """Wait until something is so that another thread makes so; polls, because that thread tells nobody."""
-    deadline = time.monotonic() + timeout
-    waiter = threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to be"
-        waiter.wait(0.002)
 
 
 def chats(client: RawClient, run_id: str) -> list[Frame]:

@@ -12,7 +12,8 @@ from websockets.sync.client import connect
 from openclaw_client.testing import BlockingEmbeddedGateway, scripts
 from openclaw_client.testing.faults import chat
 from tests.gateways.raw import RawRefused
-from tests.testing.helpers import chats, connected, eventually, raw, refused, text_of
+from tests.testing.helpers import chats, connected, raw, refused, text_of
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -132,7 +133,7 @@ def test_the_socket_is_cut_in_mid_run(gateway: BlockingEmbeddedGateway) -> None:
         with pytest.raises(ConnectionClosed):
             client.follow(run_id)
         assert [text_of(one.get("message")) for one in chats(client, run_id)] in ([], ["one", "one two"], ["one two"])
-    eventually(lambda: gateway.active_runs == [])
+    wait_until(lambda: gateway.active_runs == [])
     assert gateway.transcript("agent:main:s")[-1]["text"] == "one two three"
 
 
@@ -197,7 +198,7 @@ def test_a_stalled_gateway_reads_nothing(gateway: BlockingEmbeddedGateway) -> No
         assert client.next_event("tick", timeout=5)
         assert gateway.seen.requests["status"] == 0
         gateway.faults.unstall()
-        eventually(lambda: gateway.seen.requests["status"] == 1)
+        wait_until(lambda: gateway.seen.requests["status"] == 1)
 
 
 def test_sockets_are_closed_with_a_code_or_without(gateway: BlockingEmbeddedGateway) -> None:
@@ -209,7 +210,7 @@ def test_sockets_are_closed_with_a_code_or_without(gateway: BlockingEmbeddedGate
         close = closed.value.rcvd
         assert (close and (close.code, close.reason)) == expected
         client.close()
-    eventually(lambda: gateway.open_connections == 0)
+    wait_until(lambda: gateway.open_connections == 0)
 
 
 def test_frames_of_any_kind_are_sent_as_they_are(gateway: BlockingEmbeddedGateway) -> None:

@@ -17,7 +17,8 @@ from websockets.sync.client import connect
 from openclaw_client.errors import UsageError
 from openclaw_client.testing import BlockingEmbeddedGateway, EmbeddedGateway, Turn, scripts
 from tests.gateways.raw import Frame, RawClient, RawError
-from tests.testing.helpers import CLI, RELEASES, RawDevice, connected, eventually, raw
+from tests.testing.helpers import CLI, RELEASES, RawDevice, connected, raw
+from tests.waiting import wait_until
 
 
 def closed_with(client: RawClient) -> tuple[int, str] | None:
@@ -126,7 +127,7 @@ def test_runs_may_end_first_while_requests_are_refused() -> None:
         run_id = client.chat_send("s", "go")
         stopper = threading.Thread(target=lambda: gateway.stop(drain=30))
         stopper.start()
-        eventually(lambda: upgrade_status(gateway) == 503)
+        wait_until(lambda: upgrade_status(gateway) == 503)
         with pytest.raises(RawError) as refusal:
             client.request("chat.history", {"sessionKey": "s"})
         error = refusal.value.response["error"]
@@ -172,7 +173,7 @@ def test_a_client_that_answers_no_ping_is_cut() -> None:
         while chunk := plain.recv(4096):
             received += chunk
         assert b"\x89\x00" in received
-        eventually(lambda: gateway.open_connections == 0)
+        wait_until(lambda: gateway.open_connections == 0)
 
 
 def test_a_client_that_answers_pings_stays() -> None:
@@ -248,7 +249,7 @@ def test_counters() -> None:
             assert gateway.open_connections == 1
             client.request("health")
             client.request("health")
-        eventually(lambda: gateway.open_connections == 0)
+        wait_until(lambda: gateway.open_connections == 0)
         gateway.restart()
         assert (gateway.seen.opened, gateway.seen.requests["health"], len(gateway.seen.connects)) == (1, 2, 1)
 

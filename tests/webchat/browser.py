@@ -14,7 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
-from tests.cli.conftest import wait_until
+from tests.waiting import wait_until
 
 FLAGS = (
     "--headless",

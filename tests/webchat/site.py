@@ -13,7 +13,7 @@ from examples.webchat.accounts import COOKIE, Accounts
 from examples.webchat.server import Server, Setup, build_app, make_server, session_key
 from openclaw_client import ReconnectPolicy
 from openclaw_client.testing import BlockingEmbeddedGateway
-from tests.cli.conftest import wait_until
+from tests.waiting import wait_until
 
 SECRET = b"only for tests"
 USERS = ("ada", "grace")

@@ -16,8 +16,7 @@ from examples.webchat.app import MAX_BODY, MAX_MESSAGE
 from examples.webchat.conversation import WAITING
 from examples.webchat.server import session_key
 from openclaw_client.testing import BlockingEmbeddedGateway
-from tests.cli.conftest import wait_until
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 from tests.webchat.agent import agent
 from tests.webchat.site import SECRET, USERS, Site
 

@@ -313,7 +313,8 @@ class AsyncGatewayClient(Face):
         RequestTimeout, OutcomeUnknown, PayloadTooLarge, UsageError, ConnectionLost. Cancelling drops the answer; the
         gateway acts on the request all the same.
         """
-        self._bind()
+        if self._loop is not asyncio.get_running_loop():
+            self._bind()
         return await self._engine.requests.call(method, params, timeout, idempotency_key, expect_final)
 
     def events(self, *names: str) -> EventStream:

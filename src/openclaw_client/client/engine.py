@@ -61,7 +61,7 @@ class Engine:
         # Past this object: one call less for every frame.
         self.on_frame: Callable[[ChatFrame | Event, float], None] = self.router.on_frame
         self.supervisor = Supervisor(settings, self)
-        self.requests = Requests(settings, self.supervisor, sessions, self.watch, self.touch)
+        self.requests = Requests(settings, self.supervisor, sessions, self.watch)
         self.turns = SessionTurns()
         self.message_handlers: list[Callable[[Any, ProactiveMessage], object]] = []
         self.fatal_handlers: list[Callable[[Any, GatewayError], object]] = []
@@ -85,7 +85,7 @@ class Engine:
     @property
     def idle_seconds(self) -> float:
         """Seconds since the last `touch`; inf before the first. From any thread."""
-        return monotonic() - max(self._last_use, self.router.used_at)
+        return monotonic() - max(self._last_use, self.router.used_at, self.requests.used_at)
 
     @property
     def busy(self) -> bool:

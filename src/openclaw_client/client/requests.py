@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from math import inf
+from time import monotonic
 from typing import Any
 
 from openclaw_client.client.chat import AbortResult, abort_result, history_params
@@ -30,7 +32,7 @@ _later: set[asyncio.Task[None]] = set()
 class Requests:
     """Knows the latest connection, its scopes, and what refusals have taught about methods.
 
-    touch is told of every use by the caller.
+    used_at: when the caller last made a request, by the monotonic clock.
     """
 
     def __init__(
@@ -39,14 +41,13 @@ class Requests:
         supervisor: Supervisor,
         sessions: SessionFilter,
         watch: SessionWatch,
-        touch: Callable[[], None],
     ) -> None:
+        self.used_at = -inf
         self.granted: tuple[str, ...] | None = None
         self._settings = settings
         self._supervisor = supervisor
         self._sessions = sessions
         self._watch = watch
-        self._touch = touch
         self._latest: Connection | None = None
         self._method_scopes = MethodScopes()
         self._unknown_methods: frozenset[str] = frozenset()
@@ -76,14 +77,13 @@ class Requests:
         method: str,
         params: Mapping[str, Any] | None,
         timeout: float | None,
-        *,
         expect_final: bool = False,
     ) -> Any:
         """Send and wait for the payload. When cancelled, the answer is dropped; the gateway acts on it all the same."""
         connection = self._supervisor.usable
         if connection is None or self._sessions.private:
             connection = await self.ready_in(self._session_of(method, params), timeout)
-        self._touch()
+        self.used_at = monotonic()
         waiter: asyncio.Future[Any] = connection.new_future()
 
         def done(outcome: Outcome) -> None:
@@ -95,7 +95,7 @@ class Requests:
             if not waiter.done():
                 waiter.set_exception(error)
 
-        ident = connection.request(method, params, timeout, done, final=expect_final)
+        ident = connection.request(method, params, timeout, done, expect_final)
         try:
             return await waiter
         except BaseException:
@@ -118,9 +118,9 @@ class Requests:
         session = self._session_of(method, params)
         if session is not None and not self._watch.covers(session):
             return self._request_later(method, params, timeout, answer, expect_final)
-        self._touch()
+        self.used_at = monotonic()
         try:
-            ident = connection.request(method, params, timeout, self.outcome(answer), final=expect_final)
+            ident = connection.request(method, params, timeout, self.outcome(answer), expect_final)
         except GatewayError as error:
             answer(None, error)
             return _nothing
@@ -152,7 +152,7 @@ class Requests:
     ) -> Coroutine[Any, Any, Any]:
         """`request` for users: the default time limit, the idempotency key, and the key in the errors."""
         limit, params = self.arguments(params, timeout, idempotency_key)
-        request = self.request(method, params, limit, expect_final=expect_final)
+        request = self.request(method, params, limit, expect_final)
         return request if idempotency_key is None else _naming(idempotency_key, request)
 
     def arguments(

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypedDict
 
 import msgspec
 
+from openclaw_client import telemetry
 from openclaw_client.connection.shutdown import Shutdown, read_shutdown
 from openclaw_client.connection.watched import WatchedDone, watch_request
 from openclaw_client.errors import GatewayError
@@ -188,25 +189,25 @@ class Connection:
             self._sign = None
 
     def request(
-        self, method: str, params: Mapping[str, Any] | None, timeout: float | None, done: Done, *, final: bool = False
+        self, method: str, params: Mapping[str, Any] | None, timeout: float | None, done: Done, final: bool = False
     ) -> str:
         """Send a request; done gets its outcome exactly once. Returns the id for `forget`.
 
         Raises NotConnected, PayloadTooLarge or UsageError, and then nothing was sent and done is never called.
         """
-        core, trace = self._core, None
-        watched = watch_request(method, core.hello, done)
-        if watched is not None:
-            done = watched
+        core, watched, trace, now = self._core, None, None, self._time()
+        if (observers := telemetry.current()) is not None:
+            done = watched = watch_request(observers, method, core.hello, done)
             trace = watched.watch.traceparent if core.hello is not None and core.hello.takes_traceparent else None
         try:
-            ident = core.request(method, params, self._time(), timeout, tag=done, expect_final=final, traceparent=trace)
+            ident = core.request(method, params, now, timeout, done, final, trace)
         except GatewayError as error:
             if watched is not None:
                 watched.watch.end(type(error).__name__)
             raise
         self._flush()
-        if core.deadline() < self._armed:
+        # Nothing else brings the core's deadline forward.
+        if timeout is not None and now + timeout < self._armed:
             self._arm()
         return ident
 

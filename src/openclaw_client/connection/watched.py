@@ -68,12 +68,12 @@ class WatchedDone:
 
 
 def watch_request(
-    method: str, hello: Hello | None, done: Callable[[Responded | Expired | Abandoned], None]
-) -> WatchedDone | None:
+    observers: telemetry.Observers,
+    method: str,
+    hello: Hello | None,
+    done: Callable[[Responded | Expired | Abandoned], None],
+) -> WatchedDone:
     """What takes the place of done where somebody wants to know of the request."""
-    observers = telemetry.current()
-    if observers is None:
-        return None
     # A caller may make a method's name of anything, and labels hold nothing of a user's.
     known = method in OWN_METHODS or (hello is not None and method in hello.features.methods)
     return WatchedDone(done, observers.request(method if known else "other"))

@@ -97,7 +97,8 @@ class ClientProtocol:
         """
         if self.state is not State.AWAITING_HELLO or self._connect_id:
             raise UsageError(message=f"connect cannot be sent while {self.state.value}")
-        ident = self._next_id()
+        self._counter += 1
+        ident = f"{self._counter}{self._suffix}"
         frame = _encode(ident, "connect", params, limits.MAX_CONNECT_BYTES)
         self._connect_id = ident
         self._handshake_due = now + limits.HELLO_TIMEOUT
@@ -109,7 +110,6 @@ class ClientProtocol:
         params: Mapping[str, Any] | None,
         now: float,
         timeout: float | None,
-        *,
         tag: Any = None,
         expect_final: bool = False,
         traceparent: str | None = None,
@@ -122,7 +122,8 @@ class ClientProtocol:
         """
         if self.hello is None or self.end is not None:
             raise NotConnected(message=f"{method}: the connection is {self.state.value}; nothing was sent")
-        ident = self._next_id()
+        self._counter += 1
+        ident = f"{self._counter}{self._suffix}"
         frame = _encode(ident, method, params, self._max_payload, traceparent)
         expires = inf if timeout is None else now + timeout
         self._pending[ident] = _Pending(method, tag, expires, timeout, expect_final)
@@ -211,10 +212,6 @@ class ClientProtocol:
                 self._outbox.append(Close(codes.CLOSE_NORMAL, ""))
 
     # Inside.
-
-    def _next_id(self) -> str:
-        self._counter += 1
-        return f"{self._counter}{self._suffix}"
 
     def _move(self, trigger: Trigger) -> None:
         self.state = TRANSITIONS[self.state, trigger]

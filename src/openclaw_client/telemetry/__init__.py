@@ -83,18 +83,18 @@ def instrument(instrumentation: Instrumentation) -> Callable[[], None]:
     """Tell it about all clients of this process, from now on; returns a function that ends that. For any thread."""
     global _current
     with _lock:
-        _current = _All((*(_current.observers if _current is not None else ()), instrumentation))
+        _current = Observers((*(_current.observers if _current is not None else ()), instrumentation))
 
     def remove() -> None:
         global _current
         with _lock:
             left = [one for one in (_current.observers if _current is not None else ()) if one is not instrumentation]
-            _current = _All(tuple(left)) if left else None
+            _current = Observers(tuple(left)) if left else None
 
     return remove
 
 
-def current() -> _All | None:
+def current() -> Observers | None:
     """Whom to tell; None where nobody wants to know. Not for users."""
     return _current
 
@@ -134,8 +134,8 @@ class Watch:
                 _guarded(lambda one=activity: one.end(outcome, seconds))  # type: ignore[misc]
 
 
-class _All:
-    """Everybody who is told."""
+class Observers:
+    """Everybody who is told. Not for users."""
 
     def __init__(self, observers: tuple[Instrumentation, ...]) -> None:
         self.observers = observers
@@ -166,6 +166,6 @@ def _guarded(call: Callable[[], _T]) -> _T | None:
         return None
 
 
-_current: _All | None = None
+_current: Observers | None = None
 _lock = threading.Lock()
 """For changes of `_current` only: whoever tells looks at it once."""

@@ -1,6 +1,6 @@
 // The npm package openclaw-node: node openclaw-node.mjs ARGUMENTS. Its chat() reads `agent` events, so it is sent those.
 import { OpenClawClient } from "openclaw-node";
-import { Meter, percentiles, report } from "./meter.mjs";
+import { Meter, report, requests } from "./meter.mjs";
 
 const args = JSON.parse(process.argv[2]);
 process.removeAllListeners("warning");
@@ -32,22 +32,7 @@ async function stream() {
 }
 
 async function rpc() {
-  const client = await open();
-  const params = { sessionKey: "main", message: "How are you today?" };
-  const waits = [];
-  const worker = async (requests) => {
-    for (let left = requests; left > 0; left -= 1) {
-      const begun = performance.now();
-      await client.request("bench.echo", params);
-      waits.push((performance.now() - begun) * 1000);
-    }
-  };
-  const all = (requests) => Promise.all(Array.from({ length: args.count }, () => worker(Math.floor(requests / args.count))));
-  await all(args.warm);
-  waits.length = 0;
-  const meter = new Meter();
-  await all(args.frames);
-  report({ ...meter.stop(), units: waits.length, ...percentiles(waits) });
+  report(await requests(await open(), args));
 }
 
 const work = { stream, rpc };

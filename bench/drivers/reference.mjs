@@ -1,6 +1,6 @@
 // The reference client, npm @openclaw/gateway-client: node reference.mjs ARGUMENTS.
 import { GatewayClient } from "@openclaw/gateway-client";
-import { Meter, memory, percentiles, report } from "./meter.mjs";
+import { Meter, memory, percentiles, report, requests } from "./meter.mjs";
 
 const args = JSON.parse(process.argv[2]);
 
@@ -64,21 +64,7 @@ async function stream() {
 
 async function rpc() {
   const { client } = await open();
-  const params = { sessionKey: "main", message: "How are you today?" };
-  const waits = [];
-  const worker = async (requests) => {
-    for (let left = requests; left > 0; left -= 1) {
-      const begun = performance.now();
-      await client.request("bench.echo", params);
-      waits.push((performance.now() - begun) * 1000);
-    }
-  };
-  const all = (requests) => Promise.all(Array.from({ length: args.count }, () => worker(Math.floor(requests / args.count))));
-  await all(args.warm);
-  waits.length = 0;
-  const meter = new Meter();
-  await all(args.frames);
-  report({ ...meter.stop(), units: waits.length, ...percentiles(waits) });
+  report(await requests(client, args));
 }
 
 async function idle() {

@@ -48,6 +48,7 @@ async def test_a_lost_delta_is_made_good_from_the_history(make: Make, start_gate
             await until(lambda: lost.used_up)
             # The next event, whatever it is, shows the gap.
             gateway.tick()
+            await until(lambda: run.text)
             assert await anext(run.text_stream) == "beginning"
             assert gateway.seen.requests["chat.history"] == 1
             gateway.release()

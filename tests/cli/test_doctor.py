@@ -262,6 +262,17 @@ def test_no_advice_of_the_command_line_names_arguments_of_python(code: str) -> N
     assert not re.search(r"\w=|\w\(\)|Timeouts", told), told
 
 
+@pytest.mark.parametrize(
+    ("remedy", "told"),
+    [
+        ("Ask with scopes=, or trust it with ca_file=.", "Ask with --scopes, or trust it with --ca-file."),
+        ("needed_scopes=, my.scopes= and scopes=admin", "needed_scopes=, my.scopes= and scopes=admin"),
+    ],
+)
+def test_only_whole_arguments_are_told_as_options(remedy: str, told: str) -> None:
+    assert advice(ConnectError(remedy=remedy), parse(["doctor"])) == told
+
+
 def test_no_advice_for_a_close_names_arguments_of_python() -> None:
     assert not [each for each in CLOSED.values() if re.search(r"\w=|\w\(\)", each.remedy)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import traceback
 from types import TracebackType
@@ -43,16 +44,18 @@ _ADVICE = {
     "CONTROL_UI_BUILD_MISMATCH": "Report this as a bug, with the gateway's version",
 }
 """By detail code, where the library's advice is of use to a Python program only."""
-_SPELLINGS = (
-    ("timeouts=Timeouts(connect=…)", "--timeout"),
-    ('pass proxy=""', "set no_proxy in the environment"),
-    ("tls_fingerprint=", "--tls-fingerprint"),
-    ("ca_file=", "--ca-file"),
-    ("scopes=", "--scopes"),
-    ("pass token= or password=", "give --token-file or --password"),
-    ("Pass token= or password=", "Give --token-file or --password"),
-)
+_SPELLINGS = {
+    "timeouts=Timeouts(connect=…)": "--timeout",
+    'pass proxy=""': "set no_proxy in the environment",
+    "tls_fingerprint=": "--tls-fingerprint",
+    "ca_file=": "--ca-file",
+    "scopes=": "--scopes",
+    "pass token= or password=": "give --token-file or --password",
+    "Pass token= or password=": "Give --token-file or --password",
+}
 """Arguments of Python calls, and what they are called here."""
+_SPELLED = re.compile(rf"(?<![\w.])(?:{'|'.join(map(re.escape, _SPELLINGS))})(?!\w)")
+"""Whole words and no values: what else a text may hold, such as `scopes=[…]` in a gateway's own, stays as it is."""
 
 
 def report(error: GatewayError, options: Options) -> int:
@@ -108,9 +111,7 @@ def advice(error: GatewayError, options: Options, *, chatting: bool = False) -> 
 
 
 def _spelled(remedy: str) -> str:
-    for python, option in _SPELLINGS:
-        remedy = remedy.replace(python, option)
-    return remedy
+    return _SPELLED.sub(lambda found: _SPELLINGS[found.group()], remedy)
 
 
 def complain(text: str) -> None:

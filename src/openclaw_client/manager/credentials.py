@@ -44,8 +44,9 @@ _SECRET = {"token", "password", "device_token", "headers"}
 class Credentials:
     """Where a user's gateway is, and what the user shows there. The repr shows no secret.
 
-    url is required (and may be given by position); nothing is taken from the environment. token, password,
-    device_token: as for `GatewayClient`. identity: this user's own device: an `IdentityStore`, such as
+    url is required (and may be given by position). No URL, credential or pin is taken from the environment; what that
+    says of proxies, authorities and private networks counts for all users. token, password, device_token: as for
+    `GatewayClient`. identity: this user's own device: an `IdentityStore`, such as
     `FileIdentityStore(folder / f"{user_id}.json")`, or a `DeviceIdentity`; None for no device. sessions: what the user
     is shown beside the sessions that the connection itself has used: keys, a predicate on the canonical key, or
     `ALL_SESSIONS`. scopes, role, tls_fingerprint, ca_file, headers: as for `GatewayClient`.

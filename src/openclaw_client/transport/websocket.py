@@ -11,6 +11,7 @@ import contextlib
 import logging
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar, cast
@@ -35,8 +36,10 @@ MAX_REASON_BYTES = 123
 """What a close frame has room for (RFC 6455, 5.5)."""
 
 _TEXT: Final = WSMsgType.TEXT
-# Where the system has it (Linux): with it set, the kernel sends full packets only, and the rest when it is cleared.
-_TCP_CORK: Final[int | None] = getattr(socket, "TCP_CORK", None)
+# While it is set, Linux sends full packets only, and the rest when it is cleared.
+_TCP_CORK: int | None = None
+if sys.platform == "linux":
+    _TCP_CORK = socket.TCP_CORK
 
 # To ask picows for the type of a frame costs up to half as much as to decode a short one: it looks up a member of an
 # enum. A message that begins like this is one of the gateway's; sent as binary, it is as good as text.

@@ -220,9 +220,11 @@ def test_a_difference_between_faces_is_found() -> None:
 
 PAIRS = 10
 """Of a shared machine the fastest of ten is steady within a few hundredths."""
-LIMIT = 1.5
+LIMITS = {"import openclaw_client": 1.5, "from openclaw_client import AsyncGatewayClient, GatewayClient": 2.25}
+"""The package itself loads its errors only. What connects is loaded with the first client's name: 1.8 when measured."""
 
-TIMED = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
+BASE = "import picows, msgspec"
+TIMED = "import time; t = time.process_time(); {}; print(time.process_time() - t)"
 WATCHED = """
 import os, sys
 seen = []
@@ -252,17 +254,18 @@ def python(tmp_path: Path) -> Any:
     return run
 
 
-def test_importing_costs_little_more_than_what_it_is_built_on(python: Any) -> None:
-    base, ours = TIMED.format("picows, msgspec"), TIMED.format("openclaw_client")
+@pytest.mark.parametrize("code", LIMITS)
+def test_importing_costs_little_more_than_what_it_is_built_on(python: Any, code: str) -> None:
+    base, ours = TIMED.format(BASE), TIMED.format(code)
+    # Once untimed, so that the compiled files of both are there.
+    python(base)
     python(ours)
     pairs = [(float(python(base)), float(python(ours))) for _ in range(PAIRS)]
     floor, cost = (min(times) for times in zip(*pairs, strict=True))
-    assert cost <= LIMIT * floor, f"{cost * 1000:.0f} ms against {floor * 1000:.0f} ms"
+    assert cost <= LIMITS[code] * floor, f"{cost * 1000:.0f} ms against {floor * 1000:.0f} ms"
 
 
-@pytest.mark.parametrize(
-    "code", ["import openclaw_client", "from openclaw_client import AsyncGatewayClient, GatewayClient"]
-)
+@pytest.mark.parametrize("code", LIMITS)
 def test_importing_opens_nothing_starts_nothing_and_loads_no_heavy_module(python: Any, code: str) -> None:
     # Once unwatched, so that the compiled files are there.
     python(WATCHED.format(code=code))

@@ -18,10 +18,12 @@ import pytest
 
 from openclaw_client import (
     AsyncGatewayClient,
+    ClientInfo,
     DeviceIdentity,
     FileIdentityStore,
     GatewayClient,
     MemoryIdentityStore,
+    ReconnectPolicy,
     SecretIdentityStore,
     Timeouts,
 )
@@ -233,6 +235,11 @@ async def test_no_signature_and_no_issued_token_in_logs_and_errors(face: Face, l
         ("ws://127.0.0.1:1", {"password": PASSWORD.encode()}),
         ("ws://127.0.0.1:1", {"proxy": f"gopher://me:{PASSWORD}@127.0.0.1"}),
         (f"ws://127.0.0.1:1/?token={QUERY}", {"tls_fingerprint": "00"}),
+        (f"ws://127.0.0.1:1/?token={QUERY}", {"headers": {"Authorization": f"Bearer {HEADER}\r\nmore"}}),
+        (f"ws://127.0.0.1:1/?token={QUERY}", {"headers": [f"Authorization: Bearer {HEADER}"]}),
+        (f"ws://127.0.0.1:1/?token={QUERY}", {"identity": "a path"}),
+        (f"ws://127.0.0.1:1/?token={QUERY}", {"timeouts": 5}),
+        (f"ws://127.0.0.1:1/?token={QUERY}", {"role": ""}),
     ],
 )
 def test_no_secret_in_a_refused_argument(kind: Callable[..., Any], url: str, wrong: dict[str, Any]) -> None:
@@ -242,7 +249,8 @@ def test_no_secret_in_a_refused_argument(kind: Callable[..., Any], url: str, wro
 
 
 def settings() -> Settings:
-    unset = {"role": "operator", "scopes": None, "caps": None, "reconnect": None, "client_info": None}
+    unset = {"role": "operator", "scopes": None, "caps": None}
+    unset |= {"reconnect": ReconnectPolicy(), "client_info": ClientInfo()}
     rest = {"tls_fingerprint": None, "ssl_context": None, "proxy": f"http://me:{PASSWORD}@10.0.0.1:3128"}
     return build_settings(f"ws://127.0.0.1:1/?token={QUERY}", **options(**unset, **rest))
 

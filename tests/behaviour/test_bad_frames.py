@@ -83,5 +83,6 @@ async def test_a_frame_over_the_limit_ends_the_connection_with_its_reason(
             pass
         assert isinstance(change.cause, ConnectionLost)
         assert change.cause.close_code == 1009
+        assert "the gateway sent what no WebSocket client may take" in str(change.cause)
         # The client comes back; what was too big is not asked for again.
         assert (await client.request("health"))["ok"] is True

@@ -60,7 +60,7 @@ class Served:
     def on_ignored(self, reason: str) -> None:
         raise AssertionError(reason)
 
-    def on_closed(self, code: int | None, reason: str) -> None:
+    def on_closed(self, code: int | None, reason: str, *, refused: bool = False) -> None:
         self.closed = (code, reason)
         self.place.strangers.discard(self)
 

@@ -152,6 +152,16 @@ def test_a_refusal_without_an_error_has_one_all_the_same() -> None:
 
 
 @pytest.mark.parametrize(
+    ("code", "end"),
+    [(1009, End(Cause.UNREADABLE, 1009, "too big")), (None, End(Cause.LOST, 1006, "too big"))],
+)
+def test_the_transport_ends_the_socket_because_of_what_came(code: int | None, end: End) -> None:
+    core = ready(START)
+    core.receive_close(code, "too big", refused=True)
+    assert core.end == end
+
+
+@pytest.mark.parametrize(
     ("code", "reason", "end"),
     [
         (1012, "service restart", End(Cause.PEER_CLOSED, 1012, "service restart")),

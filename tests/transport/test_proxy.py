@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from openclaw_client import DeviceIdentity, MemoryIdentityStore, Timeouts
+from openclaw_client import ClientInfo, DeviceIdentity, MemoryIdentityStore, ReconnectPolicy, Timeouts
 from openclaw_client.client.options import Settings, build_settings
 from openclaw_client.errors import Unreachable, UsageError
 from openclaw_client.testing import BlockingEmbeddedGateway
@@ -104,8 +104,9 @@ async def test_a_proxy_that_refuses_is_named(face: Face, proxy: ConnectProxy) ->
 def settings(url: str, proxy: Any = None, **options: Any) -> Settings:
     made: Callable[..., Settings] = build_settings
     unset = dict.fromkeys(("token", "password", "device_token", "scopes", "caps", "ssl_context", "headers"))
-    rest = {"timeouts": Timeouts(), "reconnect": None, "client_info": None, "tls_fingerprint": None}
-    return made(url, identity=False, role="operator", proxy=proxy, **{**unset, **rest, **options})
+    rest = {"timeouts": Timeouts(), "reconnect": ReconnectPolicy(), "client_info": ClientInfo()}
+    fixed = {"identity": False, "role": "operator", "tls_fingerprint": None}
+    return made(url, proxy=proxy, **{**unset, **rest, **fixed, **options})
 
 
 @pytest.mark.parametrize(

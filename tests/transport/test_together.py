@@ -47,7 +47,7 @@ class Owner:
     def on_ignored(self, reason: str) -> None:
         raise AssertionError(reason)
 
-    def on_closed(self, code: int | None, reason: str) -> None:
+    def on_closed(self, code: int | None, reason: str, *, refused: bool = False) -> None:
         self.closed = True
 
 

@@ -86,8 +86,8 @@ def build_settings(
 ) -> Settings:
     """Checked settings; raises UsageError. Explicit values win over the environment."""
     env = os.environ if environ is None else environ
-    _check_kinds(timeouts=timeouts, reconnect=reconnect, client_info=client_info)
     try:
+        _check_kinds(timeouts=timeouts, reconnect=reconnect, client_info=client_info)
         parsed = parse_url(url or _env_url(env), allow_insecure=env.get(INSECURE_VARIABLE) == "1")
         credentials = Credentials(token=token, password=password, device_token=device_token)
         if credentials == Credentials() and _env_speaks_of(parsed, url, env):

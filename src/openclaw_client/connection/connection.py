@@ -280,13 +280,13 @@ class Connection:
     def on_ignored(self, reason: str) -> None:
         protocol_log.debug("%s ignored a frame: %s", self._prefix, reason)
 
-    def on_closed(self, code: int | None, reason: str) -> None:
-        self._finish(code, reason)
+    def on_closed(self, code: int | None, reason: str, *, refused: bool = False) -> None:
+        self._finish(code, reason, refused=refused)
 
     # Inside.
 
-    def _finish(self, code: int | None, reason: str) -> None:
-        self._core.receive_close(code, reason)
+    def _finish(self, code: int | None, reason: str, *, refused: bool = False) -> None:
+        self._core.receive_close(code, reason, refused=refused)
         self._transport = None
         self._pump()
 

@@ -176,9 +176,13 @@ class ClientProtocol:
             self.ignored += 1
         return None
 
-    def receive_close(self, code: int | None, reason: str) -> None:
-        """The socket is closed; code is None where it ended without a close frame."""
-        cause = Cause.LOST if code is None or code == codes.CLOSE_ABNORMAL else Cause.PEER_CLOSED
+    def receive_close(self, code: int | None, reason: str, *, refused: bool = False) -> None:
+        """The socket is closed; code is None where it ended without a close frame.
+
+        refused: the transport ended it, because of what came.
+        """
+        closed = Cause.UNREADABLE if refused else Cause.PEER_CLOSED
+        cause = Cause.LOST if code is None or code == codes.CLOSE_ABNORMAL else closed
         self._finish(End(cause, code if code is not None else codes.CLOSE_ABNORMAL, reason))
         if self.state is not State.CLOSED:
             self._move(Trigger.GONE)

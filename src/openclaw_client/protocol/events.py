@@ -16,6 +16,7 @@ class Cause(Enum):
     """Why a connection ended. The first cause wins; what follows from it is not a cause."""
 
     PEER_CLOSED = "the gateway closed the connection"
+    UNREADABLE = "the gateway sent what no WebSocket client may take"
     LOST = "the socket ended without a close frame"
     ASKED = "this side was told to close"
     REFUSED = "the gateway refused the connect request"

@@ -18,8 +18,11 @@ class Listener(Protocol):
     def on_ignored(self, reason: str) -> None:
         """A message that is none of the protocol's (binary)."""
 
-    def on_closed(self, code: int | None, reason: str) -> None:
-        """The socket is gone; code is None where it ended without a close frame."""
+    def on_closed(self, code: int | None, reason: str, *, refused: bool = False) -> None:
+        """The socket is gone; code is None where it ended without a close frame.
+
+        refused: the transport itself ended it, because what came is over the limit or no WebSocket frame.
+        """
 
 
 class Transport(Protocol):

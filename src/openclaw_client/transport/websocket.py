@@ -32,6 +32,8 @@ READ_BUFFER_BYTES = 2560
 hello, from 4 KiB it would grow to 30."""
 UPGRADE_TIMEOUT = 15.0
 """Seconds for the HTTP upgrade, as in the reference client."""
+NO_CODE = 1005
+"""What stands for a close frame without a code (RFC 6455, 7.4.1)."""
 MAX_REASON_BYTES = 123
 """What a close frame has room for (RFC 6455, 5.5)."""
 
@@ -174,13 +176,19 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         listener, self._listener, self._deliver = self._listener, None, None
         self._socket, self._fragments = None, None
+        code, reason, refused = self._how_it_ended(transport)
+        if refused:
+            # picows raises there what it found wrong, and asyncio complains of errors that nobody has looked at.
+            looking = asyncio.get_running_loop().create_task(transport.wait_disconnected())
+            _looking.add(looking)
+            looking.add_done_callback(_looked)
         if listener is not None:
-            listener.on_closed(*self._how_it_ended(transport))
+            listener.on_closed(code, reason, refused=refused)
 
     def _answer_close(self, transport: WSTransport, frame: WSFrame) -> None:
         if not transport.is_close_frame_sent:
-            code = frame.get_close_code()
-            transport.send_close(code if code is not None else picows.WSCloseCode.OK)
+            # picows gives 0 where there is none, and would write it.
+            transport.send_close(frame.get_close_code() or picows.WSCloseCode.OK)
         transport.disconnect()
 
     def _join(self, kind: WSMsgType, frame: WSFrame) -> None:
@@ -206,18 +214,21 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
             else:
                 self._listener.on_ignored("binary message")
 
-    def _how_it_ended(self, transport: WSTransport) -> tuple[int | None, str]:
+    def _how_it_ended(self, transport: WSTransport) -> tuple[int | None, str, bool]:
+        """Code and reason, and whether this side ended it because of what came."""
         if self._local_end is not None:
-            return self._local_end
+            return *self._local_end, True
         handshake = transport.close_handshake
-        if handshake is not None and handshake.recv is not None:
-            return _number(handshake.recv.code), handshake.recv.reason or ""
-        if handshake is not None and handshake.sent is not None:
+        if handshake is None:
+            return None, "", False
+        if handshake.sent is not None and not handshake.recv_then_sent:
             code = _number(handshake.sent.code)
             if code in _LOCAL_FAILURES:
                 # picows itself refused what came (over the limit, not RFC 6455) and said so.
-                return code, handshake.sent.reason or ""
-        return None, ""
+                return code, handshake.sent.reason or "", True
+        if handshake.recv is not None:
+            return _number(handshake.recv.code) or NO_CODE, handshake.recv.reason or "", False
+        return None, "", False
 
 
 _LOCAL_FAILURES = frozenset({1002, 1007, 1009, 1011})
@@ -263,6 +274,16 @@ async def open_websocket(target: Target, listener: Listener) -> None:
         # Against its stub, picows returns without a listener when the socket dies before the answer is there.
         refused = unreachable("UPGRADE_CUT", "the peer ended the HTTP upgrade without a WebSocket answer", target.shown)
     raise refused
+
+
+_looking: set[asyncio.Task[None]] = set()
+"""Held here: a loop holds its tasks weakly."""
+
+
+def _looked(task: asyncio.Task[None]) -> None:
+    _looking.discard(task)
+    if not task.cancelled():
+        task.exception()
 
 
 def _bare(error: _E) -> _E:

@@ -273,10 +273,11 @@ class AsyncGatewayClient(Face):
     async def chat_history(self, *, session_key: str, limit: int | None = None, **params: Any) -> HistoryPage:
         """The latest messages of a session, oldest first; limit is cut to 1000. A session never used is empty.
 
-        Raises RequestError, ConnectionLost, UsageError. Cancelling is safe.
+        Calls at the same time with equal arguments share requests, and no page is older than its call. Raises
+        RequestError, ConnectionLost, UsageError. Cancelling is safe.
         """
         self._bind()
-        return await self._engine.requests.history(session_key, limit, **params)
+        return await self._engine.requests.page(session_key, limit, **params)
 
     async def chat_abort(self, *, session_key: str, run_id: str | None = None) -> AbortResult:
         """Stop a run, or all runs of the session. `aborted` is False where nothing was running; that is no error."""

@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any
 
 from openclaw_client.client.chat import AbortResult, abort_result, history_params
+from openclaw_client.client.reads import SHARED, Reads
 from openclaw_client.client.router import SessionFilter
 from openclaw_client.client.watch import SessionWatch
 from openclaw_client.connection.connection import Cause, Connection, Expired, Known, Outcome, Responded
@@ -51,6 +52,7 @@ class Requests:
         self._latest: Connection | None = None
         self._method_scopes = MethodScopes()
         self._unknown_methods: frozenset[str] = frozenset()
+        self._reads = Reads(self._ask)
 
     @property
     def hello(self) -> Hello | None:
@@ -102,6 +104,38 @@ class Requests:
             connection.forget(ident)
             raise
 
+    async def read(
+        self, method: str, params: Mapping[str, Any] | None, timeout: float | None, _expect_final: bool = False
+    ) -> Any:
+        """`request` for one of `SHARED`, which have one answer: equal ones at the same time share it.
+
+        Each caller gets a copy of its own.
+        """
+        try:
+            outcome = await self._reads.read(method, params, timeout)
+        except TimeoutError:
+            remedy = "The gateway has not answered an equal request before it either: look into its log"
+            raise RequestTimeout(method=method, timeout=timeout, remedy=remedy, **self.known) from None
+        if isinstance(outcome, Responded) and outcome.error is None:
+            return decode_payload(outcome.payload)
+        raise self._request_error(outcome)
+
+    async def _ask(self, method: str, params: Mapping[str, Any] | None, timeout: float | None) -> Outcome:
+        connection = await self.ready_in(self._session_of(method, params), timeout)
+        self.used_at = monotonic()
+        waiter: asyncio.Future[Outcome] = connection.new_future()
+
+        def done(outcome: Outcome) -> None:
+            if not waiter.done():
+                waiter.set_result(outcome)
+
+        ident = connection.request(method, params, timeout, done)
+        try:
+            return await waiter
+        except BaseException:
+            connection.forget(ident)
+            raise
+
     def start(
         self,
         method: str,
@@ -113,7 +147,7 @@ class Requests:
     ) -> Callable[[], object]:
         """`request` without a coroutine, for callers in other threads: answer is called once. Returns what drops it."""
         connection = self._supervisor.usable
-        if connection is None:
+        if connection is None or method in SHARED:
             return self._request_later(method, params, timeout, answer, expect_final)
         session = self._session_of(method, params)
         if session is not None and not self._watch.covers(session):
@@ -129,9 +163,11 @@ class Requests:
     def _request_later(
         self, method: str, params: Mapping[str, Any] | None, timeout: float | None, answer: Answer, expect_final: bool
     ) -> Callable[[], object]:
+        send = self.read if method in SHARED else self.request
+
         async def wait() -> None:
             try:
-                payload = await self.request(method, params, timeout, expect_final=expect_final)
+                payload = await send(method, params, timeout, expect_final)
             except GatewayError as error:
                 answer(None, error)
             else:
@@ -152,7 +188,7 @@ class Requests:
     ) -> Coroutine[Any, Any, Any]:
         """`request` for users: the default time limit, the idempotency key, and the key in the errors."""
         limit, params = self.arguments(params, timeout, idempotency_key)
-        request = self.request(method, params, limit, expect_final)
+        request = (self.read if method in SHARED else self.request)(method, params, limit, expect_final)
         return request if idempotency_key is None else _naming(idempotency_key, request)
 
     def arguments(
@@ -187,6 +223,11 @@ class Requests:
     async def history(self, session_key: str, limit: int | None, **extra: Any) -> HistoryPage:
         params = history_params(session_key, limit, extra)
         return history_page(await self.request("chat.history", params, self._settings.timeouts.request))
+
+    async def page(self, session_key: str, limit: int | None, **extra: Any) -> HistoryPage:
+        """`history` for users: equal ones at the same time share an answer."""
+        params = history_params(session_key, limit, extra)
+        return history_page(await self.read("chat.history", params, self._settings.timeouts.request))
 
     async def abort(self, session_key: str, run_id: str | None) -> AbortResult:
         """Stop a run, or all of a session; tries the canonical key where the gateway wants another spelling.

@@ -276,10 +276,11 @@ class GatewayClient(Face):
     def chat_history(self, *, session_key: str, limit: int | None = None, **params: Any) -> HistoryPage:
         """The latest messages of a session, oldest first; limit is cut to 1000. A session never used is empty.
 
-        Raises RequestError, ConnectionLost, UsageError. Ctrl-C is safe.
+        Calls at the same time with equal arguments share requests, and no page is older than its call. Raises
+        RequestError, ConnectionLost, UsageError. Ctrl-C is safe.
         """
         return self._ready_thread().call(
-            lambda: self._engine.requests.history(session_key, limit, **params), "chat_history"
+            lambda: self._engine.requests.page(session_key, limit, **params), "chat_history"
         )
 
     def chat_abort(self, *, session_key: str, run_id: str | None = None) -> AbortResult:

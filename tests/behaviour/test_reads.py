@@ -1,0 +1,171 @@
+"""Equal reads at the same time: few requests, and no answer that is older than its question."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+import pytest
+
+from openclaw_client.client.reads import Reads
+from openclaw_client.connection.connection import Outcome, Responded
+from openclaw_client.errors import NotConnected, RequestFailed, RequestTimeout
+from openclaw_client.testing import BlockingEmbeddedGateway
+from tests.moved_clock import run, turns
+from tests.waiting import until
+
+Make = Callable[..., Any]
+Start = Callable[..., BlockingEmbeddedGateway]
+CROWD = 30
+SCOPES = ["operator.read", "operator.write", "operator.admin"]
+
+
+async def test_a_crowd_that_asks_for_one_history_is_two_requests(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    async with make(gateway) as client:
+        await client.chat_send(session_key="main", message="hi")
+        held = gateway.faults.hold("chat.history")
+        asked = [asyncio.ensure_future(client.chat_history(session_key="main")) for _ in range(CROWD)]
+        other = asyncio.ensure_future(client.chat_history(session_key="main", limit=1))
+        await until(lambda: len(held.frames) == 2)
+        held.release()
+        pages = await asyncio.gather(*asked)
+        assert len((await other).messages) == 1
+        # Threads may come one by one, so that some ask when the second is under way already.
+        assert gateway.seen.requests["chat.history"] <= 5
+        assert {page.messages[-1].text for page in pages} == {"echo: hi"}
+        # Each has its own: what one caller does to it is not the others' matter.
+        pages[0].raw.clear()
+        assert all(page.raw for page in pages[1:])
+
+
+async def test_a_list_is_shared_also_as_a_request(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    async with make(gateway) as client:
+        await client.chat_send(session_key="main", message="hi")
+        held = gateway.faults.hold("sessions.list")
+        first = asyncio.ensure_future(client.request("sessions.list", {"limit": 5, "includeGlobal": True}))
+        await until(lambda: held.frames)
+        # The order of the parameters makes no difference.
+        rest = [client.request("sessions.list", {"includeGlobal": True, "limit": 5}) for _ in range(CROWD)]
+        waiting = asyncio.gather(first, *rest)
+        await client.request("health")
+        held.release()
+        answers = await waiting
+        # Threads may come one by one, so that some ask when the second is under way already.
+        assert 2 <= gateway.seen.requests["sessions.list"] <= 4
+        assert len({id(answer) for answer in answers}) == CROWD + 1
+        assert all(answer["sessions"] == answers[0]["sessions"] for answer in answers)
+
+
+async def test_a_read_knows_of_what_was_written_before_it(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    async with make(gateway, scopes=SCOPES) as client:
+        await client.chat_send(session_key="main", message="hi")
+        held = gateway.faults.hold("chat.history")
+        before = asyncio.ensure_future(client.chat_history(session_key="main"))
+        await until(lambda: held.frames)
+        await client.chat_inject(session_key="main", message="news")
+        after = asyncio.ensure_future(client.chat_history(session_key="main"))
+        await client.request("health")
+        held.release()
+        assert [message.text for message in (await before).messages] == ["hi", "echo: hi"]
+        assert [message.text for message in (await after).messages] == ["hi", "echo: hi", "news"]
+
+
+async def test_each_caller_gets_a_refusal_of_its_own(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    async with make(gateway) as client:
+        asked = [client.request("sessions.list", {"limit": "many"}) for _ in range(5)]
+        errors = await asyncio.gather(*asked, return_exceptions=True)
+        assert {type(error) for error in errors} == {RequestFailed}
+        assert len({id(error) for error in errors}) == 5
+
+
+async def test_reads_that_are_never_answered_end_in_time(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    async with make(gateway) as client:
+        gateway.faults.swallow("sessions.list", times=1_000)
+        asked = [client.request("sessions.list", timeout=0.2) for _ in range(3)]
+        errors = await asyncio.gather(*asked, return_exceptions=True)
+        assert {type(error) for error in errors} == {RequestTimeout}
+        gateway.faults.swallowed.clear()
+        assert "sessions" in await client.request("sessions.list")
+
+
+class Gateway:
+    """Answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[asyncio.Future[Outcome]] = []
+        self.left = 0
+
+    async def ask(self, method: str, params: Mapping[str, Any] | None, timeout: float | None) -> Outcome:
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.asked.append(answer)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            self.left += 1
+            raise
+
+
+def test_who_leaves_takes_nothing_from_the_others_and_the_last_ends_the_request() -> None:
+    async def main() -> None:
+        gateway = Gateway()
+        reads = Reads(gateway.ask)
+        calls = [asyncio.ensure_future(reads.read("sessions.list", {}, 30.0)) for _ in range(4)]
+        await turns(3)
+        calls[0].cancel()
+        calls[1].cancel()
+        await turns(5)
+        # The first was alone with its request; the one behind it is for those who stay.
+        assert (len(gateway.asked), gateway.left) == (2, 1)
+        answer = Responded("1", "sessions.list", msgspec.Raw(b"{}"), None)
+        gateway.asked[1].set_result(answer)
+        assert await calls[2] is await calls[3] is answer
+        last = asyncio.ensure_future(reads.read("sessions.list", {}, 30.0))
+        behind = asyncio.ensure_future(reads.read("sessions.list", {}, 30.0))
+        await turns(3)
+        behind.cancel()
+        last.cancel()
+        await asyncio.wait([last, behind])
+        await turns(5)
+        assert (len(gateway.asked), gateway.left) == (3, 2)
+        assert not reads._lines
+
+    run(main())
+
+
+@pytest.mark.parametrize("crowd", [1, 4])
+def test_the_turn_counts_for_the_time_limit(crowd: int) -> None:
+    async def main() -> None:
+        gateway, loop = Gateway(), asyncio.get_running_loop()
+        reads = Reads(gateway.ask)
+        stuck = asyncio.ensure_future(reads.read("sessions.list", {}, 5.0))
+        await turns(3)
+        began = loop.time()
+        behind = [reads.read("sessions.list", {}, 5.0) for _ in range(crowd)]
+        outcomes = await asyncio.gather(*behind, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {TimeoutError}
+        assert loop.time() - began == pytest.approx(5.0)
+        assert len(gateway.asked) == 1
+        stuck.cancel()
+        await asyncio.wait([stuck])
+        await turns(3)
+        assert not reads._lines
+
+    run(main())
+
+
+def test_what_keeps_a_read_from_being_sent_is_told_to_each() -> None:
+    async def main() -> None:
+        async def ask(*_: object) -> Outcome:
+            await asyncio.sleep(1)
+            raise NotConnected(message="the client is not connected")
+
+        reads = Reads(ask)
+        calls = [reads.read("sessions.list", {}, 30.0) for _ in range(3)]
+        errors = await asyncio.gather(*calls, return_exceptions=True)
+        assert {type(error) for error in errors} == {NotConnected}
+        assert len({id(error) for error in errors}) == 3
+        assert not reads._lines
+
+    run(main())

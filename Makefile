@@ -19,8 +19,10 @@ help:
 	@echo "make check             formatting, lint, types"
 	@echo "make coverage          branch coverage of the pure layers"
 
+# Through the environment, as it was written: neither make nor the shell reads it.
+chat: export CHAT_MESSAGE = $(value MESSAGE)
 chat: $(VENV)/.base
-	@$(BIN)/openclaw-client chat --embedded "$(MESSAGE)"
+	@$(BIN)/openclaw-client chat --embedded -- "$$CHAT_MESSAGE"
 
 webchat: $(VENV)/.base
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group webchat

@@ -24,6 +24,7 @@ from openclaw_client.errors import (
     RequestTimeout,
     RunLost,
     Unreachable,
+    UsageError,
 )
 from openclaw_client.testing import BlockingEmbeddedGateway, Turn
 from tests.faces import Face
@@ -133,6 +134,14 @@ async def test_a_request_without_an_answer_times_out(make: Make, gateway: Blocki
             await client.request("status", timeout=0.05)
         assert caught.value.timeout == 0.05
         assert (await client.request("health"))["ok"] is True
+
+
+@pytest.mark.parametrize("limit", [0, float("nan"), "5"])
+async def test_a_time_limit_that_is_none_is_refused(make: Make, gateway: BlockingEmbeddedGateway, limit: Any) -> None:
+    async with make(gateway) as client:
+        with pytest.raises(UsageError, match="is no time limit; nothing was sent"):
+            await client.request("status", timeout=limit)
+        assert (await client.request("health", timeout=None))["ok"] is True
 
 
 async def test_the_state_tells_what_happens(make: Make, gateway: BlockingEmbeddedGateway) -> None:

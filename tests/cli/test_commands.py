@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -198,3 +201,16 @@ def test_the_version_is_quick(alone: Program) -> None:
     )
     ran = alone.run(program=(sys.executable, "-c", check))
     assert ran.out.splitlines() == ["openclaw-client 0.1.0", "[]"]
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="this machine has no make")
+@pytest.mark.parametrize("message", ["""Say "hi" to $HOME, it's `true` $$x $(CURDIR)""", "--version"])
+def test_make_chat_sends_the_message_as_it_is_written(alone: Program, message: str) -> None:
+    folder = Path(sys.executable).parent
+    # What it would install is there: this interpreter has it.
+    make = ["make", "--silent", "--old-file=.venv/.base", f"BIN={folder}", "chat", f"MESSAGE={message}"]
+    root = Path(__file__).parents[2]
+    # The tests themselves may have been started by make.
+    environ = {name: value for name, value in alone.environ().items() if not name.startswith("MAKE")}
+    done = subprocess.run(make, cwd=root, env=environ, capture_output=True, encoding="utf-8", timeout=50)
+    assert (done.returncode, done.stdout) == (0, f"echo: {message}\n"), done.stderr

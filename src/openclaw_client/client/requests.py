@@ -15,7 +15,7 @@ from openclaw_client.client.watch import SessionWatch
 from openclaw_client.connection.connection import Cause, Connection, Expired, Known, Outcome, Responded
 from openclaw_client.connection.settings import Settings
 from openclaw_client.connection.supervisor import Supervisor, lost_error
-from openclaw_client.errors import GatewayError, OutcomeUnknown, RequestFailed, RequestTimeout
+from openclaw_client.errors import GatewayError, OutcomeUnknown, RequestFailed, RequestTimeout, UsageError
 from openclaw_client.policy import diagnose
 from openclaw_client.policy.scopes import MethodScopes
 from openclaw_client.wire import codes
@@ -194,7 +194,13 @@ class Requests:
     def arguments(
         self, params: Mapping[str, Any] | None, timeout: float | None, idempotency_key: str | None
     ) -> tuple[float | None, Mapping[str, Any] | None]:
-        """The time limit that counts, and the parameters with the idempotency key."""
+        """The time limit that counts, and the parameters with the idempotency key. Raises UsageError."""
+        # Below zero is the default's; a time that is no number compares with nothing.
+        if timeout is not None and not (isinstance(timeout, int | float) and (timeout > 0 or timeout < 0)):
+            raise UsageError(
+                message=f"timeout={timeout!r} is no time limit; nothing was sent",
+                remedy="Give a number of seconds above zero, or None for no limit",
+            )
         limit = self._settings.timeouts.request if timeout is not None and timeout < 0 else timeout
         if idempotency_key is not None:
             params = {**(params or {}), "idempotencyKey": idempotency_key}

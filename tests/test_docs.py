@@ -13,6 +13,7 @@ import pytest
 
 from openclaw_client import AsyncGatewayClient
 from openclaw_client.testing import BlockingEmbeddedGateway, EmbeddedGateway, Turn
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parent.parent
 
@@ -95,3 +96,21 @@ def test_what_the_docs_link_to_is_there() -> None:
     for name in ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))):
         for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / name).read_text()):
             assert ((ROOT / name).parent / target).exists(), f"{name} links to {target}"
+
+
+def test_the_list_of_sessions_that_is_asked_for_when_it_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    [code] = [block for block in blocks("docs/many-users.md") if "next_list" in block]
+    with BlockingEmbeddedGateway() as gateway:
+        monkeypatch.setenv("OPENCLAW_GATEWAY_URL", gateway.url)
+        monkeypatch.setenv("OPENCLAW_GATEWAY_TOKEN", str(gateway.token))
+        names = run(code, {})
+        client, next_list = names["client"], names["next_list"]
+        with client:
+            assert next_list(0) == []
+            client.chat_send(session_key="one", message="hi")
+            assert [session["key"] for session in next_list(0)] == ["agent:main:one"]
+            gateway.faults.disconnect()
+            # Again on the next connection.
+            wait_until(lambda: gateway.seen.requests["sessions.subscribe"] == 2)
+            client.chat_send(session_key="two", message="hi")
+            wait_until(lambda: {session["key"] for session in next_list(0)} >= {"agent:main:one", "agent:main:two"})

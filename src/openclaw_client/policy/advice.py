@@ -264,6 +264,11 @@ CLOSED: Final[dict[int, Advice]] = {
     codes.CLOSE_PROTOCOL: Advice(
         None, "one side broke the WebSocket or the gateway protocol", "Upgrade whichever side is older, and report it"
     ),
+    codes.CLOSE_NO_CODE: Advice(
+        None,
+        "the gateway, or a proxy in between, ended it without a code",
+        "Look into the gateway's and the proxy's log",
+    ),
     codes.CLOSE_ABNORMAL: Advice(
         None,
         "the socket ended without a word: a crash, a network, or a proxy that cuts idle connections",

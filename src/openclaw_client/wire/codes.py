@@ -14,6 +14,7 @@ from openclaw_client.wire.frames import ErrorShape
 CLOSE_NORMAL: Final = 1000
 CLOSE_GOING_AWAY: Final = 1001
 CLOSE_PROTOCOL: Final = 1002
+CLOSE_NO_CODE: Final = 1005
 CLOSE_ABNORMAL: Final = 1006
 CLOSE_POLICY: Final = 1008
 CLOSE_TOO_BIG: Final = 1009

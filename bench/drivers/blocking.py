@@ -11,6 +11,8 @@ from openclaw_client import GatewayClient, TextAppended, TextReplaced
 from openclaw_client.sync.channel import RunChannel
 from openclaw_client.sync.loop_thread import loop_thread
 
+TEXT = (TextAppended, TextReplaced)
+
 
 def client(url: str, **options: Any) -> GatewayClient:
     return GatewayClient(url, token="bench", identity=False, **options)
@@ -21,7 +23,7 @@ def read(gateway: GatewayClient, message: str, stamps: list[int] | None = None) 
     events = length = 0
     with gateway.chat_stream(session_key="main", message=message) as run:
         for event in run:
-            if isinstance(event, TextAppended | TextReplaced):
+            if isinstance(event, TEXT):
                 events += 1
                 length += len(event.text)
                 if stamps is not None:

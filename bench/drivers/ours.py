@@ -13,6 +13,8 @@ from typing import Any
 from bench.drivers.meter import Arguments, Meter, memory_kib, percentiles, private_kib, report
 from openclaw_client import AsyncGatewayClient, TextAppended, TextReplaced
 
+TEXT = (TextAppended, TextReplaced)
+
 
 def client(url: str, **options: Any) -> AsyncGatewayClient:
     return AsyncGatewayClient(url, token="bench", identity=False, **options)
@@ -23,7 +25,7 @@ async def read(gateway: AsyncGatewayClient, message: str, stamps: list[int] | No
     events = length = 0
     async with gateway.chat_stream(session_key="main", message=message) as run:
         async for event in run:
-            if isinstance(event, TextAppended | TextReplaced):
+            if isinstance(event, TEXT):
                 events += 1
                 length += len(event.text)
                 if stamps is not None:

@@ -28,7 +28,9 @@ from openclaw_client.errors import (
 )
 from openclaw_client.testing import BlockingEmbeddedGateway, Turn
 from openclaw_client.testing.faults import chat
+from openclaw_client.wire.deltas import head_of
 from tests.waiting import until
+from tests.wire.frames import delta
 
 Make = Callable[..., Any]
 Start = Callable[..., BlockingEmbeddedGateway]
@@ -128,6 +130,22 @@ async def test_a_time_limit_does_not_end_the_run(make: Make, start_gateway: Star
     async with make(gateway, timeouts=Timeouts(idle=0.2)) as client:
         with pytest.raises(RunTimeout, match="idle"):
             await client.chat_send(session_key="other", message="x")
+
+
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+async def test_every_delta_is_a_sign_of_life(make: Make, start_gateway: Start) -> None:
+    """Also one that takes the short way, where nobody but the text is told of it."""
+    gateway = start_gateway(gated)
+    async with make(gateway) as client, client.chat_stream(session_key="main", message="x") as run:
+        pieces = run.text_stream
+        assert await anext(pieces) == "beginning"
+        connection, driver = client._engine.supervisor.connection, run._driver
+        number, now = connection._core.next_seq, asyncio.get_running_loop().time() + 0.5
+        like, head = delta("beginning and more", seq=number), driver.fold.reducer._head
+        assert client._engine.shortcuts.take(head + like.removeprefix(head_of(like) or b""), number, now)
+        assert driver._clocks.last_sign == now
+        assert await anext(pieces) == " and more"
+        gateway.release()
 
 
 async def test_leaving_a_run_leaves_it_running(make: Make, start_gateway: Start) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
 from openclaw_client import GatewayEvent, ProactiveMessage
 from openclaw_client.errors import ClientClosed, UsageError
-from openclaw_client.testing import BlockingEmbeddedGateway
+from openclaw_client.testing import BlockingEmbeddedGateway, Turn
 from tests.faces import Face
 from tests.waiting import until
 
@@ -99,6 +99,55 @@ async def test_events_are_handed_out_by_name(make: Make, gateway: BlockingEmbedd
         await anext(stream)
         await client.request("health")
         assert len(ticks) == 1
+
+
+async def two_halves(turn: Turn) -> AsyncIterator[str]:
+    for piece in ("one ", "two ", "three "):
+        yield piece
+    await turn.gate.wait()
+    for piece in ("four ", "five ", "six"):
+        yield piece
+
+
+@pytest.mark.parametrize("how", ["stream", "handler"])
+async def test_who_begins_to_listen_in_mid_run_hears_every_event_from_there_on(
+    make: Make, start_gateway: Callable[..., BlockingEmbeddedGateway], how: str
+) -> None:
+    gateway = start_gateway(two_halves, throttle=0)
+    heard: list[GatewayEvent] = []
+    async with make(gateway) as client:
+        async with client.chat_stream(session_key="main", message="x") as run:
+            pieces = run.text_stream
+            assert [await anext(pieces) for _ in range(3)] == ["one ", "two ", "three "]
+            if how == "stream":
+                stream = client.events("chat")
+            else:
+                client.on("chat", heard.append)
+            gateway.release()
+            assert [piece async for piece in pieces] == ["four ", "five ", "six"]
+        if how == "stream":
+            heard = [await anext(stream) for _ in range(4)]
+        await until(lambda: len(heard) >= 4)
+    assert [event.payload.get("deltaText") for event in heard[:3]] == ["four ", "five ", "six"]
+    assert heard[-1].payload["state"] == "final"
+
+
+async def test_runs_that_take_turns_frame_by_frame_keep_their_words(
+    make: Make, start_gateway: Callable[..., BlockingEmbeddedGateway]
+) -> None:
+    async def words(turn: Turn) -> AsyncIterator[str]:
+        await turn.gate.wait()
+        for number in range(50):
+            yield f"{turn.message}{number} "
+
+    gateway = start_gateway(words, throttle=0)
+    async with make(gateway) as client:
+        runs = [client.chat_stream(session_key=f"s{number}", message=f"{number}-") for number in range(5)]
+        for run in runs:
+            await anext(aiter(run))
+        gateway.release()
+        replies = [await run.result() for run in runs]
+    assert [reply.text for reply in replies] == ["".join(f"{r}-{n} " for n in range(50)) for r in range(5)]
 
 
 async def test_an_event_stream_ends_with_the_client(make: Make, gateway: BlockingEmbeddedGateway) -> None:

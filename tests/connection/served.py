@@ -9,6 +9,7 @@ from typing import Any
 from openclaw_client.connection.connection import Connection
 from openclaw_client.connection.dialer import Dialer
 from openclaw_client.connection.settings import Settings
+from openclaw_client.connection.shortcuts import Shortcuts
 from openclaw_client.connection.supervisor import StateChange, Supervisor
 from openclaw_client.errors import ConnectionLost, GatewayError, Unreachable
 from openclaw_client.policy.credentials import Credentials
@@ -39,6 +40,9 @@ class Served:
         now = asyncio.get_running_loop().time()
         self.core = ServerProtocol(now, {"nonce": f"nonce-{len(self.place.served)}", "ts": 1_700_000_000_000})
         self.flush()
+
+    def claim(self, data: bytes) -> bool:
+        return False
 
     def on_message(self, data: bytes) -> None:
         assert self.core is not None
@@ -145,6 +149,8 @@ class Log:
         self.lost: list[tuple[ConnectionLost, bool]] = []
         self.parked: list[GatewayError] = []
         self.frames: list[ChatFrame | Event] = []
+        self.gaps: list[Gap] = []
+        self.shortcuts = Shortcuts()
 
     def on_state(self, change: StateChange) -> None:
         self.changes.append(change)
@@ -162,7 +168,8 @@ class Log:
     def on_frame(self, frame: ChatFrame | Event, now: float) -> None:
         self.frames.append(frame)
 
-    def on_gap(self, gap: Gap) -> None: ...
+    def on_gap(self, gap: Gap) -> None:
+        self.gaps.append(gap)
 
     @property
     def states(self) -> list[str]:

@@ -66,7 +66,12 @@ def v4(words: list[str], ends: list[bytes] | None = None, rewritten: int | None 
 
 
 WORDS = ["Hel", "lo", " wor", "ld", "! ", "Grüße", " 😀", "😀", "\n", "漢字", " and", " so", " on", "."]
+LONG = "So it goes, from word to word. " * 40
+"""Long enough for a frame of which only what is new is decoded."""
 RECORDINGS: list[list[bytes]] = [
+    v3([LONG, *WORDS]),
+    v4([LONG, *WORDS, LONG, *WORDS]),
+    v4([LONG, *WORDS, *WORDS], rewritten=9),
     v3(WORDS),
     v3(WORDS, chat("final", 40, 99)),
     v3(WORDS, chat("aborted", 40, 99, message=message("Hello world"), stopReason="rpc")),

@@ -44,6 +44,9 @@ class Heard:
 
     def on_opened(self, transport: Transport) -> None: ...
 
+    def claim(self, data: bytes) -> bool:
+        return False
+
     def on_message(self, data: bytes) -> None:
         self.messages.append(data)
 

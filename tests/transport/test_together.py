@@ -41,6 +41,9 @@ class Owner:
         assert isinstance(transport, WebSocketTransport)
         self.transport = transport
 
+    def claim(self, data: bytes) -> bool:
+        return False
+
     def on_message(self, data: bytes) -> None:
         raise AssertionError(data)
 

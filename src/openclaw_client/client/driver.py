@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import TYPE_CHECKING, Protocol
 
 from openclaw_client.client import endings
@@ -11,6 +12,7 @@ from openclaw_client.client.clocks import RunClocks
 from openclaw_client.client.inquiry import SILENCE, SILENCE_AFTER_ERROR, SILENCE_AFTER_GAP, Inquiry
 from openclaw_client.client.turns import jumps_the_queue
 from openclaw_client.connection.connection import Connection
+from openclaw_client.connection.shortcuts import Take
 from openclaw_client.errors import (
     ClientClosed,
     ConnectionLost,
@@ -37,6 +39,7 @@ from openclaw_client.runs.events import (
 )
 from openclaw_client.runs.fold import RunFold
 from openclaw_client.runs.recovery import Answered
+from openclaw_client.runs.text import UNCLEAR
 from openclaw_client.wire.agent import AgentPayload
 from openclaw_client.wire.chat import ChatPayload
 
@@ -77,6 +80,11 @@ class RunDriver:
         self._clocks = RunClocks(timeouts, self._time_out, self._on_silence)
         self._turn: str | None = None
         self._put = sink.put
+        # One object, by which the shortcuts know this run.
+        self._take: Take = self._on_bytes
+        self._take_text = self.fold.reducer.take
+        # Until when deltas take the short way: not in doubt, where each has to end the doubt.
+        self._short_until = -inf
         self._inquiry = Inquiry(engine, self)
         self._away: ConnectionLost | None = None
         self._started = False
@@ -185,8 +193,32 @@ class RunDriver:
         else:
             self._emit(events)
 
+    def short_way(self, data: bytes, until: float) -> Take | None:
+        """Who takes the deltas that begin like this one, up to a time of the loop's clock; None where nobody can."""
+        if self.fold.outcome is not None or not self.fold.reducer.expect(data):
+            return None
+        self._take_text = self.fold.reducer.take
+        self._short_until = until
+        return self._take
+
+    def _on_bytes(self, data: bytes, expected: int, now: float) -> bool:
+        """`on_chat`, for a frame that is nothing but the run's next delta; see `Take`."""
+        if now >= self._short_until:
+            return False
+        event = self._take_text(data, expected)
+        if event is UNCLEAR:
+            return False
+        self._clocks.last_sign = now
+        if event is not None:
+            self._put(event)
+        return True
+
     def on_agent(self, payload: AgentPayload) -> None:
-        self._clocks.sign_of_life(SILENCE_AFTER_ERROR if _is_lifecycle_error(payload) else SILENCE)
+        if _is_lifecycle_error(payload):
+            self._short_until = -inf
+            self._clocks.sign_of_life(SILENCE_AFTER_ERROR)
+        else:
+            self._clocks.sign_of_life()
         self._emit(self.fold.agent(payload))
 
     def on_side_result(self, payload: dict[str, object]) -> None:
@@ -198,6 +230,7 @@ class RunDriver:
         if self._held is not None:
             return
         if not certain:
+            self._short_until = -inf
             self._clocks.doubt(SILENCE_AFTER_GAP)
         elif self.acknowledged:
             self._inquiry.doubt()
@@ -209,6 +242,7 @@ class RunDriver:
         """Another run of the session ended. Gateways of wire v3 send no event for a run that had to make way for it."""
         hello = self._engine.hello
         if hello is not None and hello.protocol == 3:
+            self._short_until = -inf
             self._clocks.doubt(SILENCE_AFTER_GAP)
 
     def on_lost(self, error: ConnectionLost) -> None:
@@ -239,6 +273,7 @@ class RunDriver:
     def resumed(self, text: str | None) -> None:
         """The run goes on; text is what it has written, None where that is not known."""
         self.acknowledged = True
+        self._short_until = -inf
         self._clocks.sign_of_life()
         if self._away is not None:
             self._away = None

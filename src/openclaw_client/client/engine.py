@@ -60,6 +60,7 @@ class Engine:
         self.catch_up = CatchUp(self, self._on_message)
         # Past this object: one call less for every frame.
         self.on_frame: Callable[[ChatFrame | Event, float], None] = self.router.on_frame
+        self.shortcuts = self.router.shortcuts
         self.supervisor = Supervisor(settings, self)
         self.requests = Requests(settings, self.supervisor, sessions, self.watch)
         self.turns = SessionTurns()

@@ -14,6 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from openclaw_client.client.events import EventSink, GatewayEvent
+from openclaw_client.connection.shortcuts import Shortcuts
 from openclaw_client.errors import UsageError
 from openclaw_client.runs.proactive import ProactiveAssembler, ProactiveMessage
 from openclaw_client.wire.agent import decode_agent
@@ -132,6 +133,7 @@ class Router:
         self._runs: dict[str, tuple[RunDriver, ...]] = {}
         self._streams: list[EventSink] = []
         self._handlers: dict[str, list[EventHandler]] = {}
+        self.shortcuts = Shortcuts()
 
     @cached_property
     def _proactive(self) -> ProactiveAssembler:
@@ -142,6 +144,7 @@ class Router:
 
     def add(self, run: RunDriver) -> None:
         """Give a run the events of all its run ids, from now on."""
+        self.shortcuts.close()
         for run_id in run.run_ids:
             runs = self._runs.get(run_id, ())
             if run not in runs:
@@ -150,6 +153,7 @@ class Router:
 
     def remove(self, run: RunDriver) -> None:
         """A run is over: what comes late for it is nobody's."""
+        self.shortcuts.close()
         for run_id in run.run_ids:
             runs = self._runs.get(run_id, ())
             if run in runs:
@@ -188,6 +192,7 @@ class Router:
     # Streams and handlers.
 
     def add_stream(self, stream: EventSink) -> None:
+        self.shortcuts.close()
         self._streams.append(stream)
 
     def remove_stream(self, stream: EventSink) -> None:
@@ -199,6 +204,7 @@ class Router:
 
     def add_handler(self, name: str, handler: EventHandler) -> Callable[[], None]:
         """Call handler for every event of this name; returns what ends that."""
+        self.shortcuts.close()
         handlers = self._handlers.setdefault(name, [])
         handlers.append(handler)
 
@@ -230,12 +236,20 @@ class Router:
                     self.used_at = monotonic()
                 for run in runs:
                     run.on_chat(payload, now)
+                if payload.state == "delta" and len(runs) == 1 and not (self._streams or self._handlers):
+                    self._shorten(runs[0], frame.raw, now)
         elif frame.event == "agent":
             self._on_agent(frame)
         elif frame.event == "chat.side_result":
             self._on_side_result(frame)
         if self._streams or self._handlers:
             self._hand_out(frame)
+
+    def _shorten(self, run: RunDriver, data: bytes, now: float) -> None:
+        """Let the run's next deltas take the short way, as long as nobody else wants to see them."""
+        take = run.short_way(data, now + NOTE_USE_EVERY)
+        if take is not None:
+            self.shortcuts.offer(data, take)
 
     def _on_foreign(self, payload: ChatPayload) -> None:
         """A chat event of a run that is not this client's."""

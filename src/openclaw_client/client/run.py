@@ -33,6 +33,7 @@ class AsyncChatRun:
         self._driver = engine.driver(request, self, timeouts)
         self._buffer = EventBuffer()
         self._events = self._buffer.events
+        self._next = self._events.popleft
         self._last: RunEvent | None = None
         self._lagged = False
         self._waiter: asyncio.Future[None] | None = None
@@ -85,9 +86,13 @@ class AsyncChatRun:
 
     async def __anext__(self) -> RunEvent:
         # The buffer's own queue: what is there is handed out without a further call.
-        if not self._events:
-            await self._more()
-        self._last = event = self._events.popleft()
+        try:
+            self._last = event = self._next()
+            return event
+        except IndexError:
+            pass
+        await self._more()
+        self._last = event = self._next()
         return event
 
     async def __aenter__(self) -> Self:
@@ -114,7 +119,9 @@ class AsyncChatRun:
     # The driver calls these.
 
     def put(self, event: RunEvent) -> None:
-        if not self._buffer.append(event) and not self._lagged:
+        if len(self._events) < self._buffer.room:
+            self._events.append(event)
+        elif not self._buffer.append(event) and not self._lagged:
             self._on_lag()
         if self._waiter is not None:
             self._wake()

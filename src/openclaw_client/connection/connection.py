@@ -9,13 +9,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from math import inf
-from typing import Any, Protocol, TypedDict
+from typing import Any
 
 import msgspec
 
 from openclaw_client import telemetry
+from openclaw_client.connection.outcomes import Done, FrameSink, Known, Outcome, Refused
 from openclaw_client.connection.shutdown import Shutdown, read_shutdown
 from openclaw_client.connection.watched import WatchedDone, watch_request
+from openclaw_client.connection.wirelog import wire_levels, wire_log
 from openclaw_client.errors import GatewayError
 from openclaw_client.policy.redact import Redactor
 from openclaw_client.protocol.client import ClientProtocol
@@ -34,7 +36,7 @@ from openclaw_client.protocol.events import (
 from openclaw_client.protocol.states import State
 from openclaw_client.transport.base import Opener, Transport
 from openclaw_client.wire import codes
-from openclaw_client.wire.frames import ChatFrame, Event
+from openclaw_client.wire.frames import FRAME_BEGINS, ChatFrame, Event
 from openclaw_client.wire.handshake import Challenge, ConnectParams, Hello
 
 # With the names of the protocol core that callers of a connection meet.
@@ -57,42 +59,7 @@ __all__ = [
 CLOSE_GRACE = 1.0
 """Seconds for the peer to answer a close frame before the socket is dropped; the gateway allows itself the same."""
 
-wire_log = logging.getLogger("openclaw_client.wire")
-"""All frames at DEBUG, the texts of users included, secrets not."""
-# What the logger remembers of its own answers, emptied by every change of a level: to look costs less than to ask.
-_wire_levels: dict[int, bool] = getattr(wire_log, "_cache", {})
 protocol_log = logging.getLogger("openclaw_client.protocol")
-
-Outcome = Responded | Expired | Abandoned
-Done = Callable[[Outcome], None]
-
-
-class FrameSink(Protocol):
-    """Who gets what a ready connection receives. On the loop's thread; must not block and must not raise.
-
-    now: when the frame was received, by the loop's clock. Reading a clock costs as much as two calls; one will do.
-    """
-
-    def on_frame(self, frame: ChatFrame | Event, now: float, /) -> None: ...
-
-    def on_gap(self, gap: Gap) -> None: ...
-
-
-class Known(TypedDict):
-    """What a connection adds to an error: fields of `GatewayError`."""
-
-    connection_id: str | None
-    gateway_version: str | None
-    last_frame_age: float | None
-
-
-class Refused(Exception):
-    """The handshake ended without hello."""
-
-    def __init__(self, end: End, *, answered: bool) -> None:
-        super().__init__(end.cause.value)
-        self.end = end
-        self.answered = answered
 
 
 class Connection:
@@ -110,6 +77,7 @@ class Connection:
         self._core = ClientProtocol(self._loop.time(), prefix=prefix)
         self._sink = sink
         self._on_frame = sink.on_frame
+        self._shortcuts = sink.shortcuts
         self._time = self._loop.time
         self.new_future = self._loop.create_future
         self._transport: Transport | None = None
@@ -255,14 +223,45 @@ class Connection:
         self._core = ClientProtocol(self._loop.time(), prefix=self._prefix)
         self._arm()
 
+    def claim(self, data: bytes) -> bool:
+        core, shortcuts, now = self._core, self._shortcuts, self._time()
+        take = shortcuts.take
+        if take is not None and core.end is None:
+            expected = core.next_seq
+            if take(data, expected, now) or shortcuts.other(data, expected, now):
+                core.next_seq = expected + 1
+                core.last_activity = now
+                return True
+        if data.startswith(FRAME_BEGINS):
+            self._receive(data, now)
+            return True
+        return False
+
     def on_message(self, data: bytes) -> None:
+        if not self.claim(data):
+            self._receive(data, self._time())
+
+    def on_ignored(self, reason: str) -> None:
+        protocol_log.debug("%s ignored a frame: %s", self._prefix, reason)
+
+    def on_closed(self, code: int | None, reason: str, *, refused: bool = False) -> None:
+        self._finish(code, reason, refused=refused)
+
+    # Inside.
+
+    def _receive(self, data: bytes, now: float) -> None:
         core = self._core
-        if _wire_levels.get(logging.DEBUG, True) and wire_log.isEnabledFor(logging.DEBUG):
+        logged = wire_levels.get(logging.DEBUG, True) and wire_log.isEnabledFor(logging.DEBUG)
+        if logged:
             wire_log.debug("%s received %s", self._prefix, self._redactor.frame(data))
-        now = self._time()
         frame = core.take(data, now)
-        if frame is not None:
+        if type(frame) is ChatFrame:
             self._on_frame(frame, now)
+            if logged:
+                self._shortcuts.close()
+            return
+        if frame is not None:
+            self._handle(frame)
             return
         event = core.next_event()
         if event is None:
@@ -276,14 +275,6 @@ class Connection:
             self._handle(event)
             event = core.next_event()
         self._flush()
-
-    def on_ignored(self, reason: str) -> None:
-        protocol_log.debug("%s ignored a frame: %s", self._prefix, reason)
-
-    def on_closed(self, code: int | None, reason: str, *, refused: bool = False) -> None:
-        self._finish(code, reason, refused=refused)
-
-    # Inside.
 
     def _finish(self, code: int | None, reason: str, *, refused: bool = False) -> None:
         self._core.receive_close(code, reason, refused=refused)
@@ -303,7 +294,7 @@ class Connection:
     def _flush(self) -> None:
         for item in self._core.outbox():
             if isinstance(item, bytes):
-                if _wire_levels.get(logging.DEBUG, True) and wire_log.isEnabledFor(logging.DEBUG):
+                if wire_levels.get(logging.DEBUG, True) and wire_log.isEnabledFor(logging.DEBUG):
                     wire_log.debug("%s sent %s", self._prefix, self._redactor.frame(item))
                 if self._transport is not None:
                     # While others wait for their answers, this request is often one of several.

@@ -32,24 +32,25 @@ class RunFold:
     """State of one run. Every method returns the events that its argument stands for, in order.
 
     After the terminal event nothing is returned any more. `text` is the text so far, `outcome` the terminal event,
-    `wordless` whether it was a final without a message of a run that had said nothing.
+    `wordless` whether it was a final without a message of a run that had said nothing. Until the end `reducer` may be
+    given deltas past this object, which adds nothing to them.
     """
 
-    __slots__ = ("_activity", "_last_status", "_reducer", "_tools", "outcome", "run_id", "side_results", "wordless")
+    __slots__ = ("_activity", "_last_status", "_tools", "outcome", "reducer", "run_id", "side_results", "wordless")
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
         self.outcome: Terminal | None = None
         self.side_results: list[SideResult] = []
         self.wordless = False
-        self._reducer = TextReducer(run_id)
+        self.reducer = TextReducer(run_id)
         self._tools = ToolTracker()
         self._last_status: RunStatus | None = None
         self._activity = ActivityTracker()
 
     @property
     def text(self) -> str:
-        return self._reducer.text
+        return self.reducer.text
 
     @property
     def activity(self) -> Activity:
@@ -57,7 +58,7 @@ class RunFold:
 
     def delta(self, payload: ChatPayload) -> RunEvent | None:
         """A chat event whose state is "delta": nearly every event, and never more than one out of it."""
-        return self._reducer.delta(payload) if self.outcome is None else None
+        return self.reducer.delta(payload) if self.outcome is None else None
 
     def chat(self, payload: ChatPayload) -> tuple[RunEvent, ...]:
         """A chat event of this run."""
@@ -65,7 +66,7 @@ class RunFold:
             return _NOTHING
         state = payload.state
         if state == "delta":
-            event = self._reducer.delta(payload)
+            event = self.reducer.delta(payload)
             return (event,) if event is not None else _NOTHING
         if state == "final":
             return self._final(payload)
@@ -107,7 +108,7 @@ class RunFold:
         """End the run with an outcome known from elsewhere (an acknowledgement, the history)."""
         if self.outcome is not None:
             return _NOTHING
-        tail = self._reducer.become(outcome.text)
+        tail = self.reducer.become(outcome.text)
         self.outcome = outcome
         return (tail, outcome) if tail is not None else (outcome,)
 
@@ -116,8 +117,8 @@ class RunFold:
         if self.outcome is not None:
             return _NOTHING
         # The page may be older than what has come live since.
-        event = None if self.text.startswith(text) else self._reducer.become(text)
-        self._reducer = TextReducer(self.run_id, self._reducer.text, resumed=True)
+        event = None if self.text.startswith(text) else self.reducer.become(text)
+        self.reducer = TextReducer(self.run_id, self.reducer.text, resumed=True)
         return (event,) if event is not None else _NOTHING
 
     def _status(self, event: RunStatus) -> tuple[RunEvent, ...]:

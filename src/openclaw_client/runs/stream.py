@@ -24,13 +24,15 @@ class EventBuffer:
     overtaken: its beginning and its end, tools, approvals, side results, the loss and the return of the connection.
     """
 
-    __slots__ = ("_joined", "_limit", "events")
+    __slots__ = ("_joined", "_limit", "events", "room")
 
     def __init__(self, limit: int = BUFFER_EVENTS) -> None:
-        # For readers in a hurry: what is in here comes before everything else, and may be taken from the left.
+        # For who is in a hurry: what is in here comes before everything else, and may be taken from the left. While
+        # there are fewer than `room`, events may be put on the right.
         self.events: deque[RunEvent] = deque()
-        self._joined: dict[str, _Joined] = {}
+        self.room = limit
         self._limit = limit
+        self._joined: dict[str, _Joined] = {}
 
     def __len__(self) -> int:
         return len(self.events) + len(self._joined)
@@ -42,9 +44,13 @@ class EventBuffer:
 
     def append(self, event: RunEvent) -> bool:
         """Add an event; False where the reader is so far behind that it waits to be joined."""
-        if not self._joined and len(self.events) < self._limit:
+        if len(self.events) < self.room:
             self.events.append(event)
             return True
+        if type(event) is TextAppended and (text := self._joined.get("text")) is not None:
+            # A reader that lags behind a stream gets nearly nothing else.
+            text.add(event)
+            return False
         name = _joined_as(event)
         if name is None:
             self._end_joining()
@@ -53,6 +59,7 @@ class EventBuffer:
         joined = self._joined.get(name)
         if joined is None:
             self._joined[name] = _Joined(event)
+            self.room = 0
         else:
             joined.add(event)
         return False
@@ -72,6 +79,10 @@ class EventBuffer:
         for joined in self._joined.values():
             self.events.append(joined.event())
         self._joined.clear()
+        self.room = self._limit
+
+
+_PIECES = (TextAppended, ThinkingAppended)
 
 
 class _Joined:
@@ -84,7 +95,7 @@ class _Joined:
         self._pieces: list[str] = []
 
     def add(self, event: RunEvent) -> None:
-        if not isinstance(event, TextAppended | ThinkingAppended):
+        if not isinstance(event, _PIECES):
             self._event, self._pieces = event, []
             return
         self._pieces.append(event.text)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from enum import Enum
+from queue import Empty
 from typing import Final
 
 from openclaw_client.errors import GatewayError
@@ -12,11 +14,12 @@ from openclaw_client.runs.stream import BUFFER_EVENTS, EventBuffer
 from openclaw_client.sync import threads
 
 
-class _End:
-    """Behind the last event."""
+class _End(Enum):
+    END = "end"
 
 
-END: Final = _End()
+END: Final = _End.END
+"""Behind the last event."""
 
 
 class RunChannel:
@@ -24,7 +27,8 @@ class RunChannel:
     when events are joined because the reader is far behind.
 
     A SimpleQueue costs a two-hundredth of a thread-safe call per event, and cannot be bounded. So it takes events up to
-    a limit; from there on they wait on the loop's side, where text can be joined, until the reader has caught up.
+    a limit; from there on they wait on the loop's side, where text can be joined, until the reader has taken all that
+    was there.
     """
 
     def __init__(
@@ -41,19 +45,18 @@ class RunChannel:
         self._waiting = EventBuffer(BUFFER_EVENTS)
         self._overflowing = False
         self._ended = False
-        self._put_count = 0
-        self._got_count = 0
+        # Every event passes here.
+        self._queued, self._enqueue, self._ready = self._queue.qsize, self._queue.put, self._queue.get_nowait
 
     def put(self, event: RunEvent) -> None:
-        if self._overflowing or self._put_count - self._got_count >= BUFFER_EVENTS:
+        if self._overflowing or self._queued() >= BUFFER_EVENTS:
             self._overflowing = True
             self._waiting.append(event)
             if self._waiting.lagging and not self._lagged:
                 self._lagged = True
                 self._on_lag(BUFFER_EVENTS + len(self._waiting))
         else:
-            self._put_count += 1
-            self._queue.put(event)
+            self._enqueue(event)
 
     def end(self, reply: ChatReply | None, error: GatewayError | None) -> None:
         self._on_end(reply, error)
@@ -67,21 +70,25 @@ class RunChannel:
 
     def get(self) -> RunEvent | None:
         """The next event, waited for; None behind the last one, and from then on."""
-        event = self._queue.get()
-        if isinstance(event, _End):
+        try:
+            event = self._ready()
+        except Empty:
+            event = self._wait()
+        if event is END:
             self._queue.put(event)
             return None
-        self._got_count += 1
-        # Overflow begins with the queue full, so its reader always passes this point once more.
-        if self._overflowing and self._put_count - self._got_count == BUFFER_EVENTS // 2:
-            self._loop.call_soon_threadsafe(self._refill)
         return event
+
+    def _wait(self) -> RunEvent | _End:
+        # Overflow begins with the queue full, so its reader always comes here once more.
+        if self._overflowing:
+            self._loop.call_soon_threadsafe(self._refill)
+        return self._queue.get()
 
     def _refill(self) -> None:
         while len(self._waiting):
-            if self._put_count - self._got_count >= BUFFER_EVENTS:
+            if self._queued() >= BUFFER_EVENTS:
                 return
-            self._put_count += 1
             self._queue.put(self._waiting.popleft())
         self._overflowing = False
         if self._ended:

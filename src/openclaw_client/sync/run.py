@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from asyncio import _get_running_loop
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Self
 
@@ -11,7 +12,7 @@ from openclaw_client.client.driver import RunDriver
 from openclaw_client.client.options import Timeouts
 from openclaw_client.errors import GatewayError, RunError
 from openclaw_client.runs.activity import QUEUED, Activity
-from openclaw_client.runs.events import ChatReply, RunEvent, Terminal
+from openclaw_client.runs.events import ChatReply, RunEvent, Terminal, TextAppended
 from openclaw_client.runs.stream import TextPieces
 from openclaw_client.sync import threads
 from openclaw_client.sync.channel import RunChannel
@@ -86,8 +87,12 @@ class ChatRun:
         return self
 
     def __next__(self) -> RunEvent:
-        check_caller("next", "async for")
-        event = self._begin().get()
+        # Here as well: for most callers this is all that the check costs.
+        if _get_running_loop() is not None:
+            check_caller("next", "async for")
+        event = (self._channel or self._begin()).get()
+        if type(event) is TextAppended:
+            return event
         if event is None:
             if self._error is not None and not self._told:
                 self._told = True

@@ -12,6 +12,11 @@ class Listener(Protocol):
     def on_opened(self, transport: Transport) -> None:
         """The socket is open. Messages may follow before the opener returns."""
 
+    def claim(self, data: bytes) -> bool:
+        """A whole message, or what a control frame holds: which of them would cost much to find out. Whether these
+        bytes can only be a message, which then was received; else the transport looks, and may call `on_message`."""
+        ...
+
     def on_message(self, data: bytes) -> None:
         """A whole text message."""
 

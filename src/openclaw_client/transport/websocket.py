@@ -43,10 +43,6 @@ _TCP_CORK: int | None = None
 if sys.platform == "linux":
     _TCP_CORK = socket.TCP_CORK
 
-# To ask picows for the type of a frame costs up to half as much as to decode a short one: it looks up a member of an
-# enum. A message that begins like this is one of the gateway's; sent as binary, it is as good as text.
-_BEGINNING: Final = b'{"type":"'
-
 # picows logs the upgrade request, headers and all, below DEBUG. A logger outside the tree of loggers cannot be switched
 # on by anybody's configuration.
 # An adapter, because picows makes a child of every plain logger for every connection.
@@ -80,7 +76,7 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
     def __init__(self, listener: Listener) -> None:
         self._listener: Listener | None = listener
         # None while it is not certain that a final frame is a whole message for somebody.
-        self._deliver: Callable[[bytes], None] | None = listener.on_message
+        self._claim: Callable[[bytes], bool] | None = listener.claim
         self._socket: WSTransport | None = None
         self._fragments: list[bytes] | None = None
         self._fragment_bytes = 0
@@ -107,7 +103,7 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
             self._socket.disconnect(False)
 
     def forget(self) -> None:
-        self._listener = self._deliver = None
+        self._listener = self._claim = None
 
     def pause(self) -> None:
         if self._socket is not None and not self._socket.is_disconnected:
@@ -129,12 +125,10 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
             self._listener.on_opened(self)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if self._deliver is not None and frame.fin:
-            data = frame.get_payload_as_bytes()
-            if data.startswith(_BEGINNING):
-                self._deliver(data)
-                return
-        self._on_other_frame(transport, frame)
+        # To ask picows for the type of a frame costs up to half as much as to decode a short one: it looks up a member
+        # of an enum.
+        if self._claim is None or not frame.fin or not self._claim(frame.get_payload_as_bytes()):
+            self._on_other_frame(transport, frame)
 
     def _gather(self) -> None:
         """Hold back what is sent after the first message of this turn of the loop, so that it leaves as one packet.
@@ -174,7 +168,7 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
             self._join(kind, frame)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        listener, self._listener, self._deliver = self._listener, None, None
+        listener, self._listener, self._claim = self._listener, None, None
         self._socket, self._fragments = None, None
         code, reason, refused = self._how_it_ended(transport)
         if refused:
@@ -194,7 +188,7 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
     def _join(self, kind: WSMsgType, frame: WSFrame) -> None:
         if kind != WSMsgType.CONTINUATION:
             self._fragments, self._fragment_bytes, self._fragment_kind = [], 0, kind
-            self._deliver = None
+            self._claim = None
         if self._fragments is None or self._listener is None:
             return
         self._fragment_bytes += frame.payload_size
@@ -208,7 +202,7 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
             self._fragments.append(frame.get_payload_as_bytes())
         if frame.fin:
             parts, self._fragments = self._fragments, None
-            self._deliver = self._listener.on_message
+            self._claim = self._listener.claim
             if self._fragment_kind == WSMsgType.TEXT:
                 self._listener.on_message(b"".join(parts))
             else:

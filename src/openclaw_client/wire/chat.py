@@ -30,12 +30,7 @@ class ChatMessage(msgspec.Struct, rename="camel", frozen=True, gc=False):
 
 
 class ChatPayload(msgspec.Struct, rename="camel", gc=False):
-    """state: "status", "delta", "final", "aborted", "error", or one that this package does not know.
-
-    Three fields are not of the wire (see `wire.growing`). noted: the number under which the text of this message is
-    remembered; 0 for none. base: where it is not 0, `message` holds only what follows the text of that number, and
-    source is the frame's bytes.
-    """
+    """state: "status", "delta", "final", "aborted", "error", or one that this package does not know."""
 
     run_id: str = ""
     session_key: str = ""
@@ -54,9 +49,6 @@ class ChatPayload(msgspec.Struct, rename="camel", gc=False):
     retry: dict[str, Any] | None = None
     spawned_by: str | None = None
     yielded: bool = False
-    noted: int = msgspec.field(default=0, name=" noted")
-    base: int = msgspec.field(default=0, name=" base")
-    source: bytes = msgspec.field(default=b"", name=" source")
 
 
 def message_text(message: ChatMessage | str | None) -> str | None:

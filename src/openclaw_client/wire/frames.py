@@ -77,6 +77,8 @@ class Ignored:
 
 Frame = Response | Event | ChatFrame | Ignored
 
+FRAME_BEGINS = b'{"type":"'
+"""What begins so is a frame, whatever it came in: text, or binary, which no gateway sends."""
 _CHAT_PREFIX = b'{"type":"event","event":"chat",'
 """Key order of every observed gateway. Another order is decoded in two passes, which costs time and nothing else."""
 
@@ -116,12 +118,6 @@ def decode_frame(data: bytes) -> Frame:
     if not frame.event or (frame.seq is not None and frame.seq < 0):
         return _decode_leniently(data)
     return frame
-
-
-def whole_payload(data: bytes) -> ChatPayload:
-    """The payload of a chat frame with its whole text."""
-    frame = decode_frame(data)
-    return frame.payload if isinstance(frame, ChatFrame) else ChatPayload()
 
 
 def _decode_leniently(data: bytes) -> Frame:

@@ -1,0 +1,118 @@
+"""Whose turn it is on the short way."""
+
+from __future__ import annotations
+
+import asyncio
+
+from openclaw_client.connection.shortcuts import MAX_RUNS, Shortcuts, Take
+from tests.connection.served import Place, supervisor
+from tests.moved_clock import run
+from tests.wire.frames import delta
+
+
+def frame(number: int) -> bytes:
+    return delta("text", run=f"{number:08}-2222-4333-8444-555555555555")
+
+
+def taking(number: int, taken: list[int]) -> Take:
+    def take(data: bytes, _expected: int, _now: float) -> bool:
+        if data != frame(number):
+            return False
+        taken.append(number)
+        return True
+
+    return take
+
+
+def offered(runs: int) -> tuple[Shortcuts, list[int]]:
+    shortcuts, taken = Shortcuts(), list[int]()
+    for number in range(runs):
+        shortcuts.offer(frame(number), taking(number, taken))
+    return shortcuts, taken
+
+
+def send(shortcuts: Shortcuts, number: int) -> bool:
+    take, data = shortcuts.take, frame(number)
+    return take is not None and (take(data, 1, 0.0) or shortcuts.other(data, 1, 0.0))
+
+
+def test_the_run_whose_delta_came_last_is_asked_first_and_then_the_one_whose_it_is() -> None:
+    shortcuts, taken = offered(3)
+    assert all(send(shortcuts, number) for number in (2, 0, 0, 1, 2))
+    assert taken == [2, 0, 0, 1, 2]
+
+
+def test_a_stranger_goes_the_long_way() -> None:
+    shortcuts, taken = offered(2)
+    assert not send(shortcuts, 5)
+    assert send(shortcuts, 1)
+    assert taken == [1]
+
+
+def test_what_is_refused_is_not_asked_twice() -> None:
+    asked: list[bytes] = []
+
+    def refuse(data: bytes, _expected: int, _now: float) -> bool:
+        asked.append(data)
+        return False
+
+    shortcuts = Shortcuts()
+    shortcuts.offer(frame(1), refuse)
+    assert not send(shortcuts, 1)
+    assert asked == [frame(1)]
+
+
+def test_closed_there_is_no_short_way_until_one_is_offered() -> None:
+    shortcuts, taken = offered(2)
+    shortcuts.close()
+    assert not send(shortcuts, 0)
+    shortcuts.offer(frame(1), taking(1, taken))
+    assert send(shortcuts, 1)
+    assert not send(shortcuts, 0)
+
+
+def test_a_bounded_number_of_runs_has_one() -> None:
+    shortcuts, taken = offered(MAX_RUNS + 1)
+    assert not send(shortcuts, 0)
+    assert send(shortcuts, MAX_RUNS)
+    assert taken == [MAX_RUNS]
+
+
+def test_what_takes_the_short_way_is_counted_and_is_a_sign_of_life() -> None:
+    async def main() -> None:
+        made, log = supervisor(Place())
+        await made.connect()
+        connection, expected = made.connection, list[int]()
+        assert connection is not None
+        connection.on_message(b'{"type":"event","event":"tick","seq":4}')
+        log.shortcuts.offer(frame(1), lambda _data, number, _now: not expected.append(number))
+        await asyncio.sleep(5)
+        assert connection.last_frame_age == 5
+        assert connection.claim(frame(1))
+        assert connection.claim(frame(1))
+        assert connection.last_frame_age == 0
+        assert expected == [5, 6]
+        # The next in the usual way has the number behind theirs.
+        log.shortcuts.close()
+        connection.on_message(b'{"type":"event","event":"tick","seq":7}')
+        assert log.gaps == []
+        connection.on_message(b'{"type":"event","event":"tick","seq":9}')
+        assert [(gap.expected, gap.received) for gap in log.gaps] == [(8, 9)]
+        await made.disconnect()
+
+    run(main())
+
+
+def test_a_connection_that_is_ending_takes_nothing_more() -> None:
+    async def main() -> None:
+        made, log = supervisor(Place())
+        await made.connect()
+        connection, taken = made.connection, list[bytes]()
+        assert connection is not None
+        log.shortcuts.offer(frame(1), lambda data, _number, _now: not taken.append(data))
+        connection.close()
+        connection.on_message(frame(1))
+        assert taken == []
+        await made.disconnect()
+
+    run(main())

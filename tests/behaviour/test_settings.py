@@ -40,3 +40,22 @@ async def test_a_wrong_setting_is_named(
         make(gateway, **setting)
     assert caught.value.remedy
     assert gateway.seen.opened == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"on_event": 5}, "on_event"),
+        ({"attachments": 5}, "attachments"),
+        ({"attachments": "photo.png"}, "attachments"),
+        ({"attachments": {"mimeType": "image/png"}}, "attachments"),
+        ({"attachments": ["photo.png"]}, "attachments"),
+    ],
+)
+async def test_a_wrong_argument_is_named_before_anything_is_sent(
+    make: Make, gateway: BlockingEmbeddedGateway, wrong: dict[str, Any], named: str
+) -> None:
+    async with make(gateway) as client:
+        with pytest.raises(UsageError, match=f"^{named} is no .*nothing was sent"):
+            await client.chat_send(session_key="main", message="x", **wrong)
+    assert "chat.send" not in gateway.seen.requests

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import uuid4
 
-from openclaw_client.client.attachments import AttachmentLike, wire_attachments
+from openclaw_client.client.attachments import Attachment, AttachmentLike, wire_attachments
 from openclaw_client.errors import UsageError
 from openclaw_client.wire.handshake import Hello
 from openclaw_client.wire.limits import MAX_HISTORY_LIMIT, MAX_LABEL
@@ -66,7 +66,7 @@ def chat_request(
     """Check the arguments of chat_send; UsageError for what every gateway refuses, before anything is sent."""
     if when_busy not in ("wait", "send"):
         raise UsageError(message=f"when_busy={when_busy!r}", remedy='Use "wait" or "send"')
-    files = tuple(attachments or ())
+    files = _listed(attachments)
     _check_text("the message", message)
     if not message.strip() and not files:
         raise UsageError(message="the message is empty; nothing was sent", remedy="Send a text or an attachment")
@@ -112,6 +112,28 @@ def inject_params(session_key: str, message: str, label: str | None) -> dict[str
             remedy="Use a shorter label",
         )
     return without_none({"sessionKey": check_session_key(session_key), "message": message, "label": label})
+
+
+def check_on_event(on_event: object) -> None:
+    """Raise UsageError for what cannot be called."""
+    if on_event is not None and not callable(on_event):
+        raise UsageError(
+            message=f"on_event is no function but {type(on_event).__name__}; nothing was sent",
+            remedy="Pass a function that takes one event",
+        )
+
+
+def _listed(attachments: Iterable[AttachmentLike] | None) -> tuple[AttachmentLike, ...]:
+    if attachments is None:
+        return ()
+    if isinstance(attachments, Iterable) and not isinstance(attachments, Mapping | str | bytes):
+        files = tuple(attachments)
+        if all(isinstance(file, Attachment | Mapping) for file in files):
+            return files
+    raise UsageError(
+        message="attachments is no list of attachments; nothing was sent",
+        remedy="Pass a list of Attachment.from_path(…) or Attachment.from_bytes(…)",
+    )
 
 
 def _check_text(what: str, value: object) -> None:

@@ -15,6 +15,7 @@ from openclaw_client.client.chat import (
     InjectResult,
     WhenBusy,
     chat_request,
+    check_on_event,
     inject_params,
     inject_result,
 )
@@ -235,6 +236,7 @@ class AsyncGatewayClient(Face):
         Raises UsageError, PayloadTooLarge and RequestFailed (nothing runs), OutcomeUnknown and RequestTimeout (nobody
         knows; the key is in them), RunFailed, RunLost, RunTimeout. Cancelling leaves the run going at the gateway.
         """
+        check_on_event(on_event)
         run = self.chat_stream(
             session_key=session_key,
             message=message,

@@ -14,6 +14,7 @@ from openclaw_client.client.chat import (
     InjectResult,
     WhenBusy,
     chat_request,
+    check_on_event,
     inject_params,
     inject_result,
 )
@@ -240,6 +241,7 @@ class GatewayClient(Face):
         Raises UsageError, PayloadTooLarge and RequestFailed (nothing runs), OutcomeUnknown and RequestTimeout (nobody
         knows; the key is in them), RunFailed, RunLost, RunTimeout. Ctrl-C leaves the run going at the gateway.
         """
+        check_on_event(on_event)
         run = self.chat_stream(
             session_key=session_key,
             message=message,

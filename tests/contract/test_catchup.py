@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from openclaw_client import ProactiveMessage, ReconnectPolicy
-from openclaw_client.client.driver import SETTLING
+from openclaw_client.client.turns import SETTLING
 from tests.contract.targets import PATIENT, Target, device_store
 from tests.faces import Face
 from tests.relay import Relay

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from math import inf
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,7 +9,7 @@ from openclaw_client.client import endings
 from openclaw_client.client.chat import ChatRequest
 from openclaw_client.client.clocks import RunClocks
 from openclaw_client.client.inquiry import SILENCE, SILENCE_AFTER_ERROR, SILENCE_AFTER_GAP, Inquiry
-from openclaw_client.client.turns import jumps_the_queue
+from openclaw_client.client.turns import Turn, jumps_the_queue
 from openclaw_client.connection.connection import Connection
 from openclaw_client.connection.shortcuts import Take
 from openclaw_client.errors import (
@@ -47,11 +46,6 @@ if TYPE_CHECKING:
     from openclaw_client.client.engine import Engine
 
 
-SETTLING = 0.05
-"""Seconds that the next message waits behind a final on wire v3. 2026.4.15 counts the session as busy for up to 20 ms
-more, and answers a message that comes then under a run id that nobody knows (observed)."""
-
-
 class RunSink(Protocol):
     """Who reads the run. On the loop's thread; must not block and must not raise."""
 
@@ -78,7 +72,7 @@ class RunDriver:
         self.merged_into: str | None = None
         self.stopped: tuple[str, ...] = ()
         self._clocks = RunClocks(timeouts, self._time_out, self._on_silence)
-        self._turn: str | None = None
+        self._turn = Turn(engine.turns)
         self._put = sink.put
         # One object, by which the shortcuts know this run.
         self._take: Take = self._on_bytes
@@ -135,21 +129,13 @@ class RunDriver:
         """Wait for the runs of this session that this client began before."""
         session = self._engine.router.sessions.canonical(self.request.session_key)
         try:
-            async with asyncio.timeout(self._timeouts.total):
-                await self._engine.turns.take(session)
+            await self._turn.take(session, self._timeouts.total)
         except TimeoutError:
             raise endings.no_turn(self, self._timeouts.total) from None
-        self._turn = session
 
     def _give_turn_back(self) -> None:
-        session, self._turn = self._turn, None
-        if session is None:
-            return
         hello = self._engine.hello
-        if hello is not None and hello.protocol == 3:
-            asyncio.get_running_loop().call_later(SETTLING, self._engine.turns.give_back, session)
-        else:
-            self._engine.turns.give_back(session)
+        self._turn.give_back(settling=hello is not None and hello.protocol == 3)
 
     @property
     def activity(self) -> Activity:

@@ -12,6 +12,10 @@ from collections import deque
 
 from openclaw_client.errors import GatewayError
 
+SETTLING = 0.05
+"""Seconds that the next message waits behind a final on wire v3. 2026.4.15 counts the session as busy for up to 20 ms
+more, and answers a message that comes then under a run id that nobody knows (observed)."""
+
 _STOP_WORDS = frozenset({"stop", "abort", "esc", "exit", "halt", "please stop", "wait", "interrupt"})
 
 
@@ -67,3 +71,29 @@ class SessionTurns:
                 if not place.done():
                     place.set_exception(error.again())
             queue.clear()
+
+
+class Turn:
+    """The turn of one message."""
+
+    __slots__ = ("_session", "_turns")
+
+    def __init__(self, turns: SessionTurns) -> None:
+        self._turns = turns
+        self._session: str | None = None
+
+    async def take(self, session: str, limit: float | None) -> None:
+        """Wait for it. Raises TimeoutError after limit seconds, and see `SessionTurns.take`."""
+        async with asyncio.timeout(limit):
+            await self._turns.take(session)
+        self._session = session
+
+    def give_back(self, *, settling: bool) -> None:
+        """End the turn, if it was taken; settling: the gateway needs a moment."""
+        session, self._session = self._session, None
+        if session is None:
+            return
+        if settling:
+            asyncio.get_running_loop().call_later(SETTLING, self._turns.give_back, session)
+        else:
+            self._turns.give_back(session)

@@ -17,6 +17,8 @@ CONNECTIONS = (1_000, 5_000)
 FAN = (1, 10, 100)
 REPLY = (50_000, 500_000)
 """Bytes of a whole reply that is sent as cumulative snapshots, a frame for every hundred bytes or so."""
+ROUNDS = 9
+"""Of streams and requests. Machines have slow minutes; with five rounds two of them moved a ratio by a fifth."""
 PACE = 500
 """Microseconds between two paced frames."""
 
@@ -105,7 +107,7 @@ def _flat(
     kind: str = "saw",
     what: str = "stream",
     name: str = "",
-    rounds: int = 5,
+    rounds: int = ROUNDS,
 ) -> Measurement:
     frames = frames or SIZES[size]
     sizes = {"frames": frames, "size": size, "kind": kind, "warm": frames // 5}
@@ -113,7 +115,7 @@ def _flat(
     return Measurement("stream", row, name or client[0], client[1], client[2], what, sizes, rounds)
 
 
-def _rpc(client: tuple[str, str, str], count: int, *, requests: int = 0, rounds: int = 5) -> Measurement:
+def _rpc(client: tuple[str, str, str], count: int, *, requests: int = 0, rounds: int = ROUNDS) -> Measurement:
     requests = requests or (5_000 if count == 1 else 20_480)
     return Measurement("rpc", str(count), *client, "rpc", {"frames": requests, "count": count, "warm": 2_000}, rounds)
 

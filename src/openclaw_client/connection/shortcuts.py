@@ -14,8 +14,8 @@ Take = Callable[[bytes, int, float], bool]
 """Takes a frame's bytes, given the number that the connection's next event must have, and when it was received. False,
 and nothing has happened, where the frame must go the long way."""
 
-MAX_RUNS = 64
-"""Runs that have a short way at the same time; a gateway rarely has more than a few going on in one connection."""
+MAX_RUNS = 256
+"""Runs that have a short way at the same time: a bound, and far more than go on in one connection."""
 
 
 class Shortcuts:

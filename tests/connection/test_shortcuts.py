@@ -111,7 +111,7 @@ def test_a_connection_that_is_ending_takes_nothing_more() -> None:
         assert connection is not None
         log.shortcuts.offer(frame(1), lambda data, _number, _now: not taken.append(data))
         connection.close()
-        connection.on_message(frame(1))
+        assert connection.claim(frame(1))
         assert taken == []
         await made.disconnect()
 

@@ -238,8 +238,7 @@ class Connection:
         return False
 
     def on_message(self, data: bytes) -> None:
-        if not self.claim(data):
-            self._receive(data, self._time())
+        self._receive(data, self._time())
 
     def on_ignored(self, reason: str) -> None:
         protocol_log.debug("%s ignored a frame: %s", self._prefix, reason)

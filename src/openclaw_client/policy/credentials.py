@@ -6,21 +6,18 @@ except for the one retry that belongs to the choice itself.
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass, fields
 from typing import Final, Protocol
 
 import msgspec
 
-from openclaw_client.errors import UsageError
 from openclaw_client.policy.scopes import missing_scopes
+from openclaw_client.policy.texts import one_line
 from openclaw_client.wire import codes
 from openclaw_client.wire.frames import ErrorShape
 from openclaw_client.wire.handshake import AuthFields
 
 _RETRY_STEP: Final = "retry_with_device_token"
-# Control characters, lone surrogates (an environment variable in another encoding), line and paragraph separators.
-_FORBIDDEN: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 class StoredToken(Protocol):
@@ -181,14 +178,4 @@ def _token_of(stored: StoredToken | None) -> str | None:
 
 
 def _clean(name: str, value: object) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise UsageError(message=f"{name} must be text, not {type(value).__name__}", remedy=f"Pass {name} as a str")
-    value = value.strip()
-    if any(unicodedata.category(char) in _FORBIDDEN for char in value):
-        raise UsageError(
-            message=f"{name} has a line break or another control character in it; nothing was sent",
-            remedy="Check where it is read from: a secret file with more than one line, or a wrong encoding",
-        )
-    return value or None
+    return None if value is None else one_line(name, value) or None

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping
 
 from openclaw_client.errors import UsageError
+from openclaw_client.policy.texts import one_line
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A token of RFC 9110, 5.6.2."""
-_FORBIDDEN = {"Cc", "Cs"}
-"""Control characters, and halves of surrogate pairs, which no encoding has."""
 
 
 def checked_headers(headers: object) -> dict[str, str] | None:
@@ -23,7 +21,7 @@ def checked_headers(headers: object) -> dict[str, str] | None:
             message=f"headers= must be a mapping, not {type(headers).__name__}",
             remedy='Pass a dict, such as {"X-Real-Ip": "…"}',
         )
-    return {_name(name): _value(name, value) for name, value in headers.items()}
+    return {_name(name): one_line(f"the header {name}", value, allowed="\t") for name, value in headers.items()}
 
 
 def _name(name: object) -> str:
@@ -34,18 +32,3 @@ def _name(name: object) -> str:
         message="headers= has a name that is none of a header; nothing was sent",
         remedy="Names are letters, digits and hyphens, without the colon",
     )
-
-
-def _value(name: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise UsageError(
-            message=f"the header {name} must be text, not {type(value).__name__}; nothing was sent",
-            remedy="Pass its value as a str",
-        )
-    value = value.strip()
-    if any(unicodedata.category(char) in _FORBIDDEN and char != "\t" for char in value):
-        raise UsageError(
-            message=f"the header {name} has a line break or another control character in it; nothing was sent",
-            remedy="Check where it is read from: a secret file with more than one line, or a wrong encoding",
-        )
-    return value

@@ -95,8 +95,7 @@ class ClientProtocol:
         """
         if self.state is not State.AWAITING_HELLO or self._connect_id:
             raise UsageError(message=f"connect cannot be sent while {self.state.value}")
-        self._counter += 1
-        ident = f"{self._counter}{self._suffix}"
+        ident = self._next_id()
         frame = _encode(ident, "connect", params, limits.MAX_CONNECT_BYTES)
         self._connect_id = ident
         self._handshake_due = now + limits.HELLO_TIMEOUT
@@ -120,8 +119,7 @@ class ClientProtocol:
         """
         if self.hello is None or self.end is not None:
             raise NotConnected(message=f"{method}: the connection is {self.state.value}; nothing was sent")
-        self._counter += 1
-        ident = f"{self._counter}{self._suffix}"
+        ident = self._next_id()
         frame = _encode(ident, method, params, self._max_payload, traceparent)
         expires = inf if timeout is None else now + timeout
         self._pending[ident] = _Pending(method, tag, expires, timeout, expect_final)
@@ -219,6 +217,10 @@ class ClientProtocol:
                 self._outbox.append(Close(codes.CLOSE_NORMAL, ""))
 
     # Inside.
+
+    def _next_id(self) -> str:
+        self._counter += 1
+        return f"{self._counter}{self._suffix}"
 
     def _move(self, trigger: Trigger) -> None:
         self.state = TRANSITIONS[self.state, trigger]

@@ -7,7 +7,7 @@ gateway under load, snapshots heal themselves with the next one.
 from __future__ import annotations
 
 from enum import Enum
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from openclaw_client.runs.events import TextAppended, TextReplaced
 from openclaw_client.wire.chat import ChatPayload, message_text
@@ -25,6 +25,7 @@ class Unclear(Enum):
 
 UNCLEAR = Unclear.UNCLEAR
 """A frame that `TextReducer.take` leaves to `decode_frame` and `TextReducer.delta`."""
+Taken: TypeAlias = TextAppended | TextReplaced | Literal[Unclear.UNCLEAR] | None
 
 
 class TextReducer:
@@ -90,7 +91,7 @@ class TextReducer:
             self._head, self._start, self._size = head, len(head) + 1, 0
         return True
 
-    def take(self, data: bytes, expected: int) -> TextAppended | TextReplaced | Literal[Unclear.UNCLEAR] | None:
+    def take(self, data: bytes, expected: int) -> Taken:
         """`delta`, for the bytes of the frame that has the expected number on the connection.
 
         Decodes no more than the text needs, and a long text once. UNCLEAR, and nothing has changed, where the frame is
@@ -112,14 +113,17 @@ class TextReducer:
             return None
         text = payload.message.content[0].text
         old = self.text if self._pieces else self._text
-        if not text.startswith(old):
-            return self._rewrite(seq, text)
+        extends = text.startswith(old)
+        if not extends and self._resumed:
+            return UNCLEAR
         self._last_seq = seq
         self._text, self._size = text, 0
+        if not extends:
+            return TextReplaced(self.run_id, text)
         piece = text[len(old) :]
         return TextAppended(self.run_id, piece) if piece else None
 
-    def _take_long(self, data: bytes, expected: int) -> TextAppended | TextReplaced | Literal[Unclear.UNCLEAR] | None:
+    def _take_long(self, data: bytes, expected: int) -> Taken:
         start, size = self._start, self._size
         begin = data.find(MARK, start) + MARK_SIZE
         if not size or not data.startswith(self._known, begin):
@@ -145,36 +149,22 @@ class TextReducer:
         self._pieces.append(piece)
         return TextAppended(self.run_id, piece)
 
-    def _take_whole(
-        self, data: bytes, expected: int, begin: int
-    ) -> TextAppended | TextReplaced | Literal[Unclear.UNCLEAR] | None:
+    def _take_whole(self, data: bytes, expected: int, begin: int) -> Taken:
         """A long text that begins with nothing that is known; its bytes are, from here on."""
         try:
             frame = decode_delta(data)
         except UNDECODABLE:
             return UNCLEAR
         payload = frame.payload
-        if frame.seq != expected:
+        text = payload.message.content[0].text
+        if frame.seq != expected or (self._resumed and not text.startswith(self.text)):
             return UNCLEAR
         if payload.seq < self._last_seq:
             return None
-        text, old = payload.message.content[0].text, self.text
-        if not text.startswith(old):
-            event: TextAppended | TextReplaced | Literal[Unclear.UNCLEAR] | None = self._rewrite(payload.seq, text)
-        else:
-            self._last_seq = payload.seq
-            self._text, self._size = text, 0
-            event = TextAppended(self.run_id, text[len(old) :]) if len(text) > len(old) else None
-        if event is not UNCLEAR:
-            self._note(data, begin, 0)
+        self._last_seq = payload.seq
+        event = self.become(text)
+        self._note(data, begin, 0)
         return event
-
-    def _rewrite(self, seq: int, text: str) -> TextReplaced | Literal[Unclear.UNCLEAR]:
-        if self._resumed:
-            return UNCLEAR
-        self._last_seq = seq
-        self._text, self._size = text, 0
-        return TextReplaced(self.run_id, text)
 
     def _note(self, data: bytes, begin: int, known: int) -> bool:
         """Know the text that begins at a byte of a frame; known: bytes of it that are known. Whether it could be."""

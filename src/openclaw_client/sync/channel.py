@@ -50,11 +50,14 @@ class RunChannel:
 
     def put(self, event: RunEvent) -> None:
         if self._overflowing or self._queued() >= BUFFER_EVENTS:
-            self._overflowing = True
+            begins, self._overflowing = not self._overflowing, True
             self._waiting.append(event)
             if self._waiting.lagging and not self._lagged:
                 self._lagged = True
                 self._on_lag(BUFFER_EVENTS + len(self._waiting))
+            if begins and not self._queued():
+                # The reader has taken everything just before it could see that more waits here.
+                self._refill()
         else:
             self._enqueue(event)
 
@@ -80,7 +83,7 @@ class RunChannel:
         return event
 
     def _wait(self) -> RunEvent | _End:
-        # Overflow begins with the queue full, so its reader always comes here once more.
+        # Whoever reads behind an overflow has emptied the queue, or `put` has seen that it is empty.
         if self._overflowing:
             self._loop.call_soon_threadsafe(self._refill)
         return self._queue.get()

@@ -87,7 +87,7 @@ class ChatRun:
         return self
 
     def __next__(self) -> RunEvent:
-        # Here as well: for most callers this is all that the check costs.
+        # What the check asks first; every event passes here, and most callers run no loop.
         if _get_running_loop() is not None:
             check_caller("next", "async for")
         event = (self._channel or self._begin()).get()

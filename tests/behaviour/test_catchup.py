@@ -260,3 +260,31 @@ def write(gateway: BlockingEmbeddedGateway, session: str, text: str) -> None:
 
     row = new_row("assistant", text, now_ms(), **assistant_extra(injected=True))
     gateway.gateway._memory.transcripts.open(f"agent:main:{session}").add(row)
+
+
+@EVERY
+async def test_a_burst_while_the_history_is_asked_for_is_told_once_and_hides_nothing(
+    make: Make, start_gateway: Start, release: str
+) -> None:
+    """More is heard meanwhile than is remembered of what was heard before, by whose words the history is read."""
+    gateway = start_gateway(release=release)
+    listener = Listener(make, gateway, sessions=["main"])
+    words = [f"word {number}" for number in range(200)]
+
+    def say(first: int, last: int) -> None:
+        for word in words[first:last]:
+            gateway.say("agent:main:main", word)
+
+    async with listener.client:
+        await asyncio.to_thread(say, 0, 90)
+        await until(lambda: listener.texts == words[:90])
+        await listener.goes()
+        await asyncio.to_thread(say, 90, 95)
+        answer = gateway.faults.hold("chat.history")
+        await listener.returns()
+        await until(lambda: answer.frames)
+        await asyncio.to_thread(say, 95, 200)
+        await listener.client.request("health")
+        answer.release()
+        await until(lambda: len(listener.heard) >= len(words))
+        assert listener.texts == words

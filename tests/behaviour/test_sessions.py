@@ -84,7 +84,7 @@ async def test_ten_thousand_events_of_two_users_never_cross(
             # A request behind the subscriptions: when it is answered they are there.
             await asyncio.gather(*[(await manager.connection_for(user)).request("health") for user in USERS])
         await asyncio.to_thread(burst)
-        await until(lambda: all(len(messages[user]) == sent[user] for user in USERS))
+        await until(lambda: all(len(messages[user]) >= sent[user] for user in USERS))
     for user in USERS:
         assert messages[user] == [f"{user}: {number + 1}" for number in range(sent[user])]
         assert {text.partition(":")[0] for text in events[user]} == {user}

@@ -240,3 +240,22 @@ def test_after_a_burst_the_order_of_the_words_tells_what_was_heard(heard: range,
         # The clock of the gateway is known to a few milliseconds only.
         place.heard(f"word {number}", 1_995.0)
     assert [text for _, _, text in news(page(*burst(0, 200)), place)] == told
+
+
+@pytest.mark.parametrize("on_the_page", [0, 6, 100])
+@pytest.mark.parametrize("while_asked", [6, 100])
+def test_what_is_heard_while_a_page_is_asked_for_hides_nothing_that_was_heard_before_or_missed(
+    while_asked: int, on_the_page: int
+) -> None:
+    """A burst, three messages missed, and another burst, of which the page has a part or nothing."""
+    place = Place(SINCE)
+    for number in range(200):
+        place.heard(f"word {number}", 1_995.0)
+    place.ask()
+    for number in range(203, 203 + while_asked):
+        place.heard(f"word {number}", 1_995.0)
+    rows = burst(0, 203 + min(while_asked, on_the_page))
+    assert [text for _, _, text in news(page(*rows), place)] == ["word 200", "word 201", "word 202"]
+    place.settle()
+    # What the page had not will be on the next one.
+    assert len(place.said) == min(MAX_WORDS, max(0, while_asked - on_the_page))

@@ -101,6 +101,8 @@ class CatchUp:
         keys = [key for key in keys if self._engine.router.sessions.accepts(key)]
         if keys and self._engine.message_handlers:
             self._held = {key: [] for key in keys}
+            for key in keys:
+                self._places[key].ask()
             self._task = asyncio.get_running_loop().create_task(self._ask(keys), name="openclaw-catch-up")
 
     def stop(self) -> None:
@@ -150,6 +152,9 @@ class CatchUp:
             self._hand_out(message)
 
     def _release(self, key: str) -> None:
+        place = self._places.get(key)
+        if place is not None:
+            place.settle()
         for message in self._held.pop(key, ()):
             self._hand_out(message)
 

@@ -25,18 +25,33 @@ _UNSUCCESSFUL = frozenset({"aborted", "error"})
 @dataclass(slots=True)
 class Place:
     """How far a session is known. since_ms: the gateway's clock from when on it was listened to, or of the last row
-    that was looked at; row_id: that row, where rows have ids. sent, said: what was sent and heard since."""
+    that was looked at; row_id: that row, where rows have ids. sent, said: what was sent and heard since. fresh: what is
+    heard between `ask` and `settle`, apart: it may stand on the page that is asked for or not, and would push out what
+    was heard before, by which that page is understood."""
 
     since_ms: float
     row_id: str | None = None
     sent: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_WORDS))
     said: deque[tuple[str, float]] = field(default_factory=deque)
+    fresh: list[tuple[str, float]] | None = None
 
     def heard(self, text: str, at_ms: float) -> None:
         """A whole message was heard, whoever asked for it."""
-        self.said.append((_bare(text), at_ms))
-        if len(self.said) > MAX_WORDS:
-            self.since_ms = max(self.since_ms, self.said.popleft()[1])
+        if self.fresh is not None:
+            self.fresh.append((_bare(text), at_ms))
+        else:
+            self._note(_bare(text), at_ms)
+
+    def ask(self) -> None:
+        """A page is asked for."""
+        if self.fresh is None:
+            self.fresh = []
+
+    def settle(self) -> None:
+        """The page was looked at, or will not come."""
+        fresh, self.fresh = self.fresh or (), None
+        for text, at_ms in fresh:
+            self._note(text, at_ms)
 
     def reached_by(self, page: HistoryPage) -> bool:
         """Whether a page goes back to this place, so that nothing is missing between the two."""
@@ -51,6 +66,20 @@ class Place:
 
     def is_behind(self, row: HistoryMessage) -> bool:
         return row.timestamp is not None and not self._is_before(row)
+
+    def consume(self, text: str) -> bool:
+        """Whether a message of this text was heard; for one row each."""
+        for heard in (self.said, self.fresh):
+            found = next((entry for entry in heard or () if entry[0] == text), None)
+            if heard is not None and found is not None:
+                heard.remove(found)
+                return True
+        return False
+
+    def _note(self, text: str, at_ms: float) -> None:
+        self.said.append((text, at_ms))
+        if len(self.said) > MAX_WORDS:
+            self.since_ms = max(self.since_ms, self.said.popleft()[1])
 
     def _is_before(self, row: HistoryMessage) -> bool:
         return row.timestamp is not None and row.timestamp < self.since_ms
@@ -165,7 +194,7 @@ def _goes_on(page: HistoryPage, group: _Group) -> bool:
 
 
 def _is_news(group: _Group, text: str, place: Place, is_known: Callable[[str], bool]) -> bool:
-    heard = _consumed(place, _bare(text))
+    heard = place.consume(_bare(text))
     if group.injected:
         ident = group.rows[0].id
         return not (heard or (ident is not None and is_known(INJECT_PREFIX + ident)))
@@ -173,13 +202,6 @@ def _is_news(group: _Group, text: str, place: Place, is_known: Callable[[str], b
         return not is_known(group.run_id)
     # 2026.4.15 names no run: its words tell.
     return not (_own(place, group.words) or heard)
-
-
-def _consumed(place: Place, text: str) -> bool:
-    found = next((entry for entry in place.said if entry[0] == text), None)
-    if found is not None:
-        place.said.remove(found)
-    return found is not None
 
 
 def _own(place: Place, words: str) -> bool:

@@ -259,3 +259,11 @@ def test_what_is_heard_while_a_page_is_asked_for_hides_nothing_that_was_heard_be
     place.settle()
     # What the page had not will be on the next one.
     assert len(place.said) == min(MAX_WORDS, max(0, while_asked - on_the_page))
+
+
+def test_a_page_that_is_asked_for_again_hides_nothing_heard_since_the_first_asking() -> None:
+    place = Place(SINCE)
+    place.ask()
+    place.heard("word 0", 1_995.0)
+    place.ask()
+    assert [text for _, _, text in news(page(*burst(0, 2)), place)] == ["word 1"]

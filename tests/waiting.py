@@ -13,11 +13,16 @@ PATIENCE = 20.0
 """Seconds; far above what anything here takes, so that only a hang fails."""
 
 
+PAUSE = 0.002
+"""Seconds between two looks: a wait must not take a whole core."""
+
+
 async def until(condition: Callable[[], object]) -> None:
     """Return when the condition holds; TimeoutError when it never does."""
     async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110 - the point of this module
-            await asyncio.sleep(0)
+            # A loop that only spins takes the interpreter's lock back before a thread that waits for it has woken up.
+            await asyncio.sleep(PAUSE)
 
 
 def wait_until(condition: Callable[[], T], *, patience: float = PATIENCE) -> T:
@@ -25,6 +30,5 @@ def wait_until(condition: Callable[[], T], *, patience: float = PATIENCE) -> T:
     deadline = time.monotonic() + patience
     while not (found := condition()):
         assert time.monotonic() < deadline, "what was waited for never came"
-        # Only keeps the wait from taking a whole core.
-        time.sleep(0.002)
+        time.sleep(PAUSE)
     return found

@@ -195,16 +195,18 @@ class Requests:
         self, params: Mapping[str, Any] | None, timeout: float | None, idempotency_key: str | None
     ) -> tuple[float | None, Mapping[str, Any] | None]:
         """The time limit that counts, and the parameters with the idempotency key. Raises UsageError."""
-        # Below zero is the default's; a time that is no number compares with nothing.
-        if timeout is not None and not (isinstance(timeout, int | float) and (timeout > 0 or timeout < 0)):
+        if idempotency_key is not None:
+            params = {**(params or {}), "idempotencyKey": idempotency_key}
+        if timeout is None:
+            return None, params
+        # A time that is no number compares with nothing.
+        if not (isinstance(timeout, (int, float)) and (timeout < 0 or timeout > 0)):  # noqa: UP038 - half the time
             raise UsageError(
                 message=f"timeout={timeout!r} is no time limit; nothing was sent",
                 remedy="Give a number of seconds above zero, or None for no limit",
             )
-        limit = self._settings.timeouts.request if timeout is not None and timeout < 0 else timeout
-        if idempotency_key is not None:
-            params = {**(params or {}), "idempotencyKey": idempotency_key}
-        return limit, params
+        # Below zero is the default's.
+        return (self._settings.timeouts.request if timeout < 0 else timeout), params
 
     def outcome(self, answer: Answer) -> Callable[[Outcome], None]:
         """Turn what the connection tells about a request into a payload or an error for `answer`."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from math import inf
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -60,6 +60,7 @@ CLOSE_GRACE = 1.0
 """Seconds for the peer to answer a close frame before the socket is dropped; the gateway allows itself the same."""
 
 protocol_log = logging.getLogger("openclaw_client.protocol")
+_DEBUG: Final = logging.DEBUG
 
 
 class Connection:
@@ -250,7 +251,7 @@ class Connection:
 
     def _receive(self, data: bytes, now: float) -> None:
         core = self._core
-        logged = wire_levels.get(logging.DEBUG, True) and wire_log.isEnabledFor(logging.DEBUG)
+        logged = wire_levels.get(_DEBUG, True) and wire_log.isEnabledFor(_DEBUG)
         if logged:
             wire_log.debug("%s received %s", self._prefix, self._redactor.frame(data))
         frame = core.take(data, now)
@@ -260,7 +261,10 @@ class Connection:
                 self._shortcuts.close()
             return
         if frame is not None:
-            self._handle(frame)
+            if frame.error is None:
+                frame.tag(frame)
+            else:
+                self._handle(frame)
             return
         event = core.next_event()
         if event is None:
@@ -292,14 +296,14 @@ class Connection:
 
     def _flush(self) -> None:
         for item in self._core.outbox():
-            if isinstance(item, bytes):
-                if wire_levels.get(logging.DEBUG, True) and wire_log.isEnabledFor(logging.DEBUG):
-                    wire_log.debug("%s sent %s", self._prefix, self._redactor.frame(item))
-                if self._transport is not None:
-                    # While others wait for their answers, this request is often one of several.
-                    self._transport.send(item, self._core.pending > 1)
-            else:
+            if type(item) is Close:
                 self._write_close(item)
+                continue
+            if wire_levels.get(_DEBUG, True) and wire_log.isEnabledFor(_DEBUG):
+                wire_log.debug("%s sent %s", self._prefix, self._redactor.frame(item))
+            if self._transport is not None:
+                # While others wait for their answers, this request is often one of several.
+                self._transport.send(item, self._core.pending > 1)
 
     def _write_close(self, close: Close) -> None:
         if self._transport is not None:

@@ -47,7 +47,7 @@ class Welcomed(msgspec.Struct, frozen=True):
     hello: Hello
 
 
-class Responded(msgspec.Struct, frozen=True):
+class Responded(msgspec.Struct, frozen=True, gc=False):
     """A response to a request. tag is what the owner gave to `request`."""
 
     tag: Any

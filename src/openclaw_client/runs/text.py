@@ -113,14 +113,14 @@ class TextReducer:
             return None
         text = payload.message.content[0].text
         old = self.text if self._pieces else self._text
-        extends = text.startswith(old)
-        if not extends and self._resumed:
-            return UNCLEAR
-        self._last_seq = seq
-        self._text, self._size = text, 0
-        if not extends:
+        # All of it where it does not begin so. One call, which costs half of asking first and cutting then.
+        piece = text.removeprefix(old)
+        if old and len(piece) == len(text):
+            if self._resumed:
+                return UNCLEAR
+            self._last_seq, self._text, self._size = seq, text, 0
             return TextReplaced(self.run_id, text)
-        piece = text[len(old) :]
+        self._last_seq, self._text, self._size = seq, text, 0
         return TextAppended(self.run_id, piece) if piece else None
 
     def _take_long(self, data: bytes, expected: int) -> Taken:
@@ -134,7 +134,8 @@ class TextReducer:
             return UNCLEAR
         payload = frame.payload
         seq, text, tail = payload.seq, payload.message.content[0].text, self._tail
-        if frame.seq != expected or not text.startswith(tail):
+        piece = text.removeprefix(tail)
+        if frame.seq != expected or (tail and len(piece) == len(text)):
             return UNCLEAR
         if seq < self._last_seq:
             return None
@@ -143,7 +144,6 @@ class TextReducer:
         elif not self._note(data, begin, size):
             return UNCLEAR
         self._last_seq = seq
-        piece = text[len(tail) :]
         if not piece:
             return None
         self._pieces.append(piece)

@@ -83,6 +83,7 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
         self._fragment_kind = WSMsgType.TEXT
         self._local_end: tuple[int, str] | None = None
         self._burst = 0
+        self._loop = asyncio.get_running_loop()
 
     # Transport.
 
@@ -137,7 +138,7 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
         """
         self._burst += 1
         if self._burst == 1:
-            asyncio.get_running_loop().call_soon(self._let_go)
+            self._loop.call_soon(self._let_go)
         elif self._burst == 2:
             self._cork(True)
 
@@ -173,7 +174,7 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
         code, reason, refused = self._how_it_ended(transport)
         if refused:
             # picows raises there what it found wrong, and asyncio complains of errors that nobody has looked at.
-            looking = asyncio.get_running_loop().create_task(transport.wait_disconnected())
+            looking = self._loop.create_task(transport.wait_disconnected())
             _looking.add(looking)
             looking.add_done_callback(_looked)
         if listener is not None:
@@ -196,7 +197,7 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
             self._fragments = None
             self._local_end = (1009, "message too big")
             self.close(1009, "message too big")
-            asyncio.get_running_loop().call_soon(self.abort)
+            self._loop.call_soon(self.abort)
             return
         if self._fragment_kind == WSMsgType.TEXT:
             self._fragments.append(frame.get_payload_as_bytes())

@@ -41,7 +41,7 @@ class ErrorShape(msgspec.Struct, rename="camel", frozen=True):
 
 
 @final
-class Response(msgspec.Struct, tag_field="type", tag="res", frozen=True):
+class Response(msgspec.Struct, tag_field="type", tag="res", frozen=True, gc=False):
     """A response frame. An error may carry a payload as well (a cached failed run does)."""
 
     id: str
@@ -82,11 +82,11 @@ FRAME_BEGINS = b'{"type":"'
 _CHAT_PREFIX = b'{"type":"event","event":"chat",'
 """Key order of every observed gateway. Another order is decoded in two passes, which costs time and nothing else."""
 
-_envelope: msgspec.json.Decoder[Response | Event] = msgspec.json.Decoder(Response | Event)
+_decode_envelope = msgspec.json.Decoder(Response | Event).decode
 
 
-chat_decoder: msgspec.json.Decoder[ChatFrame] = msgspec.json.Decoder(ChatFrame)
-_any: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
+_decode_chat = msgspec.json.Decoder(ChatFrame).decode
+_decode_any = msgspec.json.Decoder().decode
 _object: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 _HALF_PAIR = re.compile(
@@ -100,7 +100,7 @@ def decode_frame(data: bytes) -> Frame:
     """Never raises: what cannot be a frame comes back as `Ignored` with the reason."""
     if data.startswith(_CHAT_PREFIX):
         try:
-            chat = chat_decoder.decode(data)
+            chat = _decode_chat(data)
         except UNDECODABLE:
             return _decode_leniently(data)
         if chat.seq is None or chat.seq >= 0:
@@ -108,7 +108,7 @@ def decode_frame(data: bytes) -> Frame:
             return chat
         return _decode_leniently(data)
     try:
-        frame = _envelope.decode(data)
+        frame = _decode_envelope(data)
     except UNDECODABLE:
         return _decode_leniently(data)
     if type(frame) is Response:
@@ -184,7 +184,7 @@ def decode_payload(raw: msgspec.Raw | bytes) -> Any:
     if raw is _EMPTY:
         return None
     try:
-        return _any.decode(raw)
+        return _decode_any(raw)
     except UNDECODABLE:
         return None
 

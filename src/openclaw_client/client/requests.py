@@ -199,8 +199,8 @@ class Requests:
             params = {**(params or {}), "idempotencyKey": idempotency_key}
         if timeout is None:
             return None, params
-        # A time that is no number compares with nothing.
-        if not (isinstance(timeout, (int, float)) and (timeout < 0 or timeout > 0)):  # noqa: UP038 - half the time
+        # A time that is no number compares with nothing. A tuple is quicker to ask than a union, which is made anew.
+        if not (isinstance(timeout, (int, float)) and (timeout < 0 or timeout > 0)):
             raise UsageError(
                 message=f"timeout={timeout!r} is no time limit; nothing was sent",
                 remedy="Give a number of seconds above zero, or None for no limit",

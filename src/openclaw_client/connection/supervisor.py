@@ -39,7 +39,7 @@ class ConnectionState(Enum):
 
 
 _CONNECTED: Final = ConnectionState.CONNECTED
-"""Looked at with every request; on Python 3.11 it costs more to look a member up in its class than to call a function."""
+"""Looked at with every request: on Python 3.11 a look-up of a member in its class costs more than a call."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, final
 
 import msgspec
 
@@ -86,6 +86,7 @@ class Ended(msgspec.Struct, frozen=True):
     end: End
 
 
+@final
 class Close(msgspec.Struct, frozen=True):
     """In the outbox: close the socket with this code and reason after what stands before."""
 

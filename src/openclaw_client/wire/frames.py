@@ -6,7 +6,7 @@ Source: the protocol's docs (gateway/protocol), and what four real releases were
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -59,6 +59,7 @@ class Event(msgspec.Struct, tag_field="type", tag="event", frozen=True):
     seq: int | None = None
 
 
+@final
 class ChatFrame(msgspec.Struct, gc=False):
     """A `chat` event, payload decoded in the same pass. raw: the frame's bytes, for those who want every key."""
 
@@ -82,11 +83,9 @@ FRAME_BEGINS = b'{"type":"'
 _CHAT_PREFIX = b'{"type":"event","event":"chat",'
 """Key order of every observed gateway. Another order is decoded in two passes, which costs time and nothing else."""
 
-_decode_envelope = msgspec.json.Decoder(Response | Event).decode
-
-
-_decode_chat = msgspec.json.Decoder(ChatFrame).decode
-_decode_any = msgspec.json.Decoder().decode
+_decode_envelope: Callable[[bytes], Response | Event] = msgspec.json.Decoder(Response | Event).decode
+_decode_chat: Callable[[bytes], ChatFrame] = msgspec.json.Decoder(ChatFrame).decode
+_decode_any: Callable[[msgspec.Raw | bytes], Any] = msgspec.json.Decoder().decode
 _object: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 _HALF_PAIR = re.compile(

@@ -58,8 +58,18 @@ class Heard:
         self.end = (code, reason, refused)
 
 
-async def hear(sent: bytes) -> tuple[Heard, bytes]:
-    """What the listener is told of these bytes behind an upgrade, and what the client writes back."""
+async def hear(
+    sent: bytes,
+    heard: Heard | None = None,
+    *,
+    first: bytes | None = None,
+    then: bytes = b"",
+    go_on: asyncio.Event | None = None,
+) -> tuple[Heard, bytes]:
+    """What the listener is told of these bytes behind an upgrade, and what the client writes back.
+
+    first: sent when something has come from the client. then: sent after `go_on`.
+    """
     answer = asyncio.get_running_loop().create_future()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -68,10 +78,18 @@ async def hear(sent: bytes) -> tuple[Heard, bytes]:
         accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
         upgrade = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         writer.write(upgrade + b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n" + sent)
+        if first is not None:
+            await reader.read(1)
+            writer.write(first)
+        if go_on is not None:
+            await go_on.wait()
+            writer.write(then)
+        if first is not None and not then:
+            writer.write_eof()
         answer.set_result(await reader.read())
         writer.close()
 
-    heard = Heard()
+    heard = heard or Heard()
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
         await open_websocket(Target(url, url), heard)

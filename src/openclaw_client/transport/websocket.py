@@ -22,14 +22,16 @@ from python_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError  # 
 
 from openclaw_client.transport.base import Listener
 from openclaw_client.transport.failures import failure_of, unreachable
+from openclaw_client.transport.strainer import Strainer
 
 _E = TypeVar("_E", bound=BaseException)
 
 MAX_MESSAGE_BYTES = 26_214_400
 """25 MiB, the gateway's own `policy.maxPayload` and the inbound limit of the reference client."""
 READ_BUFFER_BYTES = 2560
-"""The buffer doubles when a read fills it, and never shrinks. From here it grows to 18 KiB for the 15 KB of a real
-hello, from 4 KiB it would grow to 30."""
+"""It doubles when a read fills it, and never shrinks. What is long at the beginning goes past it (`Strainer`)."""
+_KEPT_FREE = 256
+"""Bytes of it that picows leaves free for its parsers."""
 UPGRADE_TIMEOUT = 15.0
 """Seconds for the HTTP upgrade, as in the reference client."""
 NO_CODE = 1005
@@ -122,6 +124,7 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
         for upgrade in (transport.request, transport.response):
             if upgrade is not None:
                 upgrade.headers.clear()
+        self._loop.call_soon(self._strain)
         if self._listener is not None:
             self._listener.on_opened(self)
 
@@ -154,6 +157,20 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
         with contextlib.suppress(OSError):
             sock = self._socket.underlying_transport.get_extra_info("socket")
             sock.setsockopt(socket.IPPROTO_TCP, _TCP_CORK, held)
+
+    def _strain(self) -> None:
+        ws = self._socket
+        if ws is None or ws.is_disconnected:
+            return
+        transport = ws.underlying_transport
+        room = cast(asyncio.BufferedProtocol, transport.get_protocol()).get_buffer(-1)
+        # Else picows has a part of a frame, and needs the rest of it.
+        if memoryview(room).nbytes == READ_BUFFER_BYTES - _KEPT_FREE:
+            Strainer(transport, self._on_long, MAX_MESSAGE_BYTES)
+
+    def _on_long(self, data: bytes) -> None:
+        if (self._claim is None or not self._claim(data)) and self._listener is not None and self._local_end is None:
+            self._listener.on_message(data)
 
     def _on_other_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if self._listener is None or self._local_end is not None:

@@ -10,6 +10,7 @@ import pytest
 from openclaw_client import MemoryIdentityStore
 from openclaw_client.errors import UsageError
 from openclaw_client.testing import BlockingEmbeddedGateway
+from tests.faces import Face
 
 Make = Callable[..., Any]
 
@@ -59,3 +60,11 @@ async def test_a_wrong_argument_is_named_before_anything_is_sent(
         with pytest.raises(UsageError, match=f"^{named} is no .*nothing was sent"):
             await client.chat_send(session_key="main", message="x", **wrong)
     assert "chat.send" not in gateway.seen.requests
+
+
+def test_an_empty_url_is_not_the_gateway_of_the_environment(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A user's row without a URL: the environment's gateway and token are somebody else's.
+    monkeypatch.setenv("OPENCLAW_GATEWAY_URL", "ws://127.0.0.1:1")
+    assert face.client(identity=False).url == "ws://127.0.0.1:1"
+    with pytest.raises(UsageError, match="the gateway URL is empty"):
+        face.client("", identity=False)

@@ -88,7 +88,7 @@ def build_settings(
     env = os.environ if environ is None else environ
     try:
         _check_kinds(timeouts=timeouts, reconnect=reconnect, client_info=client_info)
-        parsed = parse_url(url or _env_url(env), allow_insecure=env.get(INSECURE_VARIABLE) == "1")
+        parsed = parse_url(_env_url(env) if url is None else url, allow_insecure=env.get(INSECURE_VARIABLE) == "1")
         credentials = Credentials(token=token, password=password, device_token=device_token)
         if credentials == Credentials() and _env_speaks_of(parsed, url, env):
             credentials = Credentials(token=env.get(TOKEN_VARIABLE), password=env.get(PASSWORD_VARIABLE))
@@ -166,7 +166,7 @@ def _env_url(env: Mapping[str, str]) -> str:
 
 def _env_speaks_of(parsed: GatewayUrl, url: str | None, env: Mapping[str, str]) -> bool:
     """Whether the environment's credentials belong to this URL: they never go to a gateway that was named otherwise."""
-    if not url:
+    if url is None:
         return True
     try:
         return parse_url(_env_url(env), allow_insecure=True).origin == parsed.origin

@@ -252,6 +252,8 @@ async def test_bad_arguments_never_reach_the_gateway(make: Make, gateway: Blocki
             ({"session_key": "main", "message": "x", "idempotency_key": 7}, "idempotency key must be text, not int"),
             ({"session_key": "main", "message": "\ud800"}, "JSON"),
             ({"session_key": "main", "message": "x", "when_busy": "perhaps"}, "when_busy"),
+            ({"session_key": "main", "message": "x", "sessionKey": "other"}, "sessionKey cannot be given"),
+            ({"session_key": "main", "message": "x", "idempotencyKey": "k"}, "idempotencyKey cannot be given"),
         ):
             with pytest.raises(UsageError, match=words):
                 await client.chat_send(**arguments)
@@ -259,6 +261,8 @@ async def test_bad_arguments_never_reach_the_gateway(make: Make, gateway: Blocki
             await client.chat_send(session_key="main", message="x" * 26_300_000)
         with pytest.raises(UsageError, match="limit=0"):
             await client.chat_history(session_key="main", limit=0)
+        with pytest.raises(UsageError, match="sessionKey cannot be given"):
+            await client.chat_history(session_key="main", sessionKey="other")
         with pytest.raises(UsageError, match="label has 101"):
             await client.chat_inject(session_key="main", message="x", label="l" * 101)
         assert gateway.seen.requests["chat.send"] == 0

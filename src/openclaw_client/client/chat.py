@@ -15,6 +15,9 @@ from openclaw_client.wire.sessions import check_session_key
 
 WhenBusy = Literal["wait", "send"]
 
+_OWN_NAMES = {"sessionKey": "session_key=", "message": "message=", "idempotencyKey": "idempotency_key="}
+"""What the gateway calls some arguments of ours. By its names they would pass by what runs and sessions go by."""
+
 
 @dataclass(frozen=True, slots=True)
 class AbortResult:
@@ -78,6 +81,7 @@ def chat_request(
             raise UsageError(
                 message="the idempotency key is empty; nothing was sent", remedy="Leave it out, or give one"
             )
+    _check_extra(extra)
     return ChatRequest(
         session_key=check_session_key(session_key),
         message=message,
@@ -91,6 +95,7 @@ def chat_request(
 
 def history_params(session_key: str, limit: int | None, extra: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters of chat.history. limit is cut to 1000, above which every gateway answers with an error."""
+    _check_extra(extra)
     params: dict[str, Any] = {"sessionKey": check_session_key(session_key), **without_none(extra)}
     if limit is not None:
         if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
@@ -134,6 +139,15 @@ def _listed(attachments: Iterable[AttachmentLike] | None) -> tuple[AttachmentLik
         message="attachments is no list of attachments; nothing was sent",
         remedy="Pass a list of Attachment.from_path(…) or Attachment.from_bytes(…)",
     )
+
+
+def _check_extra(extra: Mapping[str, Any]) -> None:
+    for name in extra:
+        if name in _OWN_NAMES:
+            raise UsageError(
+                message=f"{name} cannot be given by the gateway's name; nothing was sent",
+                remedy=f"Use {_OWN_NAMES[name]} alone",
+            )
 
 
 def _check_text(what: str, value: object) -> None:

@@ -19,6 +19,7 @@ from openclaw_client import (
     ToolStarted,
 )
 from openclaw_client.errors import (
+    NotConnected,
     PayloadTooLarge,
     RequestFailed,
     RunError,
@@ -29,6 +30,7 @@ from openclaw_client.errors import (
 from openclaw_client.testing import BlockingEmbeddedGateway, Turn
 from openclaw_client.testing.faults import chat
 from openclaw_client.wire.deltas import head_of
+from tests.moved_clock import turns
 from tests.waiting import until
 from tests.wire.frames import delta
 
@@ -105,6 +107,58 @@ async def test_messages_of_one_session_wait_for_each_other(make: Make, start_gat
             gateway.release(gateway.active_runs[0])
             _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         assert [send.result().text for send in sends] == [f"beginning of {number}" for number in range(3)]
+
+
+async def test_a_run_that_could_not_be_sent_is_sent_when_it_is_asked_again(
+    make: Make, gateway: BlockingEmbeddedGateway
+) -> None:
+    client = make(gateway)
+    run = client.chat_stream(session_key="main", message="late")
+    with pytest.raises(NotConnected):
+        await run.result()
+    async with client, run:
+        assert (await run.result()).text == "echo: late"
+
+
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+async def test_who_leaves_a_message_that_waits_takes_it_from_nobody(make: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(gated)
+    async with make(gateway) as client, client.chat_stream(session_key="main", message="one") as first:
+        second = client.chat_stream(session_key="main", message="two")
+        leaving, staying = asyncio.ensure_future(second.result()), asyncio.ensure_future(second.result())
+        await turns(3)
+        leaving.cancel()
+        await turns(3)
+        assert leaving.cancelled()
+        gateway.release()
+        assert (await first.result()).text == "beginning of one"
+        await until(lambda: gateway.active_runs)
+        gateway.release()
+        assert (await staying).text == "beginning of two"
+
+
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+async def test_a_message_that_all_have_left_is_not_sent_until_it_is_asked_for_again(
+    make: Make, start_gateway: Start
+) -> None:
+    gateway = start_gateway(gated)
+    async with make(gateway) as client:
+        async with client.chat_stream(session_key="main", message="one") as first:
+            second = client.chat_stream(session_key="main", message="two")
+            leaving = asyncio.ensure_future(second.result())
+            await turns(3)
+            leaving.cancel()
+            await turns(3)
+            assert leaving.cancelled()
+            gateway.release()
+            await first.result()
+        assert (await client.chat_history(session_key="main")).messages[-1].text == "beginning of one"
+        assert gateway.seen.requests["chat.send"] == 1
+        again = asyncio.ensure_future(second.result())
+        await until(lambda: gateway.active_runs)
+        gateway.release()
+        assert (await again).text == "beginning of two"
+        assert gateway.seen.requests["chat.send"] == 2
 
 
 async def test_who_does_not_wait_gets_what_the_gateway_makes_of_it(make: Make, start_gateway: Start) -> None:

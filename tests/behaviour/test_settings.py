@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from openclaw_client import MemoryIdentityStore
+from openclaw_client import ClientInfo, MemoryIdentityStore
 from openclaw_client.errors import UsageError
 from openclaw_client.testing import BlockingEmbeddedGateway
 from tests.faces import Face
@@ -24,10 +25,15 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"role": 5}, "role=5 is no role"),
     ({"scopes": "operator.read"}, "scopes='operator.read' is a string"),
     ({"caps": "tool-events"}, "caps='tool-events' is no list"),
+    ({"caps": 5}, "caps=5 is no list"),
+    ({"scopes": 5}, "scopes=5 is no list"),
+    ({"sessions": 5}, "sessions=5 is no list"),
     ({"caps": [5]}, r"caps=\[5\] is no list of names"),
     ({"sessions": "main"}, "sessions='main' is a string"),
     ({"headers": ["X-Name: x"]}, "headers= must be a mapping, not list"),
     ({"headers": {"X-Name": "x\r\nX-Other: y"}}, "the header X-Name has a line break"),
+    ({"ssl_context": ssl.create_default_context()}, "ssl_context needs a wss:// URL"),
+    ({"ssl_context": True}, "ssl_context= must be an ssl.SSLContext, not bool"),
     ({"token": 5}, "token must be text, not int"),
     ({"token": "first\nsecond"}, "token has a line break"),
 ]
@@ -68,3 +74,12 @@ def test_an_empty_url_is_not_the_gateway_of_the_environment(face: Face, monkeypa
     assert face.client(identity=False).url == "ws://127.0.0.1:1"
     with pytest.raises(UsageError, match="the gateway URL is empty"):
         face.client("", identity=False)
+
+
+@pytest.mark.parametrize("field", ["id", "version", "display_name", "platform"])
+def test_a_client_introduces_itself_with_texts(field: str) -> None:
+    with pytest.raises(UsageError, match=f"ClientInfo.{field} must be text, not int"):
+        ClientInfo(**{field: 5})
+    with pytest.raises(UsageError, match=f"ClientInfo.{field} has a line break or another control"):
+        ClientInfo(**{field: "\x1b[2J"})
+    assert ClientInfo(**{field: " "}) == ClientInfo()

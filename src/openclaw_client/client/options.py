@@ -210,7 +210,8 @@ def _role(role: object) -> str:
 
 
 def _caps(caps: Iterable[str]) -> tuple[str, ...]:
-    names = () if isinstance(caps, str) else tuple(caps)
-    if isinstance(caps, str) or not all(isinstance(name, str) for name in names):
+    listed = isinstance(caps, Iterable) and not isinstance(caps, str)
+    names = tuple(caps) if listed else ()
+    if not listed or not all(isinstance(name, str) for name in names):
         raise UsageError(message=f"caps={caps!r} is no list of names", remedy='Pass a list, such as ["tool-events"]')
     return names

@@ -54,8 +54,9 @@ class SessionFilter:
 
     def give(self, sessions: Sessions) -> None:
         """Hand out these from now on, beside those in use. Raises UsageError for what is no list of keys."""
-        if isinstance(sessions, str):
-            raise UsageError(message=f"sessions={sessions!r} is a string", remedy="Pass a list of session keys")
+        if isinstance(sessions, str) or not (sessions is None or callable(sessions) or isinstance(sessions, Iterable)):
+            what = "a string" if isinstance(sessions, str) else "no list of session keys"
+            raise UsageError(message=f"sessions={sessions!r} is {what}", remedy="Pass a list of session keys")
         self._predicate = sessions if callable(sessions) else None
         self._given: tuple[str, ...] | None = None
         if sessions is not None and not callable(sessions):

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from openclaw_client import GatewayEvent, ProactiveMessage
+from openclaw_client import GatewayEvent, ProactiveMessage, StageReport
 from openclaw_client.errors import ClientClosed, UsageError
 from openclaw_client.testing import BlockingEmbeddedGateway, Turn
-from tests.faces import Face
+from tests.faces import Face, inner
 from tests.waiting import until
 
 Make = Callable[..., Any]
@@ -38,6 +38,60 @@ async def test_a_handler_that_raises_harms_nobody(
         assert heard == ["one", "two"]
         assert (await client.chat_send(session_key="main", message="fine")).text.endswith("fine")
     assert "bad raised" in caplog.text
+
+
+async def test_what_cannot_be_called_is_no_handler(make: Make, face: Face, gateway: BlockingEmbeddedGateway) -> None:
+    client, manager = make(gateway), inner(face.manager(lambda user: None))
+    for register in (
+        client.on_proactive_message,
+        client.on_fatal_close,
+        client.on_state_change,
+        client.on_slow_consumer,
+        manager.on_proactive_message,
+        manager.on_fatal_close,
+        lambda handler: client.on("chat", handler),
+    ):
+        for wrong in ("a name", None):
+            with pytest.raises(UsageError, match="the handler is no function but"):
+                register(wrong)
+
+
+async def test_what_is_no_name_of_an_event_is_refused(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    client = make(gateway)
+    for wrong in (["chat", "agent"], 5, ""):
+        with pytest.raises(UsageError, match="is no name of an event"):
+            client.events(wrong)
+        with pytest.raises(UsageError, match="is no name of an event"):
+            client.on(wrong, print)
+
+
+@pytest.mark.parametrize("face", ["sync"], indirect=True)
+async def test_a_blocking_client_refuses_handlers_that_nobody_would_await(
+    make: Make, gateway: BlockingEmbeddedGateway
+) -> None:
+    async def handler(*_args: object) -> None: ...
+
+    async with make(gateway) as client:
+        with pytest.raises(UsageError, match="handler is an `async def`"):
+            client.on_proactive_message(handler)
+        with pytest.raises(UsageError, match=r"on_event .*handler is an `async def`"):
+            await client.chat_send(session_key="main", message="x", on_event=handler)
+        with pytest.raises(UsageError, match=r"on_pending .*handler is an `async def`"):
+            await client.pair(on_pending=handler)
+        with pytest.raises(UsageError, match=r"on_stage .*handler is an `async def`"):
+            await client.diagnose(on_stage=handler)
+    assert gateway.seen.requests["chat.send"] == 0
+
+
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+async def test_the_steps_of_a_diagnosis_may_be_told_to_coroutines(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    told: list[str] = []
+
+    async def on_stage(report: StageReport) -> None:
+        told.append(report.stage)
+
+    reports = await make(gateway).diagnose(on_stage=on_stage)
+    assert told == [report.stage for report in reports]
 
 
 async def test_a_handler_whose_own_task_was_cancelled_harms_nobody(

@@ -63,7 +63,7 @@ async def test_a_wrong_argument_is_named_before_anything_is_sent(
     make: Make, gateway: BlockingEmbeddedGateway, wrong: dict[str, Any], named: str
 ) -> None:
     async with make(gateway) as client:
-        with pytest.raises(UsageError, match=f"^{named} is no .*nothing was sent"):
+        with pytest.raises(UsageError, match=f"^{named} is no "):
             await client.chat_send(session_key="main", message="x", **wrong)
     assert "chat.send" not in gateway.seen.requests
 

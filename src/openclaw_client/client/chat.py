@@ -8,6 +8,7 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from openclaw_client.client.attachments import Attachment, AttachmentLike, wire_attachments
+from openclaw_client.client.callbacks import check_handler
 from openclaw_client.errors import UsageError
 from openclaw_client.wire.handshake import Hello
 from openclaw_client.wire.limits import MAX_HISTORY_LIMIT, MAX_LABEL
@@ -119,13 +120,10 @@ def inject_params(session_key: str, message: str, label: str | None) -> dict[str
     return without_none({"sessionKey": check_session_key(session_key), "message": message, "label": label})
 
 
-def check_on_event(on_event: object) -> None:
-    """Raise UsageError for what cannot be called."""
-    if on_event is not None and not callable(on_event):
-        raise UsageError(
-            message=f"on_event is no function but {type(on_event).__name__}; nothing was sent",
-            remedy="Pass a function that takes one event",
-        )
+def check_on_event(on_event: object, *, coroutines: bool) -> None:
+    """Raise UsageError for what cannot be called with an event; see `check_handler`."""
+    if on_event is not None:
+        check_handler(on_event, "on_event", coroutines=coroutines)
 
 
 def _listed(attachments: Iterable[AttachmentLike] | None) -> tuple[AttachmentLike, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -273,6 +274,26 @@ def test_the_type_of_a_file_is_guessed(content: bytes, name: str, kind: str) -> 
     assert Attachment.from_bytes(content, file_name=name).mime_type == kind
 
 
+@pytest.mark.parametrize("content", [b"PNG", bytearray(b"PNG"), memoryview(b"PNG")])
+def test_bytes_of_any_kind_are_an_attachment(content: Any) -> None:
+    assert Attachment.from_bytes(content, file_name="a.png") == Attachment(b"PNG", "a.png", "image/png")
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    for content in ("text", 5, [1, 2], None):
+        with pytest.raises(UsageError, match="must be bytes, not"):
+            Attachment.from_bytes(content, file_name="a.txt")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="must be bytes, not str"):
+        Attachment("text", "a.txt", "text/plain")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="file_name of an attachment must be text, not None"):
+        Attachment.from_bytes(b"x", file_name=None)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="mime_type of an attachment must be text, not int"):
+        Attachment.from_bytes(b"x", file_name="a", mime_type=5)  # type: ignore[arg-type]
+    for path in (tmp_path, tmp_path / "none", "a\0b", None, 1.5):
+        with pytest.raises(UsageError, match=r"the attachment .* cannot be read: "):
+            Attachment.from_path(path)  # type: ignore[arg-type]
+
+
 async def test_attachments_arrive_and_are_checked_first(make: Make, start_gateway: Start) -> None:
     got: list[Any] = []
 
@@ -306,6 +327,8 @@ async def test_bad_arguments_never_reach_the_gateway(make: Make, gateway: Blocki
             ({"session_key": "main", "message": "x", "idempotency_key": 7}, "idempotency key must be text, not int"),
             ({"session_key": "main", "message": "\ud800"}, "JSON"),
             ({"session_key": "main", "message": "x", "when_busy": "perhaps"}, "when_busy"),
+            ({"session_key": "main", "message": "x", "timeout": 0}, "timeout=0 is no time limit; nothing was sent"),
+            ({"session_key": "main", "message": "x", "timeout": "5"}, "timeout='5' is no time limit"),
             ({"session_key": "main", "message": "x", "sessionKey": "other"}, "sessionKey cannot be given"),
             ({"session_key": "main", "message": "x", "idempotencyKey": "k"}, "idempotencyKey cannot be given"),
         ):

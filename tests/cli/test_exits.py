@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import socket
 import threading
@@ -16,6 +17,7 @@ from openclaw_client.cli import main
 from openclaw_client.cli.converse import converse
 from openclaw_client.cli.exit_codes import MEANINGS, ExitCode, exit_code
 from openclaw_client.cli.parser import parse
+from openclaw_client.cli.report import advice
 from openclaw_client.cli.view import JsonRunView
 from openclaw_client.errors import GatewayError
 from openclaw_client.testing import BlockingEmbeddedGateway
@@ -93,6 +95,9 @@ Situation = Callable[[Program, BlockingEmbeddedGateway], tuple[str, ...]]
 SITUATIONS: list[tuple[ExitCode, str, Situation]] = [
     (ExitCode.FAILED, "RequestFailed", lambda *_: ("call", "chat.history", "{}")),
     (ExitCode.USAGE, "UsageError", lambda *_: ("chat", " ")),
+    # What a script gives whose variable is unset: not the main session, and not this machine's gateway.
+    (ExitCode.USAGE, "UsageError", lambda *_: ("chat", "hi", "--session", "")),
+    (ExitCode.USAGE, "UsageError", lambda *_: ("chat", "hi", "--url", "")),
     (ExitCode.USAGE, "UsageError", lambda *_: ("call", "status", "[1]")),
     (ExitCode.USAGE, "UsageError", lambda *_: ("call", "status", "{")),
     (ExitCode.USAGE, "UsageError", lambda *_: ("history", "--limit", "0")),
@@ -161,6 +166,12 @@ def test_what_the_command_line_says() -> None:
     assert parse(["chat"]).session_key == "main"
     assert parse(["events", "a", "b"]).names == ["a", "b"]
     assert parse(["events"]).names == []
+
+
+def test_a_command_that_is_proposed_can_be_pasted() -> None:
+    options = parse(["chat", "hi", "--session", "o'hara; date"])
+    proposed = advice(errors.RunTimeout(run_id="r1"), options).split("`")[1]
+    assert shlex.split(proposed) == ["openclaw-client", "abort", "--run", "r1", "--session", "o'hara; date"]
 
 
 def test_no_options_object_shows_a_secret() -> None:

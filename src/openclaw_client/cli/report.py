@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shlex
 import sys
 import traceback
 from types import TracebackType
@@ -91,7 +92,7 @@ def sentence(error: GatewayError, options: Options, *, chatting: bool = False) -
 
 def advice(error: GatewayError, options: Options, *, chatting: bool = False) -> str:
     """What to do next."""
-    session = "" if options.session is None else f" --session {options.session}"
+    session = "" if options.session is None else f" --session {shlex.quote(options.session)}"
     history = ":history" if chatting else f"`openclaw-client history{session}`"
     if isinstance(error, RunTimeout):
         return f"{':abort' if chatting else f'`openclaw-client abort --run {error.run_id}{session}`'} ends it there"

@@ -51,6 +51,8 @@ _SPELLINGS = {
     "tls_fingerprint=": "--tls-fingerprint",
     "ca_file=": "--ca-file",
     "scopes=": "--scopes",
+    "pass identity=": "give --identity",
+    "pass another identity store": "give another file with --identity",
     "pass token= or password=": "give --token-file or --password",
     "Pass token= or password=": "Give --token-file or --password",
 }

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from openclaw_client import GatewayEvent, ProactiveMessage, StageReport
+from openclaw_client.connection.shortcuts import Shortcuts, Take
 from openclaw_client.errors import ClientClosed, UsageError
 from openclaw_client.testing import BlockingEmbeddedGateway, Turn
 from tests.faces import Face, inner
@@ -184,6 +185,46 @@ async def test_who_begins_to_listen_in_mid_run_hears_every_event_from_there_on(
         await until(lambda: len(heard) >= 4)
     assert [event.payload.get("deltaText") for event in heard[:3]] == ["four ", "five ", "six"]
     assert heard[-1].payload["state"] == "final"
+
+
+class Crossed(Shortcuts):
+    """Somebody else's thread does something just before a short way is opened."""
+
+    def __init__(self, crossing: Callable[[], object]) -> None:
+        super().__init__()
+        self.crossing = crossing
+
+    def offer(self, data: bytes, take: Take) -> None:
+        self.crossing()
+        super().offer(data, take)
+
+
+@pytest.mark.parametrize("how", ["stream", "handler"])
+async def test_who_begins_to_listen_while_the_short_way_is_opened_hears_every_event(
+    make: Make, start_gateway: Callable[..., BlockingEmbeddedGateway], how: str
+) -> None:
+    gateway = start_gateway(two_halves, throttle=0)
+    heard: list[GatewayEvent] = []
+    client = make(gateway)
+    streams: list[Any] = []
+
+    def listen() -> None:
+        if not streams:
+            streams.append(client.events("chat") if how == "stream" else client.on("chat", heard.append))
+
+    engine = inner(client)._engine
+    engine.shortcuts = engine.router.shortcuts = Crossed(listen)
+    async with client:
+        async with client.chat_stream(session_key="main", message="x") as run:
+            pieces = run.text_stream
+            assert await anext(pieces) == "one "
+            gateway.release()
+            assert "".join([piece async for piece in pieces]).endswith("six")
+        while how == "stream" and not (heard and heard[-1].payload["state"] == "final"):
+            heard.append(await anext(streams[0]))
+        await until(lambda: heard and heard[-1].payload["state"] == "final")
+    told = [event.payload["deltaText"] for event in heard if event.payload["state"] == "delta"]
+    assert told[-5:] == ["two ", "three ", "four ", "five ", "six"]
 
 
 async def test_runs_that_take_turns_frame_by_frame_keep_their_words(

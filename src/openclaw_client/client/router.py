@@ -190,11 +190,11 @@ class Router:
         """All runs under way, each once."""
         return list(dict.fromkeys(run for runs in self._runs.values() for run in runs))
 
-    # Streams and handlers.
+    # Streams and handlers. They may be added in any thread: first added, then the short way closed, see `_shorten`.
 
     def add_stream(self, stream: EventSink) -> None:
-        self.shortcuts.close()
         self._streams.append(stream)
+        self.shortcuts.close()
 
     def remove_stream(self, stream: EventSink) -> None:
         if stream in self._streams:
@@ -205,9 +205,9 @@ class Router:
 
     def add_handler(self, name: str, handler: EventHandler) -> Callable[[], None]:
         """Call handler for every event of this name; returns what ends that."""
-        self.shortcuts.close()
         handlers = self._handlers.setdefault(name, [])
         handlers.append(handler)
+        self.shortcuts.close()
 
         def remove() -> None:
             if handler in handlers:
@@ -251,6 +251,9 @@ class Router:
         take = run.short_way(data, now + NOTE_USE_EVERY)
         if take is not None:
             self.shortcuts.offer(data, take)
+            if self._streams or self._handlers:
+                # Somebody else's thread began to listen since it was looked whether anybody does.
+                self.shortcuts.close()
 
     def _on_foreign(self, payload: ChatPayload) -> None:
         """A chat event of a run that is not this client's."""

@@ -95,21 +95,27 @@ async def test_the_steps_of_a_diagnosis_may_be_told_to_coroutines(make: Make, ga
     assert told == [report.stage for report in reports]
 
 
-async def test_a_handler_whose_own_task_was_cancelled_harms_nobody(
-    make: Make, gateway: BlockingEmbeddedGateway, caplog: pytest.LogCaptureFixture
+class Deadline(BaseException):
+    """As gevent.Timeout and what pytest.fail() raises: no Exception."""
+
+
+@pytest.mark.parametrize("raised", [asyncio.CancelledError, Deadline])
+async def test_a_handler_that_raises_what_is_no_exception_harms_nobody(
+    make: Make, gateway: BlockingEmbeddedGateway, caplog: pytest.LogCaptureFixture, raised: type[BaseException]
 ) -> None:
     heard: list[str] = []
 
     def bad(user: Any, message: ProactiveMessage) -> None:
-        raise asyncio.CancelledError
+        raise raised
 
     client = make(gateway)
     client.on_proactive_message(bad)
     client.on_proactive_message(lambda user, message: heard.append(message.text))
     async with client:
         gateway.say("main", "one")
-        await until(lambda: heard)
-    assert heard == ["one"]
+        gateway.say("main", "two")
+        await until(lambda: len(heard) == 2)
+    assert heard == ["one", "two"]
     assert "bad raised" in caplog.text
 
 

@@ -159,7 +159,9 @@ class CallbackQueue:
                         raise
                     # Not this task was cancelled, but what the handler waited for.
                     logger.exception("the handler %s raised", handler_name(call.handler))
-                except Exception:
+                except (KeyboardInterrupt, SystemExit):
+                    raise
+                except BaseException:
                     logger.exception("the handler %s raised", handler_name(call.handler))
                 backlog.done()
         finally:

@@ -286,6 +286,27 @@ async def test_sessions_by_predicate(make: Make, gateway: BlockingEmbeddedGatewa
         assert heard == ["yes"]
 
 
+async def test_a_predicate_that_raises_says_no_and_harms_nothing(
+    make: Make, gateway: BlockingEmbeddedGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[str] = []
+
+    def mine(key: str) -> bool:
+        return {"agent:main:mine": True}[key]
+
+    client = make(gateway, sessions=mine)
+    client.on_proactive_message(lambda user, message: heard.append(message.text))
+    async with client:
+        gateway.say("other", "not mine")
+        gateway.say("other", "nor this")
+        gateway.say("mine", "mine")
+        await until(lambda: heard)
+        assert (await client.chat_send(session_key="other", message="fine")).text == "echo: fine"
+        assert heard == ["mine"]
+    assert len(gateway.seen.connects) == 1
+    assert caplog.text.count("the predicate sessions= raised") == 1
+
+
 async def test_sessions_must_be_a_list(make: Make, gateway: BlockingEmbeddedGateway) -> None:
     with pytest.raises(UsageError, match="list"):
         make(gateway, sessions="main")

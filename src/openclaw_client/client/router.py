@@ -6,6 +6,7 @@ run one's own.
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -25,6 +26,8 @@ from openclaw_client.wire.sessions import DEFAULT_AGENT, canonical_key, check_se
 
 if TYPE_CHECKING:
     from openclaw_client.client.driver import RunDriver
+
+logger = logging.getLogger("openclaw_client.client")
 
 Sessions = Iterable[str] | Callable[[str], bool] | None
 EventHandler = Callable[[GatewayEvent], object]
@@ -50,6 +53,7 @@ class SessionFilter:
         self.private = private
         self._default_agent, self._main_key = DEFAULT_AGENT, "main"
         self._used: OrderedDict[str, None] = OrderedDict()
+        self._complained = False
         self.give(sessions)
 
     def give(self, sessions: Sessions) -> None:
@@ -106,7 +110,17 @@ class SessionFilter:
         if self.private and not key:
             return False
         folded = self.canonical(key)
-        return folded in self._keys or (self._predicate is not None and bool(self._predicate(folded)))
+        return folded in self._keys or (self._predicate is not None and self._asks(self._predicate, folded))
+
+    def _asks(self, predicate: Callable[[str], bool], key: str) -> bool:
+        """Whether the caller's predicate accepts a key; what it raises says no, and must not reach the reader."""
+        try:
+            return bool(predicate(key))
+        except Exception:
+            if not self._complained:
+                self._complained = True
+                logger.exception("the predicate sessions= raised; the sessions for which it does are not handed out")
+            return False
 
     def _fold(self) -> None:
         keys = frozenset(self.canonical(key) for key in self.named())

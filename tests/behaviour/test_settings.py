@@ -15,6 +15,11 @@ from tests.faces import Face
 
 Make = Callable[..., Any]
 
+
+async def accepts_later(key: str) -> bool:
+    return False
+
+
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"identity": "device.json"}, "identity= must be an identity store or a DeviceIdentity, not str"),
     ({"identity": MemoryIdentityStore}, "not the class MemoryIdentityStore"),
@@ -30,6 +35,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"sessions": 5}, "sessions=5 is no list"),
     ({"caps": [5]}, r"caps=\[5\] is no list of names"),
     ({"sessions": "main"}, "sessions='main' is a string"),
+    ({"sessions": accepts_later}, "sessions= is an `async def`"),
     ({"headers": ["X-Name: x"]}, "headers= must be a mapping, not list"),
     ({"headers": {"X-Name": "x\r\nX-Other: y"}}, "the header X-Name has a line break"),
     ({"ssl_context": ssl.create_default_context()}, "ssl_context needs a wss:// URL"),

@@ -6,6 +6,7 @@ run one's own.
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -61,6 +62,9 @@ class SessionFilter:
         if isinstance(sessions, str) or not (sessions is None or callable(sessions) or isinstance(sessions, Iterable)):
             what = "a string" if isinstance(sessions, str) else "no list of session keys"
             raise UsageError(message=f"sessions={sessions!r} is {what}", remedy="Pass a list of session keys")
+        if inspect.iscoroutinefunction(sessions):
+            # Its coroutine would count as a yes for every session.
+            raise UsageError(message="sessions= is an `async def`", remedy="Pass a plain function, or a list of keys")
         self._predicate = sessions if callable(sessions) else None
         self._given: tuple[str, ...] | None = None
         if sessions is not None and not callable(sessions):

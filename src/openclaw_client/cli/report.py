@@ -18,6 +18,7 @@ from openclaw_client.errors import (
     GatewayError,
     MissingScope,
     OutcomeUnknown,
+    PairingRequired,
     RequestTimeout,
     RunFailed,
     RunLost,
@@ -104,6 +105,10 @@ def advice(error: GatewayError, options: Options, *, chatting: bool = False) -> 
         return f"{history} shows whether the message arrived"
     if isinstance(error, MissingScope):
         return f"Ask for it with --scopes{', without --no-device' if options.no_device else ''}"
+    if isinstance(error, PairingRequired) and error.reason == "scope-upgrade" and error.requested_scopes:
+        # `pair` by itself asks for the usual scopes, which this device has.
+        pair = f"openclaw-client pair --scopes {shlex.quote(','.join(error.requested_scopes))}"
+        return f"Run that command on the gateway's machine; `{pair}` waits until it is done"
     detail = getattr(error, "detail_code", None) or ""
     variable, option = _CREDENTIALS.get(detail, ("", ""))
     if not variable:

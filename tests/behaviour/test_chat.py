@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from openclaw_client import (
     ToolStarted,
 )
 from openclaw_client.errors import (
+    NotConnected,
     PayloadTooLarge,
     RequestFailed,
     RunError,
@@ -29,6 +31,7 @@ from openclaw_client.errors import (
 from openclaw_client.testing import BlockingEmbeddedGateway, Turn
 from openclaw_client.testing.faults import chat
 from openclaw_client.wire.deltas import head_of
+from tests.moved_clock import turns
 from tests.waiting import until
 from tests.wire.frames import delta
 
@@ -105,6 +108,58 @@ async def test_messages_of_one_session_wait_for_each_other(make: Make, start_gat
             gateway.release(gateway.active_runs[0])
             _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         assert [send.result().text for send in sends] == [f"beginning of {number}" for number in range(3)]
+
+
+async def test_a_run_that_could_not_be_sent_is_sent_when_it_is_asked_again(
+    make: Make, gateway: BlockingEmbeddedGateway
+) -> None:
+    client = make(gateway)
+    run = client.chat_stream(session_key="main", message="late")
+    with pytest.raises(NotConnected):
+        await run.result()
+    async with client, run:
+        assert (await run.result()).text == "echo: late"
+
+
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+async def test_who_leaves_a_message_that_waits_takes_it_from_nobody(make: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(gated)
+    async with make(gateway) as client, client.chat_stream(session_key="main", message="one") as first:
+        second = client.chat_stream(session_key="main", message="two")
+        leaving, staying = asyncio.ensure_future(second.result()), asyncio.ensure_future(second.result())
+        await turns(3)
+        leaving.cancel()
+        await turns(3)
+        assert leaving.cancelled()
+        gateway.release()
+        assert (await first.result()).text == "beginning of one"
+        await until(lambda: gateway.active_runs)
+        gateway.release()
+        assert (await staying).text == "beginning of two"
+
+
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+async def test_a_message_that_all_have_left_is_not_sent_until_it_is_asked_for_again(
+    make: Make, start_gateway: Start
+) -> None:
+    gateway = start_gateway(gated)
+    async with make(gateway) as client:
+        async with client.chat_stream(session_key="main", message="one") as first:
+            second = client.chat_stream(session_key="main", message="two")
+            leaving = asyncio.ensure_future(second.result())
+            await turns(3)
+            leaving.cancel()
+            await turns(3)
+            assert leaving.cancelled()
+            gateway.release()
+            await first.result()
+        assert (await client.chat_history(session_key="main")).messages[-1].text == "beginning of one"
+        assert gateway.seen.requests["chat.send"] == 1
+        again = asyncio.ensure_future(second.result())
+        await until(lambda: gateway.active_runs)
+        gateway.release()
+        assert (await again).text == "beginning of two"
+        assert gateway.seen.requests["chat.send"] == 2
 
 
 async def test_who_does_not_wait_gets_what_the_gateway_makes_of_it(make: Make, start_gateway: Start) -> None:
@@ -219,6 +274,26 @@ def test_the_type_of_a_file_is_guessed(content: bytes, name: str, kind: str) -> 
     assert Attachment.from_bytes(content, file_name=name).mime_type == kind
 
 
+@pytest.mark.parametrize("content", [b"PNG", bytearray(b"PNG"), memoryview(b"PNG")])
+def test_bytes_of_any_kind_are_an_attachment(content: Any) -> None:
+    assert Attachment.from_bytes(content, file_name="a.png") == Attachment(b"PNG", "a.png", "image/png")
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    for content in ("text", 5, [1, 2], None):
+        with pytest.raises(UsageError, match="must be bytes, not"):
+            Attachment.from_bytes(content, file_name="a.txt")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="must be bytes, not str"):
+        Attachment("text", "a.txt", "text/plain")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="file_name of an attachment must be text, not None"):
+        Attachment.from_bytes(b"x", file_name=None)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="mime_type of an attachment must be text, not int"):
+        Attachment.from_bytes(b"x", file_name="a", mime_type=5)  # type: ignore[arg-type]
+    for path in (tmp_path, tmp_path / "none", "a\0b", None, 1.5):
+        with pytest.raises(UsageError, match=r"the attachment .* cannot be read: "):
+            Attachment.from_path(path)  # type: ignore[arg-type]
+
+
 async def test_attachments_arrive_and_are_checked_first(make: Make, start_gateway: Start) -> None:
     got: list[Any] = []
 
@@ -252,6 +327,10 @@ async def test_bad_arguments_never_reach_the_gateway(make: Make, gateway: Blocki
             ({"session_key": "main", "message": "x", "idempotency_key": 7}, "idempotency key must be text, not int"),
             ({"session_key": "main", "message": "\ud800"}, "JSON"),
             ({"session_key": "main", "message": "x", "when_busy": "perhaps"}, "when_busy"),
+            ({"session_key": "main", "message": "x", "timeout": 0}, "timeout=0 is no time limit; nothing was sent"),
+            ({"session_key": "main", "message": "x", "timeout": "5"}, "timeout='5' is no time limit"),
+            ({"session_key": "main", "message": "x", "sessionKey": "other"}, "sessionKey cannot be given"),
+            ({"session_key": "main", "message": "x", "idempotencyKey": "k"}, "idempotencyKey cannot be given"),
         ):
             with pytest.raises(UsageError, match=words):
                 await client.chat_send(**arguments)
@@ -259,6 +338,8 @@ async def test_bad_arguments_never_reach_the_gateway(make: Make, gateway: Blocki
             await client.chat_send(session_key="main", message="x" * 26_300_000)
         with pytest.raises(UsageError, match="limit=0"):
             await client.chat_history(session_key="main", limit=0)
+        with pytest.raises(UsageError, match="sessionKey cannot be given"):
+            await client.chat_history(session_key="main", sessionKey="other")
         with pytest.raises(UsageError, match="label has 101"):
             await client.chat_inject(session_key="main", message="x", label="l" * 101)
         assert gateway.seen.requests["chat.send"] == 0

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from openclaw_client import GatewayEvent, ProactiveMessage
+from openclaw_client import GatewayEvent, ProactiveMessage, StageReport
+from openclaw_client.connection.shortcuts import Shortcuts, Take
 from openclaw_client.errors import ClientClosed, UsageError
 from openclaw_client.testing import BlockingEmbeddedGateway, Turn
-from tests.faces import Face
+from tests.faces import Face, inner
 from tests.waiting import until
 
 Make = Callable[..., Any]
@@ -40,21 +41,81 @@ async def test_a_handler_that_raises_harms_nobody(
     assert "bad raised" in caplog.text
 
 
-async def test_a_handler_whose_own_task_was_cancelled_harms_nobody(
-    make: Make, gateway: BlockingEmbeddedGateway, caplog: pytest.LogCaptureFixture
+async def test_what_cannot_be_called_is_no_handler(make: Make, face: Face, gateway: BlockingEmbeddedGateway) -> None:
+    client, manager = make(gateway), inner(face.manager(lambda user: None))
+    for register in (
+        client.on_proactive_message,
+        client.on_fatal_close,
+        client.on_state_change,
+        client.on_slow_consumer,
+        manager.on_proactive_message,
+        manager.on_fatal_close,
+        lambda handler: client.on("chat", handler),
+    ):
+        for wrong in ("a name", None):
+            with pytest.raises(UsageError, match="the handler is no function but"):
+                register(wrong)
+
+
+async def test_what_is_no_name_of_an_event_is_refused(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    client = make(gateway)
+    for wrong in (["chat", "agent"], 5, ""):
+        with pytest.raises(UsageError, match="is no name of an event"):
+            client.events(wrong)
+        with pytest.raises(UsageError, match="is no name of an event"):
+            client.on(wrong, print)
+
+
+@pytest.mark.parametrize("face", ["sync"], indirect=True)
+async def test_a_blocking_client_refuses_handlers_that_nobody_would_await(
+    make: Make, gateway: BlockingEmbeddedGateway
+) -> None:
+    async def handler(*_args: object) -> None: ...
+
+    async with make(gateway) as client:
+        with pytest.raises(UsageError, match="handler is an `async def`"):
+            client.on_proactive_message(handler)
+        with pytest.raises(UsageError, match=r"on_event .*handler is an `async def`"):
+            await client.chat_send(session_key="main", message="x", on_event=handler)
+        with pytest.raises(UsageError, match=r"on_pending .*handler is an `async def`"):
+            await client.pair(on_pending=handler)
+        with pytest.raises(UsageError, match=r"on_stage .*handler is an `async def`"):
+            await client.diagnose(on_stage=handler)
+    assert gateway.seen.requests["chat.send"] == 0
+
+
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+async def test_the_steps_of_a_diagnosis_may_be_told_to_coroutines(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    told: list[str] = []
+
+    async def on_stage(report: StageReport) -> None:
+        told.append(report.stage)
+
+    reports = await make(gateway).diagnose(on_stage=on_stage)
+    assert told == [report.stage for report in reports]
+
+
+class Deadline(BaseException):
+    """As gevent.Timeout and what pytest.fail() raises: no Exception."""
+
+
+@pytest.mark.parametrize("raised", [asyncio.CancelledError, Deadline])
+async def test_a_handler_that_raises_what_is_no_exception_harms_nobody(
+    make: Make, gateway: BlockingEmbeddedGateway, caplog: pytest.LogCaptureFixture, raised: type[BaseException]
 ) -> None:
     heard: list[str] = []
 
     def bad(user: Any, message: ProactiveMessage) -> None:
-        raise asyncio.CancelledError
+        raise raised
 
     client = make(gateway)
     client.on_proactive_message(bad)
     client.on_proactive_message(lambda user, message: heard.append(message.text))
     async with client:
         gateway.say("main", "one")
-        await until(lambda: heard)
-    assert heard == ["one"]
+        gateway.say("main", "two")
+        await until(lambda: len(heard) == 2)
+    assert heard == ["one", "two"]
     assert "bad raised" in caplog.text
 
 
@@ -132,6 +193,46 @@ async def test_who_begins_to_listen_in_mid_run_hears_every_event_from_there_on(
     assert heard[-1].payload["state"] == "final"
 
 
+class Crossed(Shortcuts):
+    """Somebody else's thread does something just before a short way is opened."""
+
+    def __init__(self, crossing: Callable[[], object]) -> None:
+        super().__init__()
+        self.crossing = crossing
+
+    def offer(self, data: bytes, take: Take) -> None:
+        self.crossing()
+        super().offer(data, take)
+
+
+@pytest.mark.parametrize("how", ["stream", "handler"])
+async def test_who_begins_to_listen_while_the_short_way_is_opened_hears_every_event(
+    make: Make, start_gateway: Callable[..., BlockingEmbeddedGateway], how: str
+) -> None:
+    gateway = start_gateway(two_halves, throttle=0)
+    heard: list[GatewayEvent] = []
+    client = make(gateway)
+    streams: list[Any] = []
+
+    def listen() -> None:
+        if not streams:
+            streams.append(client.events("chat") if how == "stream" else client.on("chat", heard.append))
+
+    engine = inner(client)._engine
+    engine.shortcuts = engine.router.shortcuts = Crossed(listen)
+    async with client:
+        async with client.chat_stream(session_key="main", message="x") as run:
+            pieces = run.text_stream
+            assert await anext(pieces) == "one "
+            gateway.release()
+            assert "".join([piece async for piece in pieces]).endswith("six")
+        while how == "stream" and not (heard and heard[-1].payload["state"] == "final"):
+            heard.append(await anext(streams[0]))
+        await until(lambda: heard and heard[-1].payload["state"] == "final")
+    told = [event.payload["deltaText"] for event in heard if event.payload["state"] == "delta"]
+    assert told[-5:] == ["two ", "three ", "four ", "five ", "six"]
+
+
 async def test_runs_that_take_turns_frame_by_frame_keep_their_words(
     make: Make, start_gateway: Callable[..., BlockingEmbeddedGateway]
 ) -> None:
@@ -183,6 +284,27 @@ async def test_sessions_by_predicate(make: Make, gateway: BlockingEmbeddedGatewa
         gateway.say("web-1", "yes")
         await until(lambda: heard)
         assert heard == ["yes"]
+
+
+async def test_a_predicate_that_raises_says_no_and_harms_nothing(
+    make: Make, gateway: BlockingEmbeddedGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[str] = []
+
+    def mine(key: str) -> bool:
+        return {"agent:main:mine": True}[key]
+
+    client = make(gateway, sessions=mine)
+    client.on_proactive_message(lambda user, message: heard.append(message.text))
+    async with client:
+        gateway.say("other", "not mine")
+        gateway.say("other", "nor this")
+        gateway.say("mine", "mine")
+        await until(lambda: heard)
+        assert (await client.chat_send(session_key="other", message="fine")).text == "echo: fine"
+        assert heard == ["mine"]
+    assert len(gateway.seen.connects) == 1
+    assert caplog.text.count("the predicate sessions= raised") == 1
 
 
 async def test_sessions_must_be_a_list(make: Make, gateway: BlockingEmbeddedGateway) -> None:

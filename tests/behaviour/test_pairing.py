@@ -168,7 +168,7 @@ async def test_disconnect_ends_the_wait(make: Make, strict: BlockingEmbeddedGate
     assert client.state is ConnectionState.DISCONNECTED
 
 
-@pytest.mark.parametrize("poll", [0, -1, float("nan"), float("inf")])
+@pytest.mark.parametrize("poll", [0, -1, float("nan"), float("inf"), "5"])
 async def test_a_poll_that_is_no_time(make: Make, strict: BlockingEmbeddedGateway, poll: float) -> None:
     with pytest.raises(UsageError, match="poll"):
         await make(strict).pair(poll=poll)

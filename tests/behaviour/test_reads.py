@@ -11,7 +11,7 @@ import pytest
 
 from openclaw_client.client.reads import Reads
 from openclaw_client.connection.connection import Outcome, Responded
-from openclaw_client.errors import NotConnected, RequestFailed, RequestTimeout
+from openclaw_client.errors import NotConnected, RequestFailed, RequestTimeout, UsageError
 from openclaw_client.testing import BlockingEmbeddedGateway
 from tests.moved_clock import run, turns
 from tests.waiting import until
@@ -38,6 +38,17 @@ async def test_a_crowd_that_asks_for_one_history_is_two_requests(make: Make, gat
         # Each has its own: what one caller does to it is not the others' matter.
         pages[0].raw.clear()
         assert all(page.raw for page in pages[1:])
+
+
+async def test_a_read_that_cannot_be_written_says_so(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    nested: list[Any] = []
+    for _ in range(100_000):
+        nested = [nested]
+    async with make(gateway) as client:
+        for wrong in (nested, object(), "\ud800"):
+            with pytest.raises(UsageError, match="cannot be written as JSON"):
+                await client.chat_history(session_key="main", cursor=wrong)
+        assert (await client.chat_history(session_key="main")).messages == []
 
 
 async def test_a_list_is_shared_also_as_a_request(make: Make, gateway: BlockingEmbeddedGateway) -> None:

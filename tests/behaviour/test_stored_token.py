@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from openclaw_client import ConnectionState, DeviceToken, MemoryIdentityStore
-from openclaw_client.errors import AuthRejected
+from openclaw_client.errors import AuthRejected, IdentityError
 from openclaw_client.identity.device import DeviceIdentity
 from openclaw_client.testing import BlockingEmbeddedGateway
+from tests.waiting import until
 
 Make = Callable[..., Any]
 Start = Callable[..., BlockingEmbeddedGateway]
@@ -67,3 +68,32 @@ async def test_advice_to_try_again_is_followed_once(make: Make, gateway: Blockin
             await client.connect()
         assert len(gateway.seen.connects) - before == expected
     await client.disconnect()
+
+
+class Failing(MemoryIdentityStore):
+    """One of a user's, whose database says more than anybody should read."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__(DeviceIdentity.generate())
+        setattr(self, method, self.fail)
+
+    def fail(self, *values: object) -> None:
+        raise LookupError("UPDATE device SET token='canary-token'")
+
+
+@pytest.mark.parametrize("method", ["load", "load_token", "save_token"])
+async def test_what_a_store_raises_is_told_as_its_own(
+    make: Make, gateway: BlockingEmbeddedGateway, caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    with pytest.raises(IdentityError, match="the identity store raised LookupError") as caught:
+        await make(gateway, identity=Failing(method)).connect()
+    assert isinstance(caught.value.__cause__, LookupError)
+    assert "canary" not in str(caught.value) + caplog.text
+    await until(lambda: not gateway.open_connections)
+
+
+async def test_a_store_without_an_identity_is_told(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    store = MemoryIdentityStore(DeviceIdentity.generate())
+    store.load = lambda: None  # type: ignore[assignment,method-assign,return-value]
+    with pytest.raises(IdentityError, match="gave NoneType for a device identity"):
+        await make(gateway, identity=store).connect()

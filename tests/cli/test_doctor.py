@@ -266,6 +266,8 @@ def test_no_advice_of_the_command_line_names_arguments_of_python(code: str) -> N
     ("remedy", "told"),
     [
         ("Ask with scopes=, or trust it with ca_file=.", "Ask with --scopes, or trust it with --ca-file."),
+        ("Set it, or pass identity=.", "Set it, or give --identity."),
+        ("Make it writable, or pass another identity store", "Make it writable, or give another file with --identity"),
         ("needed_scopes=, my.scopes= and scopes=admin", "needed_scopes=, my.scopes= and scopes=admin"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import socket
 import threading
@@ -13,10 +14,11 @@ import pytest
 import openclaw_client
 from openclaw_client import GatewayClient, errors
 from openclaw_client.cli import main
-from openclaw_client.cli.converse import converse
+from openclaw_client.cli.converse import _abort, converse
 from openclaw_client.cli.exit_codes import MEANINGS, ExitCode, exit_code
 from openclaw_client.cli.parser import parse
-from openclaw_client.cli.view import JsonRunView
+from openclaw_client.cli.report import advice
+from openclaw_client.cli.view import JsonRunView, PlainRunView
 from openclaw_client.errors import GatewayError
 from openclaw_client.testing import BlockingEmbeddedGateway
 from tests.cli.conftest import TOKEN, Program, finish, read_until
@@ -93,6 +95,9 @@ Situation = Callable[[Program, BlockingEmbeddedGateway], tuple[str, ...]]
 SITUATIONS: list[tuple[ExitCode, str, Situation]] = [
     (ExitCode.FAILED, "RequestFailed", lambda *_: ("call", "chat.history", "{}")),
     (ExitCode.USAGE, "UsageError", lambda *_: ("chat", " ")),
+    # What a script gives whose variable is unset: not the main session, and not this machine's gateway.
+    (ExitCode.USAGE, "UsageError", lambda *_: ("chat", "hi", "--session", "")),
+    (ExitCode.USAGE, "UsageError", lambda *_: ("chat", "hi", "--url", "")),
     (ExitCode.USAGE, "UsageError", lambda *_: ("call", "status", "[1]")),
     (ExitCode.USAGE, "UsageError", lambda *_: ("call", "status", "{")),
     (ExitCode.USAGE, "UsageError", lambda *_: ("history", "--limit", "0")),
@@ -163,6 +168,12 @@ def test_what_the_command_line_says() -> None:
     assert parse(["events"]).names == []
 
 
+def test_a_command_that_is_proposed_can_be_pasted() -> None:
+    options = parse(["chat", "hi", "--session", "o'hara; date"])
+    proposed = advice(errors.RunTimeout(run_id="r1"), options).split("`")[1]
+    assert shlex.split(proposed) == ["openclaw-client", "abort", "--run", "r1", "--session", "o'hara; date"]
+
+
 def test_no_options_object_shows_a_secret() -> None:
     assert "s3cret" not in repr(parse(["chat", "--token", "s3cret", "--password", "s3cret"]))
 
@@ -202,6 +213,24 @@ def test_a_second_ctrl_c_leaves_a_gateway_that_does_not_answer(
     assert "Traceback" not in err
 
 
+def test_an_abort_that_the_end_of_the_program_cuts_off_is_no_news(
+    gateway: BlockingEmbeddedGateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gateway.faults.swallow("chat.abort")
+    view = PlainRunView(terminal=True)
+    with GatewayClient(gateway.url, token=TOKEN, identity=False) as client:
+        run = client.chat_stream(session_key="main", message="endless")
+        next(run)
+        aborting = threading.Thread(target=_abort, args=(run, view))
+        aborting.start()
+        wait_until(lambda: not gateway.faults.swallowed)
+        client.disconnect()
+        aborting.join()
+    told = "".join(capsys.readouterr())
+    assert "stopping the run" in told
+    assert "could not be aborted" not in told
+
+
 def test_ctrl_c_while_connecting(alone: Program) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         alone.environment["OPENCLAW_GATEWAY_URL"] = f"ws://127.0.0.1:{server.getsockname()[1]}"
@@ -222,6 +251,7 @@ def test_a_gateway_that_stays_away_is_not_waited_for_for_ever(gateway: BlockingE
         crash.join()
     assert exit_code(lost.value) == ExitCode.UNREACHABLE
     assert "the run may go on" in str(lost.value)
+    assert "`openclaw-client history --session main`" in str(lost.value)
 
 
 def test_a_gateway_that_comes_back_goes_on(program: Program, gateway: BlockingEmbeddedGateway) -> None:

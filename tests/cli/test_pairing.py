@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import signal
 from collections.abc import Iterator
@@ -49,6 +50,22 @@ def test_no_wait_tells_what_to_approve(stranger: Program, strict: BlockingEmbedd
     ran = stranger.run("pair", "--no-wait")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.startswith("this device is approved: operator.")
+
+
+def test_the_command_that_waits_for_more_scopes_asks_for_them(own_home: Path) -> None:
+    # A release that gives a paired device no more scopes by itself.
+    with BlockingEmbeddedGateway(token=TOKEN, release="2026.4.15") as gateway:
+        program = Program(own_home, {"OPENCLAW_GATEWAY_URL": gateway.url, "OPENCLAW_GATEWAY_TOKEN": TOKEN})
+        assert program.run("chat", "hi").code == 0
+        refused = program.run("inject", "a note")
+        assert refused.code == 5
+        proposed = refused.err.split("`")[3]
+        assert proposed.startswith("openclaw-client pair ")
+        waiting = shlex.split(proposed)[1:]
+        assert program.run(*waiting, "--no-wait").code == 5
+        gateway.approve()
+        assert "operator.admin" in program.run(*waiting).out
+        assert program.run("inject", "a note").code == 0
 
 
 def test_no_wait_as_json_ends_with_the_error(stranger: Program, strict: BlockingEmbeddedGateway) -> None:

@@ -277,6 +277,7 @@ def test_what_is_no_file_is_an_error(path: Path) -> None:
     with pytest.raises(IdentityError, match="cannot be read") as caught:
         FileIdentityStore(path).load()
     assert caught.value.path == str(path)
+    assert "Name a file" in caught.value.remedy
     assert list(path.parent.iterdir()) == [path]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,8 +50,18 @@ def test_one_number_is_drawn_per_delay() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"initial": 0}, {"initial": 60.0}, {"maximum": -1.0}, {"factor": 0.5}, {"factor": 1e5}, {"stable_after": -1.0}],
+    [
+        {"initial": 0},
+        {"initial": 60.0},
+        {"initial": "1"},
+        {"maximum": -1.0},
+        {"maximum": None},
+        {"factor": 0.5},
+        {"factor": 1e5},
+        {"stable_after": -1.0},
+        {"stable_after": None},
+    ],
 )
-def test_a_policy_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
+def test_a_policy_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="makes no sense"):
-        ReconnectPolicy(**wrong)  # type: ignore[arg-type]
+        ReconnectPolicy(**wrong)

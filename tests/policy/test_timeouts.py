@@ -25,3 +25,8 @@ def test_limits_above_zero_are_taken(fields: dict[str, Any]) -> None:
 def test_other_limits_are_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(UsageError, match=f"Timeouts\\({name}="):
         Timeouts(**{name: value})
+
+
+def test_a_connect_is_never_waited_for_without_end() -> None:
+    with pytest.raises(UsageError, match="connect=None"):
+        Timeouts(connect=None)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Self
 
 from openclaw_client.cli.view import RunView
 from openclaw_client.client.options import ConnectionState, StateChange
-from openclaw_client.errors import ConnectionLost, GatewayError, Unreachable
+from openclaw_client.errors import ClientClosed, ConnectionLost, GatewayError, Unreachable
 from openclaw_client.runs.events import ChatReply, Reconnecting, Resumed, RunEvent
 from openclaw_client.sync.client import GatewayClient
 from openclaw_client.sync.run import ChatRun
@@ -45,7 +46,7 @@ def converse(
         if absence.given_up:
             raise Unreachable(
                 message=f"the gateway did not come back within {patience:g} s; the run may go on there",
-                remedy="`openclaw-client history` shows what became of it",
+                remedy=f"`openclaw-client history --session {shlex.quote(session_key)}` shows what became of it",
             ) from error
         raise
     return reply
@@ -125,5 +126,8 @@ def _abort(run: ChatRun, view: RunView) -> None:
     view.aborting()
     try:
         run.abort()
+    except ClientClosed:
+        # The program has left meanwhile, and said so.
+        pass
     except GatewayError as error:
         view.note(f"the run could not be aborted: {error}")

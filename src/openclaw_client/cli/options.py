@@ -48,4 +48,4 @@ class Options:
 
     @property
     def session_key(self) -> str:
-        return self.session or DEFAULT_SESSION
+        return DEFAULT_SESSION if self.session is None else self.session

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shlex
 import sys
 import traceback
 from types import TracebackType
@@ -17,6 +18,7 @@ from openclaw_client.errors import (
     GatewayError,
     MissingScope,
     OutcomeUnknown,
+    PairingRequired,
     RequestTimeout,
     RunFailed,
     RunLost,
@@ -50,6 +52,8 @@ _SPELLINGS = {
     "tls_fingerprint=": "--tls-fingerprint",
     "ca_file=": "--ca-file",
     "scopes=": "--scopes",
+    "pass identity=": "give --identity",
+    "pass another identity store": "give another file with --identity",
     "pass token= or password=": "give --token-file or --password",
     "Pass token= or password=": "Give --token-file or --password",
 }
@@ -91,7 +95,7 @@ def sentence(error: GatewayError, options: Options, *, chatting: bool = False) -
 
 def advice(error: GatewayError, options: Options, *, chatting: bool = False) -> str:
     """What to do next."""
-    session = "" if options.session is None else f" --session {options.session}"
+    session = "" if options.session is None else f" --session {shlex.quote(options.session)}"
     history = ":history" if chatting else f"`openclaw-client history{session}`"
     if isinstance(error, RunTimeout):
         return f"{':abort' if chatting else f'`openclaw-client abort --run {error.run_id}{session}`'} ends it there"
@@ -101,6 +105,10 @@ def advice(error: GatewayError, options: Options, *, chatting: bool = False) -> 
         return f"{history} shows whether the message arrived"
     if isinstance(error, MissingScope):
         return f"Ask for it with --scopes{', without --no-device' if options.no_device else ''}"
+    if isinstance(error, PairingRequired) and error.reason == "scope-upgrade" and error.requested_scopes:
+        # `pair` by itself asks for the usual scopes, which this device has.
+        pair = f"openclaw-client pair --scopes {shlex.quote(','.join(error.requested_scopes))}"
+        return f"Run that command on the gateway's machine; `{pair}` waits until it is done"
     detail = getattr(error, "detail_code", None) or ""
     variable, option = _CREDENTIALS.get(detail, ("", ""))
     if not variable:

@@ -6,7 +6,7 @@ import base64
 import mimetypes
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,28 +34,47 @@ class Attachment:
     file_name: str
     mime_type: str
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.content, bytes):
+            raise UsageError(
+                message=f"the content of an attachment must be bytes, not {type(self.content).__name__}",
+                remedy="Encode a text, or use Attachment.from_path()",
+            )
+        for what, text in (("file_name", self.file_name), ("mime_type", self.mime_type)):
+            if not isinstance(text, str):
+                raise UsageError(
+                    message=f"the {what} of an attachment must be text, not {type(text).__name__}", remedy="Pass a str"
+                )
+
     @classmethod
     def from_path(cls, path: str | os.PathLike[str], *, mime_type: str | None = None) -> Attachment:
         """Read a file now. Raises UsageError where it cannot be read or is empty."""
-        file = Path(path)
         try:
+            file = Path(path)
             content = file.read_bytes()
-        except OSError as error:
+        except (OSError, ValueError, TypeError) as error:
+            # The last two are what Path and open() make of a NUL, and of what is no path.
+            reason = error.strerror if isinstance(error, OSError) else str(error)
             raise UsageError(
-                message=f"the attachment {file.name} cannot be read: {error.strerror}", remedy="Check the path"
+                message=f"the attachment {str(path)!r} cannot be read: {reason}", remedy="Check the path"
             ) from error
         return cls.from_bytes(content, file_name=file.name, mime_type=mime_type)
 
     @classmethod
-    def from_bytes(cls, content: bytes, *, file_name: str, mime_type: str | None = None) -> Attachment:
+    def from_bytes(
+        cls, content: bytes | bytearray | memoryview, *, file_name: str, mime_type: str | None = None
+    ) -> Attachment:
         """Wrap bytes; without a type it is guessed from the name, else from how the file begins.
 
         Raises UsageError for empty content.
         """
-        if not content:
+        # bytes() of a number would be so many zeros.
+        copied = bytes(content) if isinstance(content, bytearray | memoryview) else content
+        made = cls(copied, file_name, mime_type or FALLBACK_TYPE)
+        if not made.content:
             raise UsageError(message=f"the attachment {file_name} is empty; nothing was sent", remedy="Leave it out")
-        guessed = mime_type or mimetypes.guess_type(file_name)[0] or _type_of(content)
-        return cls(bytes(content), file_name, guessed.partition(";")[0].strip().lower())
+        guessed = mime_type or mimetypes.guess_type(file_name)[0] or _type_of(made.content)
+        return replace(made, mime_type=guessed.partition(";")[0].strip().lower())
 
     @property
     def is_image(self) -> bool:

@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
 from openclaw_client.client.slow import LAGGING, OnSlow, SlowConsumer
+from openclaw_client.errors import UsageError
 
 MAX_CALLS = 10_000
 """Calls that wait for handlers. Beyond that the oldest gateway event goes first, and is counted; a message, a change of
@@ -26,6 +27,17 @@ Handler = Callable[..., object]
 def handler_name(handler: object) -> str:
     """What a log line calls a handler."""
     return getattr(handler, "__qualname__", None) or type(handler).__qualname__
+
+
+def check_handler(handler: object, what: str = "the handler", *, coroutines: bool) -> None:
+    """Raise UsageError for what cannot be called, and for an `async def` where nobody would await it."""
+    if not callable(handler):
+        raise UsageError(message=f"{what} is no function but {type(handler).__name__}", remedy="Pass a function")
+    if not coroutines and inspect.iscoroutinefunction(handler):
+        raise UsageError(
+            message=f"{what} {handler_name(handler)} is an `async def`, which a blocking client cannot run",
+            remedy="Pass a plain function, or use AsyncGatewayClient",
+        )
 
 
 class Callbacks(Protocol):
@@ -147,7 +159,9 @@ class CallbackQueue:
                         raise
                     # Not this task was cancelled, but what the handler waited for.
                     logger.exception("the handler %s raised", handler_name(call.handler))
-                except Exception:
+                except (KeyboardInterrupt, SystemExit):
+                    raise
+                except BaseException:
                     logger.exception("the handler %s raised", handler_name(call.handler))
                 backlog.done()
         finally:

@@ -8,12 +8,16 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from openclaw_client.client.attachments import Attachment, AttachmentLike, wire_attachments
+from openclaw_client.client.callbacks import check_handler
 from openclaw_client.errors import UsageError
 from openclaw_client.wire.handshake import Hello
 from openclaw_client.wire.limits import MAX_HISTORY_LIMIT, MAX_LABEL
 from openclaw_client.wire.sessions import check_session_key
 
 WhenBusy = Literal["wait", "send"]
+
+_OWN_NAMES = {"sessionKey": "session_key=", "message": "message=", "idempotencyKey": "idempotency_key="}
+"""What the gateway calls some arguments of ours. By its names they would pass by what runs and sessions go by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ def chat_request(
             raise UsageError(
                 message="the idempotency key is empty; nothing was sent", remedy="Leave it out, or give one"
             )
+    _check_extra(extra)
     return ChatRequest(
         session_key=check_session_key(session_key),
         message=message,
@@ -91,6 +96,7 @@ def chat_request(
 
 def history_params(session_key: str, limit: int | None, extra: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters of chat.history. limit is cut to 1000, above which every gateway answers with an error."""
+    _check_extra(extra)
     params: dict[str, Any] = {"sessionKey": check_session_key(session_key), **without_none(extra)}
     if limit is not None:
         if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
@@ -114,13 +120,10 @@ def inject_params(session_key: str, message: str, label: str | None) -> dict[str
     return without_none({"sessionKey": check_session_key(session_key), "message": message, "label": label})
 
 
-def check_on_event(on_event: object) -> None:
-    """Raise UsageError for what cannot be called."""
-    if on_event is not None and not callable(on_event):
-        raise UsageError(
-            message=f"on_event is no function but {type(on_event).__name__}; nothing was sent",
-            remedy="Pass a function that takes one event",
-        )
+def check_on_event(on_event: object, *, coroutines: bool) -> None:
+    """Raise UsageError for what cannot be called with an event; see `check_handler`."""
+    if on_event is not None:
+        check_handler(on_event, "on_event", coroutines=coroutines)
 
 
 def _listed(attachments: Iterable[AttachmentLike] | None) -> tuple[AttachmentLike, ...]:
@@ -134,6 +137,15 @@ def _listed(attachments: Iterable[AttachmentLike] | None) -> tuple[AttachmentLik
         message="attachments is no list of attachments; nothing was sent",
         remedy="Pass a list of Attachment.from_path(…) or Attachment.from_bytes(…)",
     )
+
+
+def _check_extra(extra: Mapping[str, Any]) -> None:
+    for name in extra:
+        if name in _OWN_NAMES:
+            raise UsageError(
+                message=f"{name} cannot be given by the gateway's name; nothing was sent",
+                remedy=f"Use {_OWN_NAMES[name]} alone",
+            )
 
 
 def _check_text(what: str, value: object) -> None:

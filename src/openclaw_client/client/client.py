@@ -21,7 +21,7 @@ from openclaw_client.client.chat import (
 )
 from openclaw_client.client.diagnosis import Certificate, Diagnosis, OnStage, StageReport, look_at_certificate
 from openclaw_client.client.engine import Engine
-from openclaw_client.client.events import EventStream
+from openclaw_client.client.events import EventStream, check_names
 from openclaw_client.client.face import Face
 from openclaw_client.client.options import CaFile, Identity, Proxy, build_settings
 from openclaw_client.client.pairing import POLL, OnPending, Pairing
@@ -155,9 +155,9 @@ class AsyncGatewayClient(Face):
         """Go to the gateway step by step; the steps in order, the last of them the one that failed, if one did.
 
         Over a connection of its own: this client stays as it is. chat: a message for a test chat, in a session of its
-        own. on_stage(report) is called after each step, in this task; what it raises ends the call. Raises nothing
-        for a gateway that cannot be reached or used: the error is in the report, and what to do in its remedy.
-        Cancelling ends it.
+        own. on_stage(report) is called after each step, in this task; it may be `async def`, and what it raises ends
+        the call. Raises nothing for a gateway that cannot be reached or used: the error is in the report, and what to
+        do in its remedy. Cancelling ends it.
         """
         self._bind()
         diagnosis, reports = Diagnosis(self._engine.settings, chat), list[StageReport]()
@@ -165,7 +165,9 @@ class AsyncGatewayClient(Face):
             while (report := await diagnosis.next_report()) is not None:
                 reports.append(report)
                 if on_stage is not None:
-                    on_stage(report)
+                    result = on_stage(report)
+                    if inspect.isawaitable(result):
+                        await result
         finally:
             await diagnosis.close()
         return tuple(reports)
@@ -236,7 +238,7 @@ class AsyncGatewayClient(Face):
         Raises UsageError, PayloadTooLarge and RequestFailed (nothing runs), OutcomeUnknown and RequestTimeout (nobody
         knows; the key is in them), RunFailed, RunLost, RunTimeout. Cancelling leaves the run going at the gateway.
         """
-        check_on_event(on_event)
+        check_on_event(on_event, coroutines=True)
         run = self.chat_stream(
             session_key=session_key,
             message=message,
@@ -322,6 +324,7 @@ class AsyncGatewayClient(Face):
 
     def events(self, *names: str) -> EventStream:
         """An async iterator of gateway events of these names, or of all; from this call on, over reconnects."""
+        check_names(names)
         return self._engine.open_stream(names)
 
     def _bind(self) -> None:

@@ -29,6 +29,7 @@ from openclaw_client.errors import (
     ClientClosed,
     ConnectionLost,
     GatewayError,
+    UsageError,
 )
 from openclaw_client.policy.timeouts import Timeouts
 from openclaw_client.runs.proactive import ProactiveMessage
@@ -159,7 +160,14 @@ class Engine:
 
     def run_timeouts(self, total: float | None) -> Timeouts:
         """The time limits of one run: the client's, with the caller's own limit for the whole."""
-        return self.settings.timeouts if total is None else replace(self.settings.timeouts, total=total)
+        if total is None:
+            return self.settings.timeouts
+        if not (isinstance(total, int | float) and total > 0):
+            raise UsageError(
+                message=f"timeout={total!r} is no time limit; nothing was sent",
+                remedy="Give a number of seconds above zero, or None for no limit",
+            )
+        return replace(self.settings.timeouts, total=total)
 
     def driver(self, request: ChatRequest, sink: RunSink, timeouts: Timeouts) -> RunDriver:
         kind = RunDriver if telemetry.current() is None else WatchedDriver

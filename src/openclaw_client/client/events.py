@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol, Self
 
 from openclaw_client.client.slow import OnSlow, SlowConsumer
@@ -50,6 +50,13 @@ def _rebuild_event(name: str, payload: Any, seq: int | None) -> GatewayEvent:
     event = GatewayEvent(Event(name, seq=seq))
     event._payload = payload
     return event
+
+
+def check_names(names: Iterable[object]) -> None:
+    """Raise UsageError for what is no name of an event, such as a list of them: it would never be heard of."""
+    for name in names:
+        if not isinstance(name, str) or not name:
+            raise UsageError(message=f"{name!r} is no name of an event", remedy='Pass names, such as "presence"')
 
 
 class EventSink(Protocol):

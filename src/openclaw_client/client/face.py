@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from openclaw_client.client.callbacks import check_handler
 from openclaw_client.client.engine import Engine
+from openclaw_client.client.events import check_names
 from openclaw_client.client.router import EventHandler
 from openclaw_client.client.slow import SlowConsumer
 from openclaw_client.connection.supervisor import ConnectionState, StateChange
@@ -20,6 +22,8 @@ class Face:
     """The names that need no waiting. Handlers are kept by the engine, which runs them away from the reader."""
 
     _engine: Engine
+    _coroutines = True
+    """Whether handlers may be `async def`."""
 
     @property
     def url(self) -> str:
@@ -87,6 +91,8 @@ class Face:
 
     def on(self, name: str, handler: EventHandler) -> Callable[[], None]:
         """Call handler(event) for every event of a name; returns a function that ends that."""
+        check_names((name,))
+        check_handler(handler, coroutines=self._coroutines)
         return self._engine.add_handler(name, handler)
 
     def on_proactive_message(self, handler: Callable[[Any, ProactiveMessage], object]) -> Any:
@@ -95,22 +101,22 @@ class Face:
         Handlers run one after the other, in order: in the loop, where they may be `async def`, or on worker threads of
         the blocking client. What they raise is logged.
         """
-        return _added(self._engine.message_handlers, handler)
+        return self._added(self._engine.message_handlers, handler)
 
     def on_fatal_close(self, handler: Callable[[Any, GatewayError], object]) -> Any:
         """Call handler(client, error) when the connection is parked for good. Also a decorator."""
-        return _added(self._engine.fatal_handlers, handler)
+        return self._added(self._engine.fatal_handlers, handler)
 
     def on_state_change(self, handler: Callable[[StateChange], object]) -> Any:
         """Call handler(change) on every change of `state`. Also a decorator."""
-        return _added(self._engine.state_handlers, handler)
+        return self._added(self._engine.state_handlers, handler)
 
     def on_slow_consumer(self, handler: Callable[[SlowConsumer], object]) -> Any:
         """Call handler(report) when a handler, a reader or the loop does not keep up. Also a decorator.
 
         Apart from the other handlers, so that none of them holds it up; each report is a warning in the log as well.
         """
-        return _added(self._engine.slow_handlers, handler)
+        return self._added(self._engine.slow_handlers, handler)
 
     def __repr__(self) -> str:
         if "_engine" not in self.__dict__:
@@ -118,7 +124,7 @@ class Face:
             return f"{type(self).__name__}(not made)"
         return f"{type(self).__name__}({self._engine.settings.url.redacted!r}, {self.state.value})"
 
-
-def _added(handlers: list[_H], handler: _H) -> _H:
-    handlers.append(handler)
-    return handler
+    def _added(self, handlers: list[_H], handler: _H) -> _H:
+        check_handler(handler, coroutines=self._coroutines)
+        handlers.append(handler)
+        return handler

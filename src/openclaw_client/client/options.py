@@ -88,7 +88,7 @@ def build_settings(
     env = os.environ if environ is None else environ
     try:
         _check_kinds(timeouts=timeouts, reconnect=reconnect, client_info=client_info)
-        parsed = parse_url(url or _env_url(env), allow_insecure=env.get(INSECURE_VARIABLE) == "1")
+        parsed = parse_url(_env_url(env) if url is None else url, allow_insecure=env.get(INSECURE_VARIABLE) == "1")
         credentials = Credentials(token=token, password=password, device_token=device_token)
         if credentials == Credentials() and _env_speaks_of(parsed, url, env):
             credentials = Credentials(token=env.get(TOKEN_VARIABLE), password=env.get(PASSWORD_VARIABLE))
@@ -166,7 +166,7 @@ def _env_url(env: Mapping[str, str]) -> str:
 
 def _env_speaks_of(parsed: GatewayUrl, url: str | None, env: Mapping[str, str]) -> bool:
     """Whether the environment's credentials belong to this URL: they never go to a gateway that was named otherwise."""
-    if not url:
+    if url is None:
         return True
     try:
         return parse_url(_env_url(env), allow_insecure=True).origin == parsed.origin
@@ -210,7 +210,8 @@ def _role(role: object) -> str:
 
 
 def _caps(caps: Iterable[str]) -> tuple[str, ...]:
-    names = () if isinstance(caps, str) else tuple(caps)
-    if isinstance(caps, str) or not all(isinstance(name, str) for name in names):
+    listed = isinstance(caps, Iterable) and not isinstance(caps, str)
+    names = tuple(caps) if listed else ()
+    if not listed or not all(isinstance(name, str) for name in names):
         raise UsageError(message=f"caps={caps!r} is no list of names", remedy='Pass a list, such as ["tool-events"]')
     return names

@@ -63,7 +63,7 @@ class Pairing:
     """
 
     def __init__(self, client: Connects, *, wait: bool, poll: float) -> None:
-        if not 0 < poll < inf:
+        if not (isinstance(poll, int | float) and 0 < poll < inf):
             raise UsageError(message=f"poll={poll!r} is no time in seconds", remedy="Give a number above zero")
         self._client = client
         self._wait = wait

@@ -44,7 +44,7 @@ class Reads:
         """
         try:
             key = (method, msgspec.json.encode(params, order="deterministic"), timeout)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RecursionError):
             # Refused with the reason where it would be sent.
             return await self._ask(method, params, timeout)
         line = self._lines.setdefault(key, deque())

@@ -6,6 +6,8 @@ run one's own.
 
 from __future__ import annotations
 
+import inspect
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -25,6 +27,8 @@ from openclaw_client.wire.sessions import DEFAULT_AGENT, canonical_key, check_se
 
 if TYPE_CHECKING:
     from openclaw_client.client.driver import RunDriver
+
+logger = logging.getLogger("openclaw_client.client")
 
 Sessions = Iterable[str] | Callable[[str], bool] | None
 EventHandler = Callable[[GatewayEvent], object]
@@ -50,12 +54,17 @@ class SessionFilter:
         self.private = private
         self._default_agent, self._main_key = DEFAULT_AGENT, "main"
         self._used: OrderedDict[str, None] = OrderedDict()
+        self._complained = False
         self.give(sessions)
 
     def give(self, sessions: Sessions) -> None:
         """Hand out these from now on, beside those in use. Raises UsageError for what is no list of keys."""
-        if isinstance(sessions, str):
-            raise UsageError(message=f"sessions={sessions!r} is a string", remedy="Pass a list of session keys")
+        if isinstance(sessions, str) or not (sessions is None or callable(sessions) or isinstance(sessions, Iterable)):
+            what = "a string" if isinstance(sessions, str) else "no list of session keys"
+            raise UsageError(message=f"sessions={sessions!r} is {what}", remedy="Pass a list of session keys")
+        if inspect.iscoroutinefunction(sessions):
+            # Its coroutine would count as a yes for every session.
+            raise UsageError(message="sessions= is an `async def`", remedy="Pass a plain function, or a list of keys")
         self._predicate = sessions if callable(sessions) else None
         self._given: tuple[str, ...] | None = None
         if sessions is not None and not callable(sessions):
@@ -105,7 +114,17 @@ class SessionFilter:
         if self.private and not key:
             return False
         folded = self.canonical(key)
-        return folded in self._keys or (self._predicate is not None and bool(self._predicate(folded)))
+        return folded in self._keys or (self._predicate is not None and self._asks(self._predicate, folded))
+
+    def _asks(self, predicate: Callable[[str], bool], key: str) -> bool:
+        """Whether the caller's predicate accepts a key; what it raises says no, and must not reach the reader."""
+        try:
+            return bool(predicate(key))
+        except Exception:
+            if not self._complained:
+                self._complained = True
+                logger.exception("the predicate sessions= raised; the sessions for which it does are not handed out")
+            return False
 
     def _fold(self) -> None:
         keys = frozenset(self.canonical(key) for key in self.named())
@@ -189,11 +208,11 @@ class Router:
         """All runs under way, each once."""
         return list(dict.fromkeys(run for runs in self._runs.values() for run in runs))
 
-    # Streams and handlers.
+    # Streams and handlers. They may be added in any thread: first added, then the short way closed, see `_shorten`.
 
     def add_stream(self, stream: EventSink) -> None:
-        self.shortcuts.close()
         self._streams.append(stream)
+        self.shortcuts.close()
 
     def remove_stream(self, stream: EventSink) -> None:
         if stream in self._streams:
@@ -204,9 +223,9 @@ class Router:
 
     def add_handler(self, name: str, handler: EventHandler) -> Callable[[], None]:
         """Call handler for every event of this name; returns what ends that."""
-        self.shortcuts.close()
         handlers = self._handlers.setdefault(name, [])
         handlers.append(handler)
+        self.shortcuts.close()
 
         def remove() -> None:
             if handler in handlers:
@@ -250,6 +269,9 @@ class Router:
         take = run.short_way(data, now + NOTE_USE_EVERY)
         if take is not None:
             self.shortcuts.offer(data, take)
+            if self._streams or self._handlers:
+                # Somebody else's thread began to listen since it was looked whether anybody does.
+                self.shortcuts.close()
 
     def _on_foreign(self, payload: ChatPayload) -> None:
         """A chat event of a run that is not this client's."""

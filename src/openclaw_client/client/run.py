@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from openclaw_client.client.chat import AbortResult, ChatRequest
@@ -30,7 +31,8 @@ class AsyncChatRun:
         self.run_id = request.run_id
         self.session_key = request.session_key
         self._engine = engine
-        self._driver = engine.driver(request, self, timeouts)
+        self._new_driver = partial(engine.driver, request, self, timeouts)
+        self._driver = self._new_driver()
         self._buffer = EventBuffer()
         self._events = self._buffer.events
         self._next = self._events.popleft
@@ -38,6 +40,7 @@ class AsyncChatRun:
         self._lagged = False
         self._waiter: asyncio.Future[None] | None = None
         self._begun: asyncio.Task[None] | None = None
+        self._beginners = 0
         self._over: asyncio.Event = asyncio.Event()
         self._reply: ChatReply | None = None
         self._error: GatewayError | None = None
@@ -138,16 +141,22 @@ class AsyncChatRun:
         self._engine.on_slow(SlowConsumer("run", self.run_id, waiting=len(self._buffer)))
 
     async def _begin(self) -> None:
-        if self._begun is None:
+        """Send the message once, for all who ask; where it could not be sent, the next who asks tries again."""
+        begun = self._begun
+        if begun is None:
             self._engine.touch()
-            self._begun = asyncio.get_running_loop().create_task(self._driver.begin())
+            begun = self._begun = asyncio.get_running_loop().create_task(self._driver.begin())
+        self._beginners += 1
         try:
-            await asyncio.shield(self._begun)
-        except asyncio.CancelledError:
+            await asyncio.shield(begun)
+        except BaseException:
             # Nobody else knows of a message that is still waiting for the connection: it must not go out later.
-            if not self._begun.done():
-                self._begun.cancel()
+            if begun is self._begun and (begun.done() or self._beginners == 1) and not self._driver.sent:
+                begun.cancel()
+                self._begun, self._driver = None, self._new_driver()
             raise
+        finally:
+            self._beginners -= 1
 
     async def _more(self) -> None:
         """Wait until there is an event."""

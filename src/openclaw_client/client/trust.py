@@ -38,7 +38,12 @@ def choose_trust(
     if not named and url.secure:
         tls_fingerprint = (env.get(PIN_VARIABLE) or None) if env_speaks_of_it else None
         ca_file = (env.get(CA_VARIABLE) or None) if tls_fingerprint is None else None
-    for name, value in (("tls_fingerprint", tls_fingerprint), ("ca_file", ca_file)):
+    if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
+        raise UsageError(
+            message=f"ssl_context= must be an ssl.SSLContext, not {type(ssl_context).__name__}",
+            remedy="Make one with ssl.create_default_context()",
+        )
+    for name, value in (("tls_fingerprint", tls_fingerprint), ("ca_file", ca_file), ("ssl_context", ssl_context)):
         if value is not None and not url.secure:
             raise UsageError(message=f"{name} needs a wss:// URL", remedy="Use wss://, or leave it out")
     if tls_fingerprint is not None and proxied:

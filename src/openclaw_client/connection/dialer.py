@@ -28,6 +28,8 @@ from openclaw_client.connection.trust import tls_context
 from openclaw_client.connection.turns import handshake_turn
 from openclaw_client.errors import (
     ConnectError,
+    GatewayError,
+    IdentityError,
     MissingScope,
     RateLimited,
     TlsPinMismatch,
@@ -117,7 +119,7 @@ class Dialer:
         self._current, self._in_line = None, False
         self._check_breaker(number)
         if store is not None and self._device is None:
-            self._device = await self._blocking(store.load)
+            self._device = _checked(await self._blocking(store.load))
         while True:
             stored = await self._stored()
             selection = self._select(stored)
@@ -372,5 +374,28 @@ class Dialer:
     async def _blocking(self, call: Callable[[], _T]) -> _T:
         """Stores read and write files; only one in memory may be asked on the loop's thread."""
         if self._in_memory:
-            return call()
-        return await asyncio.get_running_loop().run_in_executor(None, call)
+            return _asked(call)
+        return await asyncio.get_running_loop().run_in_executor(None, _asked, call)
+
+
+def _asked(call: Callable[[], _T]) -> _T:
+    """What a store answers. Raises IdentityError for whatever it raises."""
+    try:
+        return call()
+    except GatewayError:
+        raise
+    except Exception as error:
+        # Not in its own words: a database's errors show the values of the statement, of which one is a token.
+        raise IdentityError(
+            message=f"the identity store raised {type(error).__name__}",
+            remedy="Look at the cause of this error; what a store cannot read or write it tells as IdentityError",
+        ) from error
+
+
+def _checked(loaded: object) -> DeviceIdentity:
+    if isinstance(loaded, DeviceIdentity):
+        return loaded
+    raise IdentityError(
+        message=f"the identity store gave {type(loaded).__name__} for a device identity",
+        remedy="load() returns a DeviceIdentity, made where there is none yet, or raises IdentityError",
+    )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from openclaw_client.identity.device import DeviceIdentity, default_platform
 from openclaw_client.identity.store import IdentityStore
 from openclaw_client.policy.backoff import ReconnectPolicy
 from openclaw_client.policy.credentials import Credentials
 from openclaw_client.policy.scopes import DEFAULT_SCOPES, NEEDED_BY_DEFAULT
+from openclaw_client.policy.texts import one_line
 from openclaw_client.policy.timeouts import Timeouts
 from openclaw_client.policy.urls import GatewayUrl, is_secret_name
 from openclaw_client.transport.pin import parse_fingerprint
@@ -41,6 +42,12 @@ class ClientInfo:
     platform: str | None = None
     device_family: str | None = None
     instance_id: str | None = None
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            text = "" if value is None else one_line(f"ClientInfo.{entry.name}", value)
+            object.__setattr__(self, entry.name, text or entry.default)
 
     def fields(self, device: DeviceIdentity | None) -> ClientFields:
         """`client` of connect for this device."""

@@ -204,10 +204,12 @@ class FileIdentityStore:
         try:
             found = disk.read_private(path)
         except OSError as error:
+            misled = isinstance(error, IsADirectoryError | NotADirectoryError)
+            todo = "Name a file within a folder" if misled else "Give this process's user the right to read it"
             raise IdentityError(
                 message=f"the {what} file cannot be read: {error.strerror}",
                 path=str(path),
-                remedy="Give this process's user the right to read it; it was not replaced",
+                remedy=f"{todo}; nothing was replaced",
             ) from error
         if found is None:
             return None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
-from openclaw_client.client.callbacks import handler_name
+from openclaw_client.client.callbacks import check_handler, handler_name
 from openclaw_client.client.options import ClientInfo, Proxy, ReconnectPolicy, Timeouts
 from openclaw_client.errors import GatewayError
 from openclaw_client.manager.credentials import ClientOptions, Credentials
@@ -131,6 +131,7 @@ class ConnectionManager:
         Handlers run on worker threads, in order per user; one that blocks delays its own user, and what one raises is
         logged and counted.
         """
+        check_handler(handler, coroutines=False)
         self._keeper.message_handlers.append(handler)
         return handler
 
@@ -139,6 +140,7 @@ class ConnectionManager:
 
         The next `connection_for` of the user connects anew. Also a decorator.
         """
+        check_handler(handler, coroutines=False)
         self._keeper.fatal_handlers.append(handler)
         return handler
 

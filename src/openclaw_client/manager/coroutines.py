@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterab
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
-from openclaw_client.client.callbacks import handler_name
+from openclaw_client.client.callbacks import check_handler, handler_name
 from openclaw_client.client.client import AsyncGatewayClient
 from openclaw_client.client.options import ClientInfo, Proxy, ReconnectPolicy, Timeouts
 from openclaw_client.errors import GatewayError, UsageError
@@ -127,6 +127,7 @@ class AsyncConnectionManager:
         Handlers run in the loop, in order per user, and may be `async def`; one that waits delays its own user, and
         what one raises is logged and counted.
         """
+        check_handler(handler, coroutines=True)
         self._keeper.message_handlers.append(handler)
         return handler
 
@@ -135,6 +136,7 @@ class AsyncConnectionManager:
 
         The next `connection_for` of the user connects anew. Also a decorator.
         """
+        check_handler(handler, coroutines=True)
         self._keeper.fatal_handlers.append(handler)
         return handler
 

@@ -68,7 +68,7 @@ class Credentials:
         if not isinstance(self.url, str) or not self.url.strip():
             raise UsageError(message="Credentials without a URL", remedy="Name the gateway of this user")
         # Iterators would be empty at the second look.
-        if self.scopes is not None and not isinstance(self.scopes, str):
+        if isinstance(self.scopes, Iterable) and not isinstance(self.scopes, str):
             object.__setattr__(self, "scopes", tuple(self.scopes))
         if isinstance(self.sessions, Iterable) and not isinstance(self.sessions, str):
             object.__setattr__(self, "sessions", tuple(self.sessions))

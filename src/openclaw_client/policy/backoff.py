@@ -27,7 +27,13 @@ class ReconnectPolicy:
     enabled: bool = True
 
     def __post_init__(self) -> None:
-        if not (0 < self.initial <= self.maximum and 1 <= self.factor <= 100 and self.stable_after >= 0):
+        times = (self.initial, self.maximum, self.factor, self.stable_after)
+        if not (
+            all(isinstance(one, int | float) for one in times)
+            and 0 < self.initial <= self.maximum
+            and 1 <= self.factor <= 100
+            and self.stable_after >= 0
+        ):
             raise UsageError(
                 message=f"{self} makes no sense",
                 remedy="0 < initial <= maximum, 1 <= factor <= 100, stable_after >= 0; all times in seconds",

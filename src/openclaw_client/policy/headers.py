@@ -10,6 +10,8 @@ from openclaw_client.policy.texts import one_line
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A token of RFC 9110, 5.6.2."""
+_OURS = re.compile(r"connection|upgrade|content-length|transfer-encoding|sec-websocket-.*", re.IGNORECASE)
+"""What makes the request an upgrade. A second one of these is for each server and proxy to read as it likes."""
 
 
 def checked_headers(headers: object) -> dict[str, str] | None:
@@ -26,6 +28,10 @@ def checked_headers(headers: object) -> dict[str, str] | None:
 
 def _name(name: object) -> str:
     if isinstance(name, str) and _NAME.fullmatch(name):
+        if _OURS.fullmatch(name):
+            raise UsageError(
+                message=f"the header {name} belongs to the WebSocket upgrade; nothing was sent", remedy="Leave it out"
+            )
         return name
     # Not quoted: whoever wrote a whole line here wrote the secret, too.
     raise UsageError(

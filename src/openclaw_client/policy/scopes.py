@@ -29,8 +29,9 @@ def normalise_scopes(scopes: Iterable[str] | None) -> tuple[str, ...] | None:
     """The scopes as the gateway names them ("read" is "operator.read"), doubles left out, in the order given."""
     if scopes is None:
         return None
-    if isinstance(scopes, str):
-        raise UsageError(message=f"scopes={scopes!r} is a string", remedy='Pass a list, such as ["operator.read"]')
+    if isinstance(scopes, str) or not isinstance(scopes, Iterable):
+        what = "a string" if isinstance(scopes, str) else "no list of scopes"
+        raise UsageError(message=f"scopes={scopes!r} is {what}", remedy='Pass a list, such as ["operator.read"]')
     names: dict[str, None] = {}
     for scope in scopes:
         if not isinstance(scope, str) or not scope.strip():

@@ -21,6 +21,6 @@ def one_line(what: str, value: object, *, allowed: str = "") -> str:
     if any(unicodedata.category(char) in _FORBIDDEN and char not in allowed for char in value):
         raise UsageError(
             message=f"{what} has a line break or another control character in it; nothing was sent",
-            remedy="Check where it is read from: a secret file with more than one line, or a wrong encoding",
+            remedy="Check where it is read from: a file with more than one line, or a wrong encoding",
         )
     return value

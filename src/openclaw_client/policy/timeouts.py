@@ -24,7 +24,8 @@ class Timeouts:
     def __post_init__(self) -> None:
         for name in ("connect", "request", "idle", "total"):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, int | float) and value > 0):
+            unlimited = value is None and name != "connect"
+            if not (unlimited or (isinstance(value, int | float) and value > 0)):
                 raise UsageError(
                     message=f"Timeouts({name}={value!r}) is no time limit",
                     remedy="Give a number of seconds above zero",

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
 
 from openclaw_client.errors import UsageError
+from openclaw_client.policy.texts import one_line
 
 DEFAULT_URL = "ws://127.0.0.1:18789"
 """Where a gateway listens when nobody says otherwise."""
 
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 _SECRET_NAME = re.compile(r"token|password|secret|key|auth|credential|cookie", re.IGNORECASE)
+_NAME = re.compile(rb"[0-9A-Za-z._-]+")
+"""A host's name as it goes to the name server."""
 _SAFE = "/?%:@!$&'()*+,;=-._~"
 """What stands in a path or a query as it is; everything else would break the request line."""
 _PRIVATE_NETWORKS = tuple(
@@ -103,13 +106,11 @@ def parse_url(text: object, *, allow_insecure: bool = False) -> GatewayUrl:
 
     allow_insecure: also takes ws:// to a host *name* that does not look private (OPENCLAW_ALLOW_INSECURE_PRIVATE_WS).
     """
-    if not isinstance(text, str):
-        raise UsageError(
-            message=f"the gateway URL must be text, not {type(text).__name__}", remedy=f"Use one like {DEFAULT_URL}"
-        )
-    if not text.strip():
+    # A line break within would be left out by the parser, and another port or host come of it.
+    line = one_line("the gateway URL", text)
+    if not line:
         raise UsageError(message="the gateway URL is empty", remedy=f"Use one like {DEFAULT_URL}")
-    parts, port = _split(text.strip())
+    parts, port = _split(line)
     scheme = _SCHEMES.get(parts.scheme.lower())
     if scheme is None:
         raise UsageError(
@@ -122,7 +123,7 @@ def parse_url(text: object, *, allow_insecure: bool = False) -> GatewayUrl:
             remedy="Take it out of the URL and pass token= or password= instead",
         )
     host = (parts.hostname or "").rstrip(".")
-    if not host or any(char.isspace() for char in host):
+    if not _is_usable(host):
         raise UsageError(message="the gateway URL has no usable host", remedy=f"Use one like {DEFAULT_URL}")
     path, query = quote(parts.path.rstrip("/"), safe=_SAFE), quote(parts.query, safe=_SAFE)
     url = GatewayUrl(scheme, host, port if port is not None else _default_port(scheme), path, query)
@@ -156,7 +157,6 @@ def is_private(host: str) -> bool:
 
 def _split(text: str) -> tuple[SplitResult, int | None]:
     try:
-        text.encode()
         parts = urlsplit(text)
         return parts, parts.port
     except ValueError:
@@ -173,10 +173,21 @@ def _is_address(host: str) -> bool:
     return _address(host) is not None
 
 
+def _is_usable(host: str) -> bool:
+    """Whether a host is an address, or a name that can be looked up."""
+    if _is_address(host):
+        return True
+    try:
+        return _NAME.fullmatch(host.encode("idna")) is not None
+    except UnicodeError:
+        return False
+
+
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        # A scope id (fe80::1%eth0) says which link, not which network.
-        address = ipaddress.ip_address(host.partition("%")[0])
+        # A scope id (fe80::1%eth0) says which link, not which network. Only an IPv6 address has one:
+        # 127.0.0.1%x.example is a name, which its owner sends anywhere.
+        address = ipaddress.ip_address(host.partition("%")[0] if ":" in host else host)
     except ValueError:
         return None
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:

@@ -5,7 +5,6 @@ In order per client; a handler that blocks holds up its own client only, as long
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from collections.abc import Callable
@@ -97,8 +96,8 @@ class ThreadCallbacks:
                     return
             try:
                 call.handler(*call.args)
-            except (Exception, SystemExit, asyncio.CancelledError):
-                # The last two end no program from here, and must not end the handlers of this client.
+            except BaseException:
+                # SystemExit, a gevent.Timeout: nothing ends a program from here, nor the handlers of this client.
                 logger.exception("the handler %s raised", handler_name(call.handler))
             with self._lock:
                 self._backlog.done()

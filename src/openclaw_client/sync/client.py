@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Self
 
 from openclaw_client.client.attachments import AttachmentLike
+from openclaw_client.client.callbacks import check_handler
 from openclaw_client.client.chat import (
     AbortResult,
     ChatRequest,
@@ -21,6 +22,7 @@ from openclaw_client.client.chat import (
 from openclaw_client.client.diagnosis import Certificate, Diagnosis, OnStage, StageReport, look_at_certificate
 from openclaw_client.client.driver import RunDriver
 from openclaw_client.client.engine import Engine
+from openclaw_client.client.events import check_names
 from openclaw_client.client.face import Face
 from openclaw_client.client.options import (
     CaFile,
@@ -52,7 +54,7 @@ class GatewayClient(Face):
 
     Nothing is opened and no thread is started before `connect()` or `with`. All clients of a process share one
     event-loop thread. The parameters are those of `AsyncGatewayClient`. Handlers run on worker threads, in order per
-    client, and may call this client. Raises UsageError for arguments that cannot work.
+    client, and may call this client; none may be `async def`. Raises UsageError for arguments that cannot work.
 
     tls_fingerprint: the SHA-256 of the gateway's certificate, which is then the only one trusted; None takes
     OPENCLAW_GATEWAY_TLS_FINGERPRINT, as with the credentials. ca_file: a PEM file of authorities, trusted beside the
@@ -61,6 +63,8 @@ class GatewayClient(Face):
     no_proxy from the environment, but never for this machine, private hosts or a pinned certificate; "" or False for
     none.
     """
+
+    _coroutines = False
 
     def __init__(
         self,
@@ -147,6 +151,8 @@ class GatewayClient(Face):
         gateway. The state is "paused" while it waits; on_fatal_close hears of it when the wait ends without an
         approval.
         """
+        if on_pending is not None:
+            check_handler(on_pending, "on_pending", coroutines=False)
         thread = self._loop_thread()
         pairing = Pairing(self._engine, wait=wait, poll=poll)
         try:
@@ -164,6 +170,8 @@ class GatewayClient(Face):
         for a gateway that cannot be reached or used: the error is in the report, and what to do in its remedy.
         Ctrl-C ends it.
         """
+        if on_stage is not None:
+            check_handler(on_stage, "on_stage", coroutines=False)
         thread = self._loop_thread()
         diagnosis, reports = Diagnosis(self._settings, chat), list[StageReport]()
         try:
@@ -241,7 +249,7 @@ class GatewayClient(Face):
         Raises UsageError, PayloadTooLarge and RequestFailed (nothing runs), OutcomeUnknown and RequestTimeout (nobody
         knows; the key is in them), RunFailed, RunLost, RunTimeout. Ctrl-C leaves the run going at the gateway.
         """
-        check_on_event(on_event)
+        check_on_event(on_event, coroutines=False)
         run = self.chat_stream(
             session_key=session_key,
             message=message,
@@ -333,6 +341,7 @@ class GatewayClient(Face):
 
     def events(self, *names: str) -> BlockingEventStream:
         """An iterator of gateway events of these names, or of all; from this call on, over reconnects."""
+        check_names(names)
         router = self._engine.router
         stream = BlockingEventStream(
             names, lambda leaving: self._soon(router.remove_stream, leaving), self._engine.on_slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -99,6 +100,16 @@ async def test_a_proxy_that_refuses_is_named(face: Face, proxy: ConnectProxy) ->
     proxy.refuse = True
     with BlockingEmbeddedGateway() as gateway, pytest.raises(Unreachable, match="the proxy"):
         await client_of(face, gateway, proxy=proxy.url).connect()
+
+
+@pytest.mark.parametrize("kind", ["http", "socks5"])
+async def test_a_proxy_that_is_not_there_is_named(face: Face, kind: str) -> None:
+    with BlockingEmbeddedGateway() as gateway, socket.create_server(("127.0.0.1", 0)) as taken:
+        nobody = f"{kind}://127.0.0.1:{taken.getsockname()[1]}"
+        taken.close()
+        with pytest.raises(Unreachable, match="the proxy cannot be reached") as told:
+            await client_of(face, gateway, proxy=nobody).connect()
+        assert told.value.detail_code == "PROXY_UNREACHABLE"
 
 
 def settings(url: str, proxy: Any = None, **options: Any) -> Settings:

@@ -117,6 +117,19 @@ async def test_a_socket_that_dies_within_the_turn_harms_nobody(ends: tuple[Owner
     assert failures == []
 
 
+async def test_what_is_sent_in_the_turn_in_which_the_socket_dies_leaves_no_warnings(
+    ends: tuple[Owner, list[bytes]], caplog: pytest.LogCaptureFixture
+) -> None:
+    owner, _ = ends
+    ws = owner.transport._socket
+    assert ws is not None
+    ws.underlying_transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+    for _ in range(50):
+        owner.transport.send(b"x", True)
+    await until(lambda: owner.closed)
+    assert caplog.records == []
+
+
 async def test_requests_of_one_turn_leave_together_and_one_alone_at_once() -> None:
     async with (
         EmbeddedGateway() as gateway,

@@ -1,7 +1,7 @@
 """The short way of a frame: past decoding and routing, straight to the run whose delta it is.
 
 Nearly every frame of a streaming connection is the next delta of the run that the frame before belonged to. Knows whose
-frames begin how; refuses to know what is in them. On the loop's thread.
+frames begin how; refuses to know what is in them. On the loop's thread, but for `close`.
 """
 
 from __future__ import annotations
@@ -29,10 +29,15 @@ class Shortcuts:
 
     def other(self, data: bytes, expected: int, now: float) -> bool:
         """`take`, when the run that had the last delta refused: perhaps it is another one's turn."""
-        take = self._runs.get(data[RUN_ID])
+        run_id = data[RUN_ID]
+        take = self._runs.get(run_id)
         if take is None or take is self.take:
             return False
         self.take = take
+        if run_id not in self._runs:
+            # Closed in another thread since it was looked up.
+            self.take = None
+            return False
         return take(data, expected, now)
 
     def offer(self, data: bytes, take: Take) -> None:
@@ -42,6 +47,6 @@ class Shortcuts:
         self._runs[data[RUN_ID]] = self.take = take
 
     def close(self) -> None:
-        """Everything goes the long way again, until offered anew."""
-        self.take = None
+        """Everything goes the long way again, until offered anew. For any thread."""
         self._runs.clear()
+        self.take = None

@@ -21,6 +21,8 @@ _CERTIFICATES = {
 }
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"})
 """What OpenSSL makes of an answer that is no TLS."""
+NO_CONNECTION = frozenset({"NAME_UNKNOWN", "CONNECTION_REFUSED", "NO_ROUTE", "TCP_TIMEOUT", "TCP_FAILED"})
+"""The names of what fails before there is a connection."""
 _NO_ROUTE = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN})
 
 

@@ -20,8 +20,9 @@ import picows
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 from python_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError  # what picows lets through of its own
 
+from openclaw_client.errors import Unreachable
 from openclaw_client.transport.base import Listener
-from openclaw_client.transport.failures import failure_of, unreachable
+from openclaw_client.transport.failures import NO_CONNECTION, failure_of, unreachable
 from openclaw_client.transport.strainer import Strainer
 
 _E = TypeVar("_E", bound=BaseException)
@@ -36,6 +37,8 @@ UPGRADE_TIMEOUT = 15.0
 """Seconds for the HTTP upgrade, as in the reference client."""
 NO_CODE = 1005
 """What stands for a close frame without a code (RFC 6455, 7.4.1)."""
+LOOK_EVERY = 4
+"""Messages of one turn between two looks whether the socket is gone: aiofastnet lets five pass without a word."""
 MAX_REASON_BYTES = 123
 """What a close frame has room for (RFC 6455, 5.5)."""
 
@@ -90,10 +93,10 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
     # Transport.
 
     def send(self, data: bytes, more: bool = False) -> None:
+        if more:
+            self._gather()
         ws = self._socket
         if ws is not None and not ws.is_disconnected:
-            if more:
-                self._gather()
             ws.send(_TEXT, data)
 
     def close(self, code: int, reason: str) -> None:
@@ -144,6 +147,10 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
             self._loop.call_soon(self._let_go)
         elif self._burst == 2:
             self._cork(True)
+        elif self._burst % LOOK_EVERY == 0 and self._socket is not None:
+            if self._socket.underlying_transport.is_closing():
+                # The loss is known there and will be told here in the next turn; aiofastnet warns of what is written.
+                self._socket = None
 
     def _let_go(self) -> None:
         held, self._burst = self._burst > 1, 0
@@ -275,9 +282,13 @@ async def open_websocket(target: Target, listener: Listener) -> None:
         failed = unreachable("PROXY_REFUSED", f"the proxy did not connect it{status}", target.shown)
         raise failed from _bare(error)
     except (ProxyConnectionError, ProxyTimeoutError) as error:
-        raise unreachable("PROXY_UNREACHABLE", "the proxy cannot be reached", target.shown) from _bare(error)
+        raise _no_proxy(target) from _bare(error)
     except OSError as error:
-        raise unreachable(*_socket_failure(error, target), target.shown) from _bare(error)
+        code, what = _socket_failure(error, target)
+        if target.proxy is not None and code in NO_CONNECTION:
+            # The way from the proxy on is the proxy's to tell.
+            raise _no_proxy(target) from _bare(error)
+        raise unreachable(code, what, target.shown) from _bare(error)
     except picows.WSError as error:
         raise unreachable("NOT_WEBSOCKET", "the peer does not speak WebSocket", target.shown) from _bare(error)
     else:
@@ -315,6 +326,10 @@ def _socket_failure(error: OSError, target: Target) -> tuple[str, str]:
     if isinstance(error, TimeoutError) and not error.errno:
         return "UPGRADE_TIMEOUT", "the WebSocket upgrade was not answered in time"
     return failure_of(error, secure=target.url.startswith("wss:"))
+
+
+def _no_proxy(target: Target) -> Unreachable:
+    return unreachable("PROXY_UNREACHABLE", "the proxy cannot be reached", target.shown)
 
 
 def _upgrade_failure(error: picows.WSHandshakeError) -> tuple[str, str]:

@@ -136,7 +136,27 @@ async def test_a_request_without_an_answer_times_out(make: Make, gateway: Blocki
         assert (await client.request("health"))["ok"] is True
 
 
-@pytest.mark.parametrize("limit", [0, float("nan"), "5"])
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        ((5,), "names no method"),
+        (("",), "names no method"),
+        ((None, {}), "names no method"),
+        (("health", [1]), "health: the parameters are no dict but list"),
+        (("health", "x"), "no dict but str"),
+    ],
+)
+async def test_a_request_that_is_none_is_refused(
+    make: Make, gateway: BlockingEmbeddedGateway, arguments: tuple[Any, ...], what: str
+) -> None:
+    async with make(gateway) as client:
+        with pytest.raises(UsageError, match=f"{what}.*; nothing was sent"):
+            await client.request(*arguments)
+        with pytest.raises(UsageError, match="the idempotency key is no text"):
+            await client.request("health", idempotency_key=5)
+
+
+@pytest.mark.parametrize("limit", [0, -5, float("nan"), "5"])
 async def test_a_time_limit_that_is_none_is_refused(make: Make, gateway: BlockingEmbeddedGateway, limit: Any) -> None:
     async with make(gateway) as client:
         with pytest.raises(UsageError, match="is no time limit; nothing was sent"):

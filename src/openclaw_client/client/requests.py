@@ -25,6 +25,8 @@ from openclaw_client.wire.history import HistoryPage, history_page
 from openclaw_client.wire.sessions import check_session_key
 
 Answer = Callable[[Any, GatewayError | None], None]
+DEFAULT_LIMIT = -1
+"""What stands for the default time limit where None stands for no limit."""
 
 _later: set[asyncio.Task[None]] = set()
 """Requests of other threads that wait for a connection; a loop itself keeps only a weak reference to a task."""
@@ -187,26 +189,31 @@ class Requests:
         expect_final: bool,
     ) -> Coroutine[Any, Any, Any]:
         """`request` for users: the default time limit, the idempotency key, and the key in the errors."""
-        limit, params = self.arguments(params, timeout, idempotency_key)
+        limit, params = self.arguments(method, params, timeout, idempotency_key)
         request = (self.read if method in SHARED else self.request)(method, params, limit, expect_final)
         return request if idempotency_key is None else _naming(idempotency_key, request)
 
     def arguments(
-        self, params: Mapping[str, Any] | None, timeout: float | None, idempotency_key: str | None
+        self, method: str, params: Mapping[str, Any] | None, timeout: float | None, idempotency_key: str | None
     ) -> tuple[float | None, Mapping[str, Any] | None]:
         """The time limit that counts, and the parameters with the idempotency key. Raises UsageError."""
+        if type(method) is not str or not method or (params is not None and type(params) is not dict):
+            _check_request(method, params)
         if idempotency_key is not None:
+            if not isinstance(idempotency_key, str) or not idempotency_key:
+                raise UsageError(message="the idempotency key is no text; nothing was sent", remedy="Pass a str")
             params = {**(params or {}), "idempotencyKey": idempotency_key}
         if timeout is None:
             return None, params
-        # A time that is no number compares with nothing. A tuple is quicker to ask than a union, which is made anew.
-        if not (isinstance(timeout, (int, float)) and (timeout < 0 or timeout > 0)):
+        if timeout == DEFAULT_LIMIT:
+            return self._settings.timeouts.request, params
+        # A time that is no number compares with nothing.
+        if not (isinstance(timeout, int | float) and timeout > 0):
             raise UsageError(
                 message=f"timeout={timeout!r} is no time limit; nothing was sent",
                 remedy="Give a number of seconds above zero, or None for no limit",
             )
-        # Below zero is the default's.
-        return (self._settings.timeouts.request if timeout < 0 else timeout), params
+        return timeout, params
 
     def outcome(self, answer: Answer) -> Callable[[Outcome], None]:
         """Turn what the connection tells about a request into a payload or an error for `answer`."""
@@ -308,6 +315,17 @@ class Requests:
             close_reason=end.reason or None,
             sent=True,
             **known,
+        )
+
+
+def _check_request(method: object, params: object) -> None:
+    """Raise UsageError for what no gateway takes, by name."""
+    if not isinstance(method, str) or not method:
+        raise UsageError(message=f"method={method!r} names no method; nothing was sent", remedy="Pass its name")
+    if params is not None and not isinstance(params, Mapping):
+        raise UsageError(
+            message=f"{method}: the parameters are no dict but {type(params).__name__}; nothing was sent",
+            remedy="Pass a dict of names and values",
         )
 
 

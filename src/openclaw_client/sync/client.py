@@ -325,7 +325,7 @@ class GatewayClient(Face):
         """
         check_caller("request")
         thread = self._ready_thread()
-        limit, params = self._engine.requests.arguments(params, timeout, idempotency_key)
+        limit, params = self._engine.requests.arguments(method, params, timeout, idempotency_key)
         waiter = Waiter()
         # A coroutine per call would cost three times as much as this lock.
         thread.soon("request", waiter.start, self._engine, method, params, limit, expect_final)

@@ -147,10 +147,12 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
             self._loop.call_soon(self._let_go)
         elif self._burst == 2:
             self._cork(True)
-        elif self._burst % LOOK_EVERY == 0 and self._socket is not None:
-            if self._socket.underlying_transport.is_closing():
-                # The loss is known there and will be told here in the next turn; aiofastnet warns of what is written.
-                self._socket = None
+        elif self._burst % LOOK_EVERY == 0 and self._lost_unheard():
+            self._socket = None
+
+    def _lost_unheard(self) -> bool:
+        """Whether the loss of the socket is known below, and will be told in the next turn."""
+        return self._socket is not None and self._socket.underlying_transport.is_closing()
 
     def _let_go(self) -> None:
         held, self._burst = self._burst > 1, 0

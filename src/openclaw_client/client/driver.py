@@ -368,7 +368,8 @@ class RunDriver:
     def _emit(self, events: tuple[RunEvent, ...]) -> None:
         for event in events:
             self._sink.put(event)
-        if self.fold.outcome is not None and not self.ended:
+        # What is held back ends the run; what comes late meanwhile does not.
+        if self.fold.outcome is not None and not self.ended and self._held is None:
             self._conclude(self.fold.outcome)
 
     def _conclude(self, outcome: Terminal) -> None:
@@ -402,6 +403,8 @@ class RunDriver:
             self._inquiry.begin()
 
     def _time_out(self, limit: str, seconds: float) -> None:
+        # A run that is over is in no time limit any more.
+        self.absorbed(None)
         self._end(None, endings.timed_out(self, limit, seconds, self._engine.requests.known))
 
 

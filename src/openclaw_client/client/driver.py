@@ -63,8 +63,8 @@ class RunDriver:
         self.fold = RunFold(request.run_id)
         self.run_ids = [request.run_id]
         self.sent = False
-        self.acknowledged = False
         self.ended = False
+        self._acknowledged = False
         self._engine = engine
         self._sink = sink
         self._timeouts = timeouts
@@ -138,6 +138,16 @@ class RunDriver:
         self._turn.give_back(settling=hello is not None and hello.protocol == 3)
 
     @property
+    def acknowledged(self) -> bool:
+        """Whether the gateway took the message. An event of the run says so, too: it can come before the response."""
+        return self._acknowledged or self._clocks.last_sign > 0
+
+    @property
+    def unheard(self) -> bool:
+        """Whether the connection was away and nothing has been heard of the run since, nor will be if it is over."""
+        return self._away is not None
+
+    @property
     def activity(self) -> Activity:
         if self.ended:
             return OVER
@@ -165,6 +175,8 @@ class RunDriver:
         clocks.last_sign = now
         if clocks.patience != SILENCE:
             clocks.sign_of_life()
+        if self._away is not None:
+            self._is_back()
         if payload.state == "delta":
             # Nearly every event: at most one out of it, and never the end.
             event = self.fold.delta(payload)
@@ -200,6 +212,7 @@ class RunDriver:
         return True
 
     def on_agent(self, payload: AgentPayload) -> None:
+        self._is_back()
         if _is_lifecycle_error(payload):
             self._short_until = -inf
             self._clocks.sign_of_life(SILENCE_AFTER_ERROR)
@@ -208,6 +221,7 @@ class RunDriver:
         self._emit(self.fold.agent(payload))
 
     def on_side_result(self, payload: dict[str, object]) -> None:
+        self._is_back()
         self._clocks.sign_of_life()
         self._emit(self.fold.side_result(payload))
 
@@ -258,12 +272,10 @@ class RunDriver:
 
     def resumed(self, text: str | None) -> None:
         """The run goes on; text is what it has written, None where that is not known."""
-        self.acknowledged = True
+        self._acknowledged = True
         self._short_until = -inf
         self._clocks.sign_of_life()
-        if self._away is not None:
-            self._away = None
-            self._sink.put(Resumed(self.fold.run_id))
+        self._is_back()
         if text is not None:
             self._emit(self.fold.resume(text))
 
@@ -281,9 +293,7 @@ class RunDriver:
         if answer.run_id is not None:
             # Not for its events, which are over: for the reply.
             self.run_ids.append(answer.run_id)
-        if self._away is not None:
-            self._away = None
-            self._sink.put(Resumed(self.fold.run_id))
+        self._is_back()
         run_id = self.fold.run_id
         outcome: Terminal
         if answer.stop_reason == "aborted" or self._aborted_before:
@@ -308,6 +318,12 @@ class RunDriver:
 
     # Inside.
 
+    def _is_back(self) -> None:
+        """What is known of the run now comes over a connection that is there."""
+        if self._away is not None:
+            self._away = None
+            self._sink.put(Resumed(self.fold.run_id))
+
     @property
     def _tells_where(self) -> bool:
         """Whether this gateway's history tells which run took a message up; those of wire v3 don't."""
@@ -320,7 +336,7 @@ class RunDriver:
         if error is not None:
             self._on_refusal(error)
             return
-        self.acknowledged = True
+        self._acknowledged = True
         ack = read_ack(payload, self.request.run_id)
         if isinstance(ack, Stopped):
             self.stopped = ack.run_ids
@@ -336,9 +352,7 @@ class RunDriver:
             self._aborted_before = ack.status == "timeout"
             self._inquiry.begin()
             return
-        if self._away is not None:
-            self._away = None
-            self._sink.put(Resumed(self.fold.run_id))
+        self._is_back()
         if not self._started:
             self._started = True
             self._sink.put(RunStarted(self.fold.run_id, ack.status))
@@ -353,9 +367,8 @@ class RunDriver:
             # A run with this key failed before; the gateway answers with the failure itself.
             self._emit(self.fold.finish(RunErrored(self.fold.run_id, error.message, self.fold.text)))
             return
-        if isinstance(error, RequestTimeout) and self._clocks.last_sign:
+        if isinstance(error, RequestTimeout) and self.acknowledged:
             # Only the response is late; the run has been heard of.
-            self.acknowledged = True
             return
         if isinstance(error, OutcomeUnknown):
             # The socket died before the response; what follows decides, in this very turn or after the reconnect.
@@ -398,9 +411,8 @@ class RunDriver:
         self._give_turn_back()
 
     def _on_silence(self) -> None:
-        """Nothing was heard for a while: ask, and go on."""
-        if self._away is None:
-            self._inquiry.begin()
+        """Nothing was heard for a while: ask, and go on. Also after a return on which the question stayed unanswered."""
+        self._inquiry.begin()
 
     def _time_out(self, limit: str, seconds: float) -> None:
         # A run that is over is in no time limit any more.

@@ -62,7 +62,9 @@ class Inquiry:
         self._sent_at: float | None = None
         self._sent_over: Connection | None = None
         self._task: asyncio.Task[None] | None = None
+        self._asking = False
         self._again = False
+        self._refusals = 0
 
     def sent(self, connection: Connection) -> None:
         """The message is on its way over this connection."""
@@ -72,14 +74,14 @@ class Inquiry:
     def begin(self) -> None:
         """Ask now, unless a question is under way."""
         if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._ask(), name="openclaw-inquiry")
+            self._task = asyncio.get_running_loop().create_task(self._ask_until_sure(), name="openclaw-inquiry")
+        elif not self._asking:
+            self._again = True
 
     def doubt(self) -> None:
         """Events were lost: ask now, or once more where an answer that is on its way may be older than that."""
-        if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._ask_in_doubt(), name="openclaw-inquiry")
-        else:
-            self._again = True
+        self._again = self._asking
+        self.begin()
 
     def where(self) -> None:
         """Ask what became of a message whose run ended without words."""
@@ -89,6 +91,7 @@ class Inquiry:
     def again(self) -> None:
         """Ask now, whatever was asked over an earlier connection."""
         self.stop()
+        self._refusals = 0
         self.begin()
 
     def stop(self) -> None:
@@ -96,10 +99,13 @@ class Inquiry:
             self._task.cancel()
         self._task = None
 
-    async def _ask_in_doubt(self) -> None:
+    async def _ask_until_sure(self) -> None:
         while True:
-            self._again = False
-            await self._ask()
+            self._again, self._asking = False, True
+            try:
+                await self._ask()
+            finally:
+                self._asking = False
             if self._run.ended:
                 return
             # A gateway that drops events of a slow reader drops many: one question for all of them.
@@ -134,13 +140,14 @@ class Inquiry:
                 return
             except RequestFailed as error:
                 if not error.retryable:
-                    logger.debug("the history of %s cannot be read: %s", self._run.request.session_key, error)
+                    self._on_refusal(error)
                     return
                 step = AskAgain()
             except GatewayError as error:
                 logger.debug("the history of %s cannot be read: %s", self._run.request.session_key, error)
                 return
-            if self._run.ended:
+            if self._run.ended or (connection.end is not None and not isinstance(step, Finish)):
+                # The answer came with the end of its connection, perhaps in one packet: the next one is asked.
                 return
             if not isinstance(step, AskAgain):
                 self._carry_out(step, connection)
@@ -153,6 +160,13 @@ class Inquiry:
         question = Question(run.run_ids[-1], request.message, self._sent_at_gateway(connection))
         known = Known(run.acknowledged, restarted=self._restarted(connection), patient=patient)
         return decide(look_up(page, question), known)
+
+    def _on_refusal(self, error: RequestFailed) -> None:
+        logger.debug("the history of %s cannot be read: %s", self._run.request.session_key, error)
+        self._refusals += 1
+        # Once may be a moment of the gateway's. The second question comes out of a silence.
+        if self._refusals > 1 and self._run.unheard:
+            self._run.lose("the gateway does not say what became of it", error)
 
     def _carry_out(self, step: Step, connection: Connection) -> None:
         run = self._run

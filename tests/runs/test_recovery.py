@@ -115,8 +115,8 @@ def page(
         (pending(page(user("x", "f"), flight=InFlightRun("f", "a")), "r"), StillRunning(None)),
         (page(user("Hi", "r"), assistant("Hello", "chosen", "stop")), Answered("Hello", "stop", None, "chosen")),
         (page(assistant("a", "r", "toolUse"), assistant("", "r", "stop")), Answered("a", "stop")),
-        (page(user("Hi", "r"), assistant("a", "r", "toolUse"), TOOL), Unanswered(sent=True)),
-        (page(assistant("a", "r", "toolUse"), TOOL, assistant("b", "r")), Unanswered(sent=True)),
+        (page(user("Hi", "r"), assistant("a", "r", "toolUse"), TOOL), Unanswered(sent=True, partly=True)),
+        (page(assistant("a", "r", "toolUse"), TOOL, assistant("b", "r")), Unanswered(sent=True, partly=True)),
         # 2026.4.15 names nothing: the first with its words since its time.
         (page(user("Hi"), assistant("Hello")), Answered("Hello")),
         (page(user("[Mon 10:00] Hi "), assistant("Hello")), Answered("Hello")),
@@ -220,6 +220,31 @@ def test_a_message_that_the_gateway_took(
     acknowledged: bool, sent: bool, active: bool | None, restarted: bool, patient: bool, step: Step
 ) -> None:
     assert decide(Unanswered(sent, active), Known(acknowledged, restarted, patient)) == step
+
+
+@pytest.mark.parametrize(
+    ("ended", "sent", "partly", "step"),
+    [
+        ("aborted", False, False, Finish(Answered("", "aborted"))),
+        ("aborted", True, True, Finish(Answered("", "aborted"))),
+        ("ok", True, False, Finish(Answered(""))),
+        # Something was said, and where it ended is not there: what is there is not the reply.
+        ("ok", True, True, Lost()),
+        ("ok", False, False, Lost()),
+    ],
+)
+def test_a_run_that_the_gateway_says_is_over(ended: str, sent: bool, partly: bool, step: Step) -> None:
+    finding = Unanswered(sent, partly=partly)
+    assert decide(finding, Known(True, ended=ended)) == AskAgain()
+    assert decide(finding, Known(True, patient=False, ended=ended)) == step
+
+
+def test_a_run_from_before_is_known_by_words_that_were_said_once() -> None:
+    before = Question("r", "Hi", SENT + 3_600_000, before=True)
+    once = [user("Hi"), assistant("Hello", stop="stop")]
+    assert look_up(page(*once), replace(before, before=False)) == Unanswered(sent=False)
+    assert look_up(page(*once), before) == Answered("Hello", "stop")
+    assert look_up(page(*once, user("Hi"), assistant("No", stop="stop")), before) == Unanswered(sent=False)
 
 
 @pytest.mark.parametrize(("active", "patient"), list(itertools.product([None, False], [False, True])))

@@ -71,6 +71,8 @@ class RunDriver:
         self.recovered = False
         self.merged_into: str | None = None
         self.stopped: tuple[str, ...] = ()
+        # What the gateway said of a run that had ended before this message was sent: "ok" or "aborted".
+        self.ended_before: str | None = None
         self._clocks = RunClocks(timeouts, self._time_out, self._on_silence)
         self._turn = Turn(engine.turns)
         self._put = sink.put
@@ -82,7 +84,6 @@ class RunDriver:
         self._inquiry = Inquiry(engine, self)
         self._away: ConnectionLost | None = None
         self._started = False
-        self._aborted_before = False
         self._doubtful = False
         self._held: tuple[RunEvent, ...] | None = None
 
@@ -144,8 +145,8 @@ class RunDriver:
 
     @property
     def unheard(self) -> bool:
-        """Whether the connection was away and nothing has been heard of the run since, nor will be if it is over."""
-        return self._away is not None
+        """Whether nothing will be heard of the run if it is over: the connection was away, or it had ended before."""
+        return self._away is not None or self.ended_before is not None
 
     @property
     def activity(self) -> Activity:
@@ -296,9 +297,9 @@ class RunDriver:
         self._is_back()
         run_id = self.fold.run_id
         outcome: Terminal
-        if answer.stop_reason == "aborted" or self._aborted_before:
+        if answer.stop_reason == "aborted" or self.ended_before == "aborted":
             # Before the error, which such a row has as well.
-            outcome = RunAborted(run_id, answer.text, answer.stop_reason)
+            outcome = RunAborted(run_id, answer.text or self.fold.text, answer.stop_reason)
         elif answer.error is not None:
             outcome = RunErrored(run_id, answer.error, answer.text or self.fold.text)
         else:
@@ -348,8 +349,11 @@ class RunDriver:
             self.merged_into = ack.run_id
             self._engine.router.add(self)
         if isinstance(ack, EndedBefore):
+            if ack.status == "error":
+                self._emit(self.fold.finish(RunErrored(self.fold.run_id, ack.message or "it failed", self.fold.text)))
+                return
             # No event will come: the answer is in the history.
-            self._aborted_before = ack.status == "timeout"
+            self.ended_before = "aborted" if ack.status == "timeout" else "ok"
             self._inquiry.begin()
             return
         self._is_back()

@@ -157,8 +157,10 @@ class Inquiry:
     async def _step(self, connection: Connection, *, patient: bool) -> Step:
         run, request = self._run, self._run.request
         page = await self._engine.requests.history(request.session_key, PAGE)
-        question = Question(run.run_ids[-1], request.message, self._sent_at_gateway(connection))
-        known = Known(run.acknowledged, restarted=self._restarted(connection), patient=patient)
+        sent_at, before = self._sent_at_gateway(connection), run.ended_before is not None
+        question = Question(run.run_ids[-1], request.message, sent_at, before=before)
+        restarted = self._restarted(connection)
+        known = Known(run.acknowledged, restarted=restarted, patient=patient, ended=run.ended_before)
         return decide(look_up(page, question), known)
 
     def _on_refusal(self, error: RequestFailed) -> None:

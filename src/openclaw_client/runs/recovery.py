@@ -17,11 +17,13 @@ CLOCK_SLACK_MS = 250.0
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The message that is looked for. sent_at_ms: the gateway's clock when it was sent, None where that is unknown."""
+    """The message that is looked for. sent_at_ms: the gateway's clock when it was sent, None where that is unknown.
+    before: whether it ran before it was sent now, under the same key, and when is not known."""
 
     run_id: str
     message: str = ""
     sent_at_ms: float | None = None
+    before: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,13 @@ class Answered:
 @dataclass(frozen=True, slots=True)
 class Unanswered:
     """The page holds no whole answer. sent: whether it holds the question. active: whether the run may still go on,
-    None where the page doesn't tell. early: whether this gateway writes a turn down when it begins."""
+    None where the page doesn't tell. early: whether this gateway writes a turn down when it begins. partly: whether a
+    beginning of the answer is there."""
 
     sent: bool
     active: bool | None = None
     early: bool = False
+    partly: bool = False
 
 
 Finding = StillRunning | Answered | Unanswered
@@ -59,11 +63,13 @@ Finding = StillRunning | Answered | Unanswered
 @dataclass(frozen=True, slots=True)
 class Known:
     """What this side knows. acknowledged: the gateway took the message. restarted: another gateway process than the one
-    that got the message. patient: whether asking again is still worth while."""
+    that got the message. patient: whether asking again is still worth while. ended: the gateway said that the run is
+    over, "ok" or "aborted"."""
 
     acknowledged: bool
     restarted: bool = False
     patient: bool = True
+    ended: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +115,26 @@ def decide(finding: Finding, known: Known) -> Step:
         return Continue(finding.text)
     if isinstance(finding, Answered):
         return Finish(finding)
-    over = finding.active is False or known.restarted
+    over = finding.active is False or known.restarted or known.ended is not None
     if known.acknowledged or finding.sent:
         if not over:
             return Continue()
-        return AskAgain() if known.patient else Lost(known.restarted)
+        return AskAgain() if known.patient else _without_answer(finding, known)
     if known.restarted and not finding.early:
         # Releases before 2026.9 write a turn down when it ends, and all forget the key with their process.
         return Unknown()
     return Resend()
+
+
+def _without_answer(finding: Unanswered, known: Known) -> Step:
+    """What to do about a run that is over and has no whole answer."""
+    if known.ended == "aborted":
+        # Before its first word: of such a run nothing is written down.
+        return Finish(Answered("", "aborted"))
+    if known.ended == "ok" and finding.sent and not finding.partly:
+        # It went well, and it had nothing to say.
+        return Finish(Answered(""))
+    return Lost(known.restarted)
 
 
 def look_up(page: HistoryPage, question: Question) -> Finding:
@@ -145,7 +162,8 @@ def look_up(page: HistoryPage, question: Question) -> Finding:
         said = whole[:-1] if last.error_message is None else whole
         return Answered(joined_text(said), last.stop_reason, last.error_message or last.text, elsewhere)
     # 2026.9.6, which names the active runs, writes a turn down when it begins; 2026.6.1 and older when it ends.
-    return Unanswered(start is not None or bool(rows), _activity(page), early=page.active_run_ids is not None)
+    early = page.active_run_ids is not None
+    return Unanswered(start is not None or bool(rows), _activity(page), early, partly=bool(rows))
 
 
 def absorbed_by(page: HistoryPage, run_id: str) -> str | None:
@@ -169,7 +187,7 @@ def _activity(page: HistoryPage) -> bool | None:
 
 def _turn_of(rows: Sequence[HistoryMessage], question: Question) -> int | None:
     """Where the user's turn of the run stands."""
-    found: int | None = None
+    found: list[int] = []
     for index in range(len(rows) - 1, -1, -1):
         row = rows[index]
         if row.role != "user":
@@ -179,8 +197,9 @@ def _turn_of(rows: Sequence[HistoryMessage], question: Question) -> int | None:
             return index
         # 2026.4.15 names no run: the first with its words since it was sent.
         if row.run_id is None and '"message_id": "' not in row.text and _not_before(row, question):
-            found = index if _same_words(row, question) else found
-    return found
+            found += [index] if _same_words(row, question) else []
+    # Where it is not known since when, only words that were said once tell.
+    return found[-1] if found and (len(found) == 1 or not question.before) else None
 
 
 def _same_words(row: HistoryMessage, question: Question) -> bool:
@@ -189,6 +208,8 @@ def _same_words(row: HistoryMessage, question: Question) -> bool:
 
 
 def _not_before(row: HistoryMessage, question: Question) -> bool:
+    if question.before:
+        return True
     if question.sent_at_ms is None or row.timestamp is None:
         return False
     return row.timestamp >= question.sent_at_ms - CLOCK_SLACK_MS

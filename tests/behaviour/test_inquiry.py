@@ -44,19 +44,19 @@ async def goes(gateway: BlockingEmbeddedGateway, client: Any) -> None:
 async def test_a_question_without_an_answer_is_asked_again(make: Make, start_gateway: Start, release: str) -> None:
     gateway = start_gateway(gated, release=release, tick_interval=3600)
     clock = MovedClock()
-    async with make(gateway, timeouts=Timeouts(request=5)) as client:
-        async with client.chat_stream(session_key="main", message="x") as run:
-            assert await anext(run.text_stream) == "beginning"
-            await goes(gateway, client)
-            gateway.release()
-            await until(lambda: not gateway.active_runs)
-            gateway.faults.swallow("chat.history")
-            gateway.faults.upgrades.clear()
-            await until(lambda: client.connected and not gateway.faults.swallowed)
-            clock.move(6)
-            await client.request("health")
-            clock.move(31)
-            reply = await run.result()
+    client = make(gateway, timeouts=Timeouts(request=5))
+    async with client, client.chat_stream(session_key="main", message="x") as run:
+        assert await anext(run.text_stream) == "beginning"
+        await goes(gateway, client)
+        gateway.release()
+        await until(lambda: not gateway.active_runs)
+        gateway.faults.swallow("chat.history")
+        gateway.faults.upgrades.clear()
+        await until(lambda: client.connected and not gateway.faults.swallowed)
+        clock.move(6)
+        await client.request("health")
+        clock.move(31)
+        reply = await run.result()
     assert (reply.text, reply.recovered) == ("beginning of x", True)
 
 

@@ -26,8 +26,10 @@ from openclaw_client.runs.recovery import (
     Unanswered,
     Unknown,
     absorbed_by,
+    cut_rows,
     decide,
     look_up,
+    reaches,
 )
 from openclaw_client.wire.history import HistoryMessage, HistoryPage, InFlightRun, history_page
 
@@ -161,6 +163,28 @@ def test_words_before_and_after_a_tool_call_make_the_text_of_the_final(row: dict
     assert look_up(page(user("Hi", "r"), *rows), QUESTION) == Answered(text, "stop")
     silent = [assistant("", stop="toolUse") | row, TOOL, assistant("", stop="stop") | row]
     assert look_up(page(user("Hi", "r"), *silent), QUESTION) == Answered("", "stop")
+
+
+CUT = "a\n...(truncated)..."
+
+
+def test_a_part_of_an_answer_is_no_answer() -> None:
+    whole, part = assistant("before", "r", "toolUse"), assistant(CUT, "r", "toolUse")
+    found = page(user("Hi", "r"), whole, part, TOOL, assistant("after", "r", "stop"))
+    finding = look_up(found, QUESTION)
+    assert finding == Answered("before\n\na", "stop", cut=True)
+    assert [row.text for row in cut_rows(found, QUESTION)] == [CUT]
+    assert decide(finding, Known(True)) == Lost(part="before\n\na")
+
+
+def test_how_far_back_a_page_goes() -> None:
+    assert reaches(page(user("Hi", "r")), QUESTION)
+    assert reaches(page(user("Hi")), QUESTION)
+    assert reaches(replace(page(), has_more=False), QUESTION)
+    assert reaches(page(user("No", at=SENT - 1_000)), QUESTION)
+    assert not reaches(page(user("No", at=SENT - 1_000)), replace(QUESTION, before=True))
+    assert not reaches(page(user("No"), user("No", at=None)), QUESTION)
+    assert not reaches(page(), QUESTION)
 
 
 @pytest.mark.parametrize("question", [Question("r"), Question("r", " ", SENT), Question("r", "Hi")])

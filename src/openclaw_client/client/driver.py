@@ -415,7 +415,7 @@ class RunDriver:
         self._give_turn_back()
 
     def _on_silence(self) -> None:
-        """Nothing was heard for a while: ask, and go on. Also after a return on which the question stayed unanswered."""
+        """Nothing was heard for a while: ask, and go on. Also after a return, where that question stayed unanswered."""
         self._inquiry.begin()
 
     def _time_out(self, limit: str, seconds: float) -> None:

@@ -11,6 +11,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from openclaw_client.client.pages import completed, page_reaching
 from openclaw_client.connection.connection import Connection
 from openclaw_client.errors import ConnectionLost, GatewayError, NotConnected, RequestFailed
 from openclaw_client.runs.recovery import (
@@ -23,8 +24,10 @@ from openclaw_client.runs.recovery import (
     Resend,
     Step,
     absorbed_by,
+    cut_rows,
     decide,
     look_up,
+    reaches,
 )
 
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from openclaw_client.client.engine import Engine
 
 PAGE = 50
-"""Messages of history that are looked through for a reply; a run with its tools is rarely above twenty rows."""
+"""Messages of history that are looked through first for a reply; a run with its tools is rarely above twenty rows."""
 TRIES = 6
 """How often a run that is over is looked for in the history before it is lost."""
 PAUSE = 0.5
@@ -156,11 +159,13 @@ class Inquiry:
 
     async def _step(self, connection: Connection, *, patient: bool) -> Step:
         run, request = self._run, self._run.request
-        page = await self._engine.requests.history(request.session_key, PAGE)
         sent_at, before = self._sent_at_gateway(connection), run.ended_before is not None
         question = Question(run.run_ids[-1], request.message, sent_at, before=before)
         restarted = self._restarted(connection)
         known = Known(run.acknowledged, restarted=restarted, patient=patient, ended=run.ended_before)
+        engine, session = self._engine, request.session_key
+        page = await page_reaching(engine, session, PAGE, lambda page: reaches(page, question))
+        page = await completed(engine, session, page, lambda page: cut_rows(page, question))
         return decide(look_up(page, question), known)
 
     def _on_refusal(self, error: RequestFailed) -> None:
@@ -178,6 +183,9 @@ class Inquiry:
             run.settle(step.answer)
         elif isinstance(step, Resend):
             run.send_over(connection)
+        elif isinstance(step, Lost) and step.part is not None:
+            run.resumed(step.part if step.part.startswith(run.fold.text) else None)
+            run.lose("the run is over, and the history gives only a part of its reply", forgotten=step.forgotten)
         elif isinstance(step, Lost):
             run.lose("the run is over, and its reply is not in the history", forgotten=step.forgotten)
         else:

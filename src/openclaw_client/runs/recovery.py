@@ -36,13 +36,15 @@ class StillRunning:
 @dataclass(frozen=True, slots=True)
 class Answered:
     """The run is over. error: why it failed, None where it did not. run_id: the run that the gateway answered it in,
-    None where that is its own. merged_into: the run that took the message up; what that run says is its text."""
+    None where that is its own. merged_into: the run that took the message up; what that run says is its text. cut: the
+    gateway gives only a part of the text."""
 
     text: str
     stop_reason: str | None = None
     error: str | None = None
     run_id: str | None = None
     merged_into: str | None = None
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +103,11 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The run is over without an answer. forgotten: its gateway's process is, too, and the key with it."""
+    """The run is over without an answer. forgotten: its gateway's process is, too, and the key with it. part: what is
+    there of an answer that is cut."""
 
     forgotten: bool = False
+    part: str | None = None
 
 
 Step = Continue | Finish | Resend | AskAgain | Unknown | Lost
@@ -114,7 +118,7 @@ def decide(finding: Finding, known: Known) -> Step:
     if isinstance(finding, StillRunning):
         return Continue(finding.text)
     if isinstance(finding, Answered):
-        return Finish(finding)
+        return Lost(known.restarted, finding.text) if finding.cut else Finish(finding)
     over = finding.active is False or known.restarted or known.ended is not None
     if known.acknowledged or finding.sent:
         if not over:
@@ -145,25 +149,36 @@ def look_up(page: HistoryPage, question: Question) -> Finding:
     if run_id in page.pending_run_ids or (page.active_run_ids is not None and run_id in page.active_run_ids):
         return StillRunning(None)
     start = _turn_of(page.messages, question)
-    rows = [row for row in page.messages if row.role == "assistant" and row.run_id == run_id]
-    if rows:
-        whole = rows[: last_end(rows) + 1]
-    elif start is not None and page.messages[start].merged_into is not None:
+    rows, whole = _answer(page, question, start)
+    if not rows and start is not None and page.messages[start].merged_into is not None:
         return Answered("", merged_into=page.messages[start].merged_into)
-    else:
-        rows = _answers_after(page.messages, start) if start is not None else []
-        whole = _up_to_the_end(rows)
     if whole:
         last = whole[-1]
         elsewhere = last.run_id if last.run_id != run_id and not last.is_the_gateways else None
         if last.stop_reason != "error":
-            return Answered(joined_text(whole), last.stop_reason, last.error_message, elsewhere)
+            text, cut = text_known(whole)
+            return Answered(text, last.stop_reason, last.error_message, elsewhere, cut=cut)
         # 2026.9.6 writes why a run failed as the text of its last row, the others beside it.
         said = whole[:-1] if last.error_message is None else whole
         return Answered(joined_text(said), last.stop_reason, last.error_message or last.text, elsewhere)
     # 2026.9.6, which names the active runs, writes a turn down when it begins; 2026.6.1 and older when it ends.
     early = page.active_run_ids is not None
     return Unanswered(start is not None or bool(rows), _activity(page), early, partly=bool(rows))
+
+
+def reaches(page: HistoryPage, question: Question) -> bool:
+    """Whether a page goes back far enough to hold all that there is about the run."""
+    if page.has_more is False or _turn_of(page.messages, question) is not None:
+        return True
+    sent_at = None if question.before else question.sent_at_ms
+    times = [row.timestamp for row in page.messages if row.timestamp is not None]
+    return sent_at is not None and bool(times) and min(times) < sent_at - CLOCK_SLACK_MS
+
+
+def cut_rows(page: HistoryPage, question: Question) -> list[HistoryMessage]:
+    """The rows of the answer that the gateway has cut."""
+    _, whole = _answer(page, question, _turn_of(page.messages, question))
+    return [row for row in whole if row.is_cut]
 
 
 def absorbed_by(page: HistoryPage, run_id: str) -> str | None:
@@ -175,6 +190,19 @@ def absorbed_by(page: HistoryPage, run_id: str) -> str | None:
         if row.role == "user" and row.run_id == run_id:
             return row.merged_into or ""
     return None
+
+
+def _answer(
+    page: HistoryPage, question: Question, start: int | None
+) -> tuple[list[HistoryMessage], list[HistoryMessage]]:
+    """The rows of the answer, and those up to its end. start: where the turn stands."""
+    rows = [row for row in page.messages if row.role == "assistant" and row.run_id == question.run_id]
+    if rows:
+        return rows, rows[: last_end(rows) + 1]
+    if start is None or page.messages[start].merged_into is not None:
+        return [], []
+    rows = _answers_after(page.messages, start)
+    return rows, _up_to_the_end(rows)
 
 
 def _activity(page: HistoryPage) -> bool | None:
@@ -246,6 +274,14 @@ def joined_text(rows: Sequence[HistoryMessage]) -> str:
         return "".join(texts)
     # 2026.2.17, whose rows have no id, begins anew.
     return texts[-1]
+
+
+def text_known(rows: Sequence[HistoryMessage]) -> tuple[str, bool]:
+    """The text of an answer, up to where the gateway has cut it; whether it has."""
+    first = next((index for index, row in enumerate(rows) if row.is_cut), None)
+    if first is None:
+        return joined_text(rows), False
+    return joined_text([*rows[:first], HistoryMessage({**rows[first], "content": rows[first].uncut})]), True
 
 
 def _up_to_the_end(rows: Sequence[HistoryMessage]) -> list[HistoryMessage]:

@@ -38,6 +38,7 @@ class AsyncChatRun:
         self._lagged = False
         self._waiter: asyncio.Future[None] | None = None
         self._begun: asyncio.Task[None] | None = None
+        self._beginners = 0
         self._over: asyncio.Event = asyncio.Event()
         self._reply: ChatReply | None = None
         self._error: GatewayError | None = None
@@ -141,13 +142,19 @@ class AsyncChatRun:
         if self._begun is None:
             self._engine.touch()
             self._begun = asyncio.get_running_loop().create_task(self._driver.begin())
+        begun = self._begun
+        self._beginners += 1
         try:
-            await asyncio.shield(self._begun)
+            await asyncio.shield(begun)
         except asyncio.CancelledError:
-            # Nobody else knows of a message that is still waiting for the connection: it must not go out later.
-            if not self._begun.done():
-                self._begun.cancel()
+            # Nobody else knows of a message that is still waiting for the connection: it must not go out later. Whoever
+            # asks for the run again sends it then.
+            if self._beginners == 1 and not begun.done():
+                begun.cancel()
+                self._begun = None
             raise
+        finally:
+            self._beginners -= 1
 
     async def _more(self) -> None:
         """Wait until there is an event."""

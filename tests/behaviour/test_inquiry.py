@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
 from openclaw_client import Reconnecting, Resumed, RunCompleted, TextAppended, Timeouts
-from openclaw_client.errors import RequestFailed, RunLost
-from openclaw_client.testing import BlockingEmbeddedGateway
+from openclaw_client.errors import OutcomeUnknown, RequestFailed, RequestTimeout, RunLost
+from openclaw_client.testing import BlockingEmbeddedGateway, Turn
 from openclaw_client.testing.faults import chat
 from tests.behaviour.test_resume import MovedClock, gated, taken
 from tests.waiting import until
@@ -167,3 +167,72 @@ def _text_frame(data: bytes) -> bytes:
 def _close_frame(code: int, reason: str) -> bytes:
     payload = struct.pack("!H", code) + reason.encode()
     return b"\x88" + bytes([len(payload)]) + payload
+
+
+async def silent(turn: Turn) -> AsyncIterator[str]:
+    await turn.gate.wait()
+    turn.final_without_message()
+    yield "NO_REPLY"
+
+
+@ASYNC
+@pytest.mark.parametrize("release", ["2026.2.17", "2026.4.15"])
+async def test_a_silent_run_that_ended_unheard_is_told_by_its_key(
+    make: Make, start_gateway: Start, release: str
+) -> None:
+    """Wire v3 does not tell what is active, and a silent answer leaves no row."""
+    gateway = start_gateway(silent, release=release, tick_interval=3600)
+    clock = MovedClock()
+    async with make(gateway) as client:
+        sending = asyncio.ensure_future(client.chat_send(session_key="main", message="x"))
+        await until(lambda: gateway.active_runs)
+        await goes(gateway, client)
+        gateway.release()
+        await until(lambda: not gateway.active_runs)
+        gateway.faults.upgrades.clear()
+        await until(lambda: gateway.seen.requests["chat.history"])
+        await client.request("health")
+        assert gateway.seen.requests["chat.send"] == 1
+        clock.move(31)
+        reply = await sending
+    assert (reply.text, reply.state, reply.recovered) == ("", "final", True)
+    assert sum(row["role"] == "user" for row in gateway.transcript("agent:main:main")) == 1
+
+
+@ASYNC
+@EVERY
+async def test_a_key_that_is_said_to_be_in_flight_when_its_run_has_just_ended(
+    make: Make, start_gateway: Start, release: str
+) -> None:
+    """Its end was told before this client was there (observed on 2026.4.15)."""
+    gateway = start_gateway(release=release, tick_interval=3600)
+    async with make(gateway) as client:
+        await client.chat_send(session_key="main", message="x", idempotency_key="key")
+    clock = MovedClock()
+    async with make(gateway) as client:
+        gateway.faults.rewrite("chat.send", lambda frame: {**frame, "payload": {"runId": "key", "status": "in_flight"}})
+        sending = asyncio.ensure_future(client.chat_send(session_key="main", message="x", idempotency_key="key"))
+        await until(lambda: gateway.seen.requests["chat.history"])
+        await client.request("health")
+        clock.move(31)
+        reply = await sending
+    assert (reply.text, reply.recovered) == ("echo: x", True)
+
+
+@pytest.mark.parametrize("fault", ["refused", "swallowed"])
+async def test_a_refused_second_sending_says_nothing_of_the_first(make: Make, start_gateway: Start, fault: str) -> None:
+    """2026.4.15 writes a turn down when it ends: the first may be under way."""
+    gateway = start_gateway(gated, release="2026.4.15")
+    async with make(gateway, timeouts=Timeouts(request=1)) as client:
+        gateway.faults.cut(where=taken, before=0)
+        sending = asyncio.ensure_future(client.chat_send(session_key="main", message="x", idempotency_key="key"))
+        gateway.faults.drop(chat(), times=None)
+        gateway.faults.drop("agent", times=None)
+        if fault == "refused":
+            refuse(gateway, "chat.send", times=1, retryable=True)
+        else:
+            gateway.faults.drop(lambda frame: frame.name == "chat.send")
+        with pytest.raises(OutcomeUnknown) as caught:
+            await sending
+        assert caught.value.idempotency_key == "key"
+        assert isinstance(caught.value.__cause__, RequestFailed | RequestTimeout)

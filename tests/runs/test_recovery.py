@@ -263,6 +263,15 @@ def test_a_run_that_the_gateway_says_is_over(ended: str, sent: bool, partly: boo
     assert decide(finding, Known(True, patient=False, ended=ended)) == step
 
 
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_gateway_that_does_not_tell_what_is_active_is_asked_by_the_key(sent: bool) -> None:
+    assert decide(Unanswered(sent), Known(True, deaf=True)) == Resend()
+    # It does tell, or the key may be forgotten.
+    assert decide(Unanswered(sent, active=False), Known(True, deaf=True)) == AskAgain()
+    assert decide(Unanswered(sent), Known(True, restarted=True, deaf=True)) == AskAgain()
+    assert decide(Unanswered(sent), Known(True)) == Continue()
+
+
 def test_a_run_from_before_is_known_by_words_that_were_said_once() -> None:
     before = Question("r", "Hi", SENT + 3_600_000, before=True)
     once = [user("Hi"), assistant("Hello", stop="stop")]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from math import inf
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from openclaw_client.client import endings
 from openclaw_client.client.chat import ChatRequest
 from openclaw_client.client.clocks import RunClocks
+from openclaw_client.client.endings import RunSink
 from openclaw_client.client.inquiry import SILENCE, SILENCE_AFTER_ERROR, SILENCE_AFTER_GAP, Inquiry
 from openclaw_client.client.turns import Turn, jumps_the_queue
 from openclaw_client.connection.connection import Connection
@@ -29,7 +31,6 @@ from openclaw_client.runs.events import (
     ChatReply,
     Reconnecting,
     Resumed,
-    RunAborted,
     RunCompleted,
     RunErrored,
     RunEvent,
@@ -46,15 +47,6 @@ if TYPE_CHECKING:
     from openclaw_client.client.engine import Engine
 
 
-class RunSink(Protocol):
-    """Who reads the run. On the loop's thread; must not block and must not raise."""
-
-    def put(self, event: RunEvent) -> None: ...
-
-    def end(self, reply: ChatReply | None, error: GatewayError | None) -> None:
-        """The last call; exactly one of the two is set."""
-
-
 class RunDriver:
     """Sends one message and follows its run; `sink.end` is called exactly once."""
 
@@ -65,6 +57,10 @@ class RunDriver:
         self.sent = False
         self.ended = False
         self._acknowledged = False
+        self._acknowledged_at = 0.0
+        self._resent = False
+        # Whether no event of the run has come over this connection, so that its end may have been missed.
+        self.unheard = False
         self._engine = engine
         self._sink = sink
         self._timeouts = timeouts
@@ -120,11 +116,12 @@ class RunDriver:
         """Send the message again with the same key."""
         hello = connection.hello
         assert hello is not None
+        self._resent = True
         try:
             params = self.request.params(hello)
             connection.request("chat.send", params, self._timeouts.request, self._engine.requests.outcome(self._on_ack))
         except GatewayError as error:
-            self._end(None, error)
+            self._on_refusal(error)
 
     async def _take_turn(self) -> None:
         """Wait for the runs of this session that this client began before."""
@@ -144,9 +141,14 @@ class RunDriver:
         return self._acknowledged or self._clocks.last_sign > 0
 
     @property
-    def unheard(self) -> bool:
-        """Whether nothing will be heard of the run if it is over: the connection was away, or it had ended before."""
+    def unanswered(self) -> bool:
+        """Whether nothing is known of the run since the connection went, or since the gateway said that it is over."""
         return self._away is not None or self.ended_before is not None
+
+    @property
+    def alive_at(self) -> float:
+        """When the run was last known to be alive, by the loop's clock."""
+        return max(self._clocks.last_sign, self._acknowledged_at)
 
     @property
     def activity(self) -> Activity:
@@ -176,8 +178,8 @@ class RunDriver:
         clocks.last_sign = now
         if clocks.patience != SILENCE:
             clocks.sign_of_life()
-        if self._away is not None:
-            self._is_back()
+        if self.unheard:
+            self._on_event()
         if payload.state == "delta":
             # Nearly every event: at most one out of it, and never the end.
             event = self.fold.delta(payload)
@@ -213,7 +215,7 @@ class RunDriver:
         return True
 
     def on_agent(self, payload: AgentPayload) -> None:
-        self._is_back()
+        self._on_event()
         if _is_lifecycle_error(payload):
             self._short_until = -inf
             self._clocks.sign_of_life(SILENCE_AFTER_ERROR)
@@ -222,7 +224,7 @@ class RunDriver:
         self._emit(self.fold.agent(payload))
 
     def on_side_result(self, payload: dict[str, object]) -> None:
-        self._is_back()
+        self._on_event()
         self._clocks.sign_of_life()
         self._emit(self.fold.side_result(payload))
 
@@ -250,7 +252,7 @@ class RunDriver:
         """The connection is gone; the run goes on at the gateway, and the client will be back."""
         self.absorbed(None)
         if not self.ended:
-            self._away = error
+            self._away, self.unheard, self._short_until = error, True, -inf
             self._sink.put(Reconnecting(self.fold.run_id))
 
     def on_return(self) -> None:
@@ -295,16 +297,7 @@ class RunDriver:
             # Not for its events, which are over: for the reply.
             self.run_ids.append(answer.run_id)
         self._is_back()
-        run_id = self.fold.run_id
-        outcome: Terminal
-        if answer.stop_reason == "aborted" or self.ended_before == "aborted":
-            # Before the error, which such a row has as well.
-            outcome = RunAborted(run_id, answer.text or self.fold.text, answer.stop_reason)
-        elif answer.error is not None:
-            outcome = RunErrored(run_id, answer.error, answer.text or self.fold.text)
-        else:
-            outcome = RunCompleted(run_id, answer.text, answer.stop_reason)
-        self._emit(self.fold.finish(outcome))
+        self._emit(self.fold.finish(endings.outcome(self, answer)))
 
     def lose(self, what: str, cause: GatewayError | None = None, *, forgotten: bool = False) -> None:
         """How the run ended cannot be found out. forgotten: the gateway was restarted, and knows the key no more."""
@@ -318,6 +311,10 @@ class RunDriver:
         self._end(None, endings.unknown(self, self._away, cause, self._engine.requests.known))
 
     # Inside.
+
+    def _on_event(self) -> None:
+        self.unheard = False
+        self._is_back()
 
     def _is_back(self) -> None:
         """What is known of the run now comes over a connection that is there."""
@@ -360,7 +357,10 @@ class RunDriver:
         if not self._started:
             self._started = True
             self._sink.put(RunStarted(self.fold.run_id, ack.status))
+        self._acknowledged_at = asyncio.get_running_loop().time()
         if ack.status == "in_flight":
+            # Perhaps it has just ended (observed on 2026.4.15).
+            self.unheard = self.unheard or not self._clocks.last_sign
             self._inquiry.begin()
         elif self._doubtful:
             self._inquiry.doubt()
@@ -376,6 +376,11 @@ class RunDriver:
             return
         if isinstance(error, OutcomeUnknown):
             # The socket died before the response; what follows decides, in this very turn or after the reconnect.
+            return
+        if self._resent and (self.acknowledged or not isinstance(error, RequestFailed) or error.retryable):
+            # It says nothing of the first sending. A run that the gateway took is asked about again.
+            if not self.acknowledged:
+                self.leave_unknown(error)
             return
         if isinstance(error, RequestTimeout):
             error.idempotency_key = self.request.run_id
@@ -416,7 +421,7 @@ class RunDriver:
 
     def _on_silence(self) -> None:
         """Nothing was heard for a while: ask, and go on. Also after a return, where that question stayed unanswered."""
-        self._inquiry.begin()
+        self._inquiry.begin(silence=True)
 
     def _time_out(self, limit: str, seconds: float) -> None:
         # A run that is over is in no time limit any more.

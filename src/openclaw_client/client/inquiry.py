@@ -48,6 +48,8 @@ SILENCE_AFTER_ERROR = 16.0
 SILENCE_AFTER_GAP = 3.0
 """The same after a gap in the numbers of wire v3, which count for the whole gateway: what is missing may have been for
 others. The next delta or the final, which mend what a lost delta harmed, mostly come sooner."""
+KEY_LIVES = 240.0
+"""Seconds for which a gateway knows the key of a run that has ended: it keeps keys for five minutes (observed)."""
 WHERE_TRIES = 3
 """How often a message that ended without words is looked for in the history."""
 WHERE_PAUSE = 0.1
@@ -63,6 +65,8 @@ class Inquiry:
         self._engine = engine
         self._run = run
         self._sent_at: float | None = None
+        self._sent_at_loop = 0.0
+        self._silence = False
         self._sent_over: Connection | None = None
         self._task: asyncio.Task[None] | None = None
         self._asking = False
@@ -73,9 +77,11 @@ class Inquiry:
         """The message is on its way over this connection."""
         if self._sent_over is None:
             self._sent_at, self._sent_over = time.time(), connection
+            self._sent_at_loop = asyncio.get_running_loop().time()
 
-    def begin(self) -> None:
-        """Ask now, unless a question is under way."""
+    def begin(self, *, silence: bool = False) -> None:
+        """Ask now, unless a question is under way. silence: nothing was heard for a while."""
+        self._silence = silence
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._ask_until_sure(), name="openclaw-inquiry")
         elif not self._asking:
@@ -162,7 +168,8 @@ class Inquiry:
         sent_at, before = self._sent_at_gateway(connection), run.ended_before is not None
         question = Question(run.run_ids[-1], request.message, sent_at, before=before)
         restarted = self._restarted(connection)
-        known = Known(run.acknowledged, restarted=restarted, patient=patient, ended=run.ended_before)
+        deaf = self._silence and run.unheard and self._key_lives()
+        known = Known(run.acknowledged, restarted=restarted, patient=patient, ended=run.ended_before, deaf=deaf)
         engine, session = self._engine, request.session_key
         page = await page_reaching(engine, session, PAGE, lambda page: reaches(page, question))
         page = await completed(engine, session, page, lambda page: cut_rows(page, question))
@@ -172,7 +179,7 @@ class Inquiry:
         logger.debug("the history of %s cannot be read: %s", self._run.request.session_key, error)
         self._refusals += 1
         # Once may be a moment of the gateway's. The second question comes out of a silence.
-        if self._refusals > 1 and self._run.unheard:
+        if self._refusals > 1 and self._run.unanswered:
             self._run.lose("the gateway does not say what became of it", error)
 
     def _carry_out(self, step: Step, connection: Connection) -> None:
@@ -195,6 +202,13 @@ class Inquiry:
         if self._sent_at is None or connection.clock_offset is None:
             return None
         return (self._sent_at + connection.clock_offset) * 1000
+
+    def _key_lives(self) -> bool:
+        """Whether the run was alive so lately that the gateway knows its key, even if it has ended since."""
+        now = asyncio.get_running_loop().time()
+        # The loop's clock stands still while a laptop sleeps; the gateway's does not.
+        slept = time.time() - (self._sent_at or 0.0) - (now - self._sent_at_loop)
+        return now - self._run.alive_at < KEY_LIVES and slept < PAUSE
 
     def _restarted(self, connection: Connection) -> bool:
         """Whether the gateway is another process than the one that got the message."""

@@ -66,12 +66,14 @@ Finding = StillRunning | Answered | Unanswered
 class Known:
     """What this side knows. acknowledged: the gateway took the message. restarted: another gateway process than the one
     that got the message. patient: whether asking again is still worth while. ended: the gateway said that the run is
-    over, "ok" or "aborted"."""
+    over, "ok" or "aborted". deaf: nothing was heard of the run for a while, nor will be if it is over, and the gateway
+    certainly still knows its key."""
 
     acknowledged: bool
     restarted: bool = False
     patient: bool = True
     ended: str | None = None
+    deaf: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,8 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Resend:
-    """Send the message again with the same key: it cannot have run, or the gateway tells it from a new one."""
+    """Send the message again with the same key: it cannot have run, or the gateway tells it from a new one and says how
+    it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,8 @@ def decide(finding: Finding, known: Known) -> Step:
     over = finding.active is False or known.restarted or known.ended is not None
     if known.acknowledged or finding.sent:
         if not over:
-            return Continue()
+            # Wire v3 does not tell which runs are active; what it answers to a key that it knows does, without a run.
+            return Resend() if known.deaf and finding.active is None else Continue()
         return AskAgain() if known.patient else _without_answer(finding, known)
     if known.restarted and not finding.early:
         # Releases before 2026.9 write a turn down when it ends, and all forget the key with their process.

@@ -29,9 +29,9 @@ def saying(text: str) -> Callable[[Turn], AsyncIterator[str]]:
     return agent
 
 
-async def unheard(client: Any, gateway: BlockingEmbeddedGateway) -> Any:
+async def unheard(client: Any, gateway: BlockingEmbeddedGateway, message: str = "x") -> Any:
     """What becomes of a run that ends while the client is away."""
-    async with client, client.chat_stream(session_key="main", message="x") as run:
+    async with client, client.chat_stream(session_key="main", message=message) as run:
         assert await anext(run.text_stream) == "beginning "
         await goes(gateway, client)
         gateway.release()
@@ -89,3 +89,11 @@ async def test_a_reply_behind_many_tools(make: Make, start_gateway: Start, relea
     reply = await unheard(make(gateway), gateway)
     whole = {"2026.2.17": "and end", "2026.9.6": "beginning \n\nand end"}.get(release, "beginning and end")
     assert (reply.text, reply.recovered) == (whole, True)
+
+
+@EVERY
+async def test_words_that_the_gateway_writes_down_otherwise(make: Make, start_gateway: Start, release: str) -> None:
+    """Letters are composed, control characters left out: where rows name no run, the words must be known again."""
+    gateway = start_gateway(saying("and end"), release=release)
+    reply = await unheard(make(gateway), gateway, message="cafe\u0301 \x07 please")
+    assert (reply.text, reply.recovered) == ("beginning and end", True)

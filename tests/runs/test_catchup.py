@@ -284,3 +284,9 @@ def test_what_is_cut_behind_the_place() -> None:
     rows = [assistant(CUT, 999), user(CUT, 1_001), assistant("whole", 1_002), assistant(CUT, 1_003)]
     assert [row["timestamp"] for row in Place(SINCE).cut_rows(page(*rows))] == [1_003]
     assert Place(SINCE, row_id="row-1003").cut_rows(page(*rows)) == []
+
+
+def test_ones_own_words_are_known_however_the_gateway_writes_them_down() -> None:
+    place = Place(SINCE)
+    place.sent.append("cafe\u0301\x07 Hi")
+    assert news(page(user("caf\u00e9 Hi", 1_001), assistant("Hello", 1_002)), place) == []

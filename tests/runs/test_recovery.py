@@ -272,6 +272,12 @@ def test_a_gateway_that_does_not_tell_what_is_active_is_asked_by_the_key(sent: b
     assert decide(Unanswered(sent), Known(True)) == Continue()
 
 
+@pytest.mark.parametrize("sent", ["cafe\u0301\x07  Hi", " caf\u00e9\r\nHi\n"])
+def test_words_are_known_again_however_the_gateway_writes_them_down(sent: str) -> None:
+    found = page(user("[Mon 10:00] caf\u00e9\nHi"), assistant("Hello", stop="stop"))
+    assert look_up(found, Question("r", sent, SENT)) == Answered("Hello", "stop")
+
+
 def test_a_run_from_before_is_known_by_words_that_were_said_once() -> None:
     before = Question("r", "Hi", SENT + 3_600_000, before=True)
     once = [user("Hi"), assistant("Hello", stop="stop")]

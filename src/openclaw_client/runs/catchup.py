@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from openclaw_client.runs.proactive import INJECT_PREFIX, Kind, ProactiveMessage, kind_of_session
-from openclaw_client.runs.recovery import joined_text, last_end, text_known
+from openclaw_client.runs.recovery import as_written_down, joined_text, last_end, text_known
 from openclaw_client.wire.history import HistoryMessage, HistoryPage
 
 MAX_WORDS = 64
@@ -213,7 +213,8 @@ def _is_news(group: _Group, place: Place, is_known: Callable[[str], bool]) -> bo
 
 
 def _own(place: Place, words: str) -> bool:
-    found = next((sent for sent in place.sent if words.rstrip().endswith(sent)), None)
+    words = as_written_down(words)
+    found = next((sent for sent in place.sent if words and words.endswith(as_written_down(sent))), None)
     if found is not None:
         place.sent.remove(found)
     return found is not None

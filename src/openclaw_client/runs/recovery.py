@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 from openclaw_client.wire.history import HistoryMessage, HistoryPage
 
@@ -235,8 +236,13 @@ def _turn_of(rows: Sequence[HistoryMessage], question: Question) -> int | None:
 
 
 def _same_words(row: HistoryMessage, question: Question) -> bool:
-    words = question.message.strip()
-    return bool(words) and row.text.rstrip().endswith(words)
+    words = as_written_down(question.message)
+    return bool(words) and as_written_down(row.text).endswith(words)
+
+
+def as_written_down(text: str) -> str:
+    """A text as it can be compared: gateways compose letters, drop control characters and change white space."""
+    return "".join(char for char in "".join(normalize("NFC", text).split()) if char.isprintable())
 
 
 def _not_before(row: HistoryMessage, question: Question) -> bool:

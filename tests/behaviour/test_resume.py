@@ -284,3 +284,31 @@ async def test_a_response_that_tells_of_a_failure(make: Make, gateway: BlockingE
         gateway.faults.drop(chat(), times=None)
         with pytest.raises(RunFailed, match="the provider said no"):
             await client.chat_send(session_key="main", message="x", idempotency_key="key")
+
+
+async def test_behind_a_restart_the_gateway_that_got_the_message_again_counts(make: Make, start_gateway: Start) -> None:
+    """The first process never took it; the second did, and knows its key."""
+
+    async def crashed(turn: Turn) -> AsyncIterator[str]:
+        yield "beginning"
+        await turn.gate.wait()
+
+    gateway = start_gateway(crashed)
+    async with make(gateway) as client:
+        gateway.faults.swallow("chat.send")
+        seen: list[Any] = []
+        sending = asyncio.ensure_future(client.chat_send(session_key="main", message="x", on_event=seen.append))
+        await until(lambda: not gateway.faults.swallowed)
+        gateway.crash()
+        gateway.start()
+        await until(lambda: any(isinstance(event, TextAppended) for event in seen))
+        gateway.faults.rewrite("chat.history", _without_rows, times=None)
+        gateway.faults.disconnect()
+        with pytest.raises(RunLost) as caught:
+            await sending
+        assert "doesn't run it twice" in str(caught.value)
+
+
+def _without_rows(frame: dict[str, Any]) -> dict[str, Any]:
+    info = {**frame["payload"]["sessionInfo"], "activeRunIds": [], "hasActiveRun": False}
+    return {**frame, "payload": {"messages": [], "sessionInfo": info}}

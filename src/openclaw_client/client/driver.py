@@ -122,6 +122,8 @@ class RunDriver:
             connection.request("chat.send", params, self._timeouts.request, self._engine.requests.outcome(self._on_ack))
         except GatewayError as error:
             self._on_refusal(error)
+        else:
+            self._inquiry.sent(connection)
 
     async def _take_turn(self) -> None:
         """Wait for the runs of this session that this client began before."""

@@ -68,6 +68,7 @@ class Inquiry:
         self._sent_at_loop = 0.0
         self._silence = False
         self._sent_over: Connection | None = None
+        self._sent_over_at = 0.0
         self._task: asyncio.Task[None] | None = None
         self._asking = False
         self._again = False
@@ -75,9 +76,10 @@ class Inquiry:
 
     def sent(self, connection: Connection) -> None:
         """The message is on its way over this connection."""
-        if self._sent_over is None:
-            self._sent_at, self._sent_over = time.time(), connection
-            self._sent_at_loop = asyncio.get_running_loop().time()
+        if self._sent_at is None:
+            self._sent_at, self._sent_at_loop = time.time(), asyncio.get_running_loop().time()
+        # The latest: whether the gateway is another process than the one that has it now.
+        self._sent_over, self._sent_over_at = connection, time.time()
 
     def begin(self, *, silence: bool = False) -> None:
         """Ask now, unless a question is under way. silence: nothing was heard for a while."""
@@ -214,9 +216,9 @@ class Inquiry:
         """Whether the gateway is another process than the one that got the message."""
         before = self._sent_over.hello if self._sent_over is not None else None
         after = connection.hello
-        if before is None or after is None or connection is self._sent_over or self._sent_at is None:
+        if before is None or after is None or connection is self._sent_over:
             return False
         if before.server.boot_id and after.server.boot_id:
             return before.server.boot_id != after.server.boot_id
         uptime = after.snapshot.uptime_ms
-        return uptime is not None and uptime / 1000 < time.time() - self._sent_at
+        return uptime is not None and uptime / 1000 < time.time() - self._sent_over_at

@@ -47,15 +47,23 @@ class Attachment:
         return cls.from_bytes(content, file_name=file.name, mime_type=mime_type)
 
     @classmethod
-    def from_bytes(cls, content: bytes, *, file_name: str, mime_type: str | None = None) -> Attachment:
+    def from_bytes(
+        cls, content: bytes | bytearray | memoryview, *, file_name: str, mime_type: str | None = None
+    ) -> Attachment:
         """Wrap bytes; without a type it is guessed from the name, else from how the file begins.
 
-        Raises UsageError for empty content.
+        Raises UsageError for empty content, and for what is no bytes.
         """
+        if not isinstance(content, bytes | bytearray | memoryview):
+            raise UsageError(
+                message=f"the attachment {file_name} is no bytes but {type(content).__name__}; nothing was sent",
+                remedy="Encode text, or read the file in binary mode",
+            )
+        content = bytes(content)
         if not content:
             raise UsageError(message=f"the attachment {file_name} is empty; nothing was sent", remedy="Leave it out")
         guessed = mime_type or mimetypes.guess_type(file_name)[0] or _type_of(content)
-        return cls(bytes(content), file_name, guessed.partition(";")[0].strip().lower())
+        return cls(content, file_name, guessed.partition(";")[0].strip().lower())
 
     @property
     def is_image(self) -> bool:

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from openclaw_client import MemoryIdentityStore, ProactiveMessage
+from openclaw_client import MemoryIdentityStore, ProactiveMessage, Timeouts
 from openclaw_client.identity.device import DeviceIdentity
 from openclaw_client.testing import BlockingEmbeddedGateway, OutFrame, Turn
 from openclaw_client.testing.faults import chat
+from tests.behaviour.test_inquiry import refuse
 from tests.waiting import until
 
 Make = Callable[..., Any]
@@ -288,3 +289,39 @@ async def test_a_burst_while_the_history_is_asked_for_is_told_once_and_hides_not
         answer.release()
         await until(lambda: len(listener.heard) >= len(words))
         assert listener.texts == words
+
+
+@EVERY
+@pytest.mark.parametrize("fault", ["refused", "swallowed"])
+async def test_a_history_that_cannot_be_had_at_once_is_asked_for_again(
+    make: Make, start_gateway: Start, release: str, fault: str
+) -> None:
+    """As behind the start of a gateway that has not loaded everything."""
+    gateway = start_gateway(gated, release=release)
+    listener = Listener(make, gateway, sessions=["main"], timeouts=Timeouts(request=0.3))
+    async with listener.client:
+        await listener.goes()
+        gateway.call(lambda: write(gateway, "main", "missed"))
+        if fault == "refused":
+            refuse(gateway, "chat.history", times=2, retryable=True)
+        else:
+            gateway.faults.swallow("chat.history")
+        await listener.returns()
+        await until(lambda: listener.heard)
+        gateway.say("agent:main:main", "the end")
+        await until(lambda: listener.texts[-1] == "the end")
+    assert listener.texts == ["missed", "the end"]
+
+
+@pytest.mark.parametrize(
+    ("release", "size"), [("2026.2.17", 11_000), ("2026.4.15", 90_000), ("2026.6.1", 200_000), ("2026.9.6", 200_000)]
+)
+async def test_a_long_message_is_whole(make: Make, start_gateway: Start, release: str, size: int) -> None:
+    gateway = start_gateway(gated, release=release)
+    listener = Listener(make, gateway, sessions=["main"])
+    async with listener.client:
+        await listener.goes()
+        gateway.call(lambda: write(gateway, "main", "a" * size))
+        await listener.returns()
+        await until(lambda: listener.heard)
+    assert listener.texts == ["a" * size]

@@ -378,3 +378,15 @@ async def test_whether_a_method_is_supported_is_known_unknown_or_learned(make: M
             await client.request("no.such.method")
         assert client.supports("no.such.method") is False
         assert client.supports("chat.inject") is None
+
+
+@pytest.mark.parametrize("content", ["text", 5, None])
+def test_an_attachment_that_is_no_bytes(content: Any) -> None:
+    with pytest.raises(UsageError, match="no bytes"):
+        Attachment.from_bytes(content, file_name="a.txt")
+
+
+@pytest.mark.parametrize("content", [bytearray(b"%PDF-x"), memoryview(b"%PDF-x")])
+def test_an_attachment_of_other_bytes(content: Any) -> None:
+    attachment = Attachment.from_bytes(content, file_name="a")
+    assert (attachment.content, attachment.mime_type) == (b"%PDF-x", "application/pdf")

@@ -220,3 +220,95 @@ async def test_a_failure_that_no_chat_event_tells(make: Make, start_gateway: Sta
         clock.move(17)
         with pytest.raises(RunFailed, match="the provider said no"):
             await sending
+
+
+async def says_nothing(turn: Turn) -> AsyncIterator[str]:
+    turn.final_without_message()
+    yield "NO_REPLY"
+
+
+async def twice(make: Make, gateway: BlockingEmbeddedGateway) -> Any:
+    """The reply to a key that is used again, as after a process that died: another client, the same words."""
+    for _ in range(2):
+        async with make(gateway) as client:
+            reply = await client.chat_send(session_key="main", message="x", idempotency_key="key")
+    assert sum(row["role"] == "user" for row in gateway.transcript("agent:main:main")) == 1
+    return reply
+
+
+@pytest.mark.parametrize("release", ["2026.2.17", "2026.4.15", "2026.6.1", "2026.9.6"])
+async def test_a_key_whose_run_is_over_gives_its_reply(make: Make, start_gateway: Start, release: str) -> None:
+    reply = await twice(make, start_gateway(release=release))
+    assert (reply.text, reply.state, reply.recovered) == ("echo: x", "final", True)
+
+
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+@pytest.mark.parametrize("release", ["2026.2.17", "2026.4.15", "2026.6.1", "2026.9.6"])
+async def test_a_key_whose_run_had_nothing_to_say(make: Make, start_gateway: Start, release: str) -> None:
+    reply = await twice(make, start_gateway(says_nothing, release=release))
+    assert (reply.text, reply.state, reply.recovered) == ("", "final", True)
+
+
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+async def test_a_key_whose_words_were_said_twice_gives_nobodys_reply(make: Make, start_gateway: Start) -> None:
+    """2026.4.15 names no run in its rows: which of two equal messages it was cannot be told."""
+    gateway = start_gateway(release="2026.4.15")
+    async with make(gateway) as client:
+        for key in ("one", "two"):
+            await client.chat_send(session_key="main", message="x", idempotency_key=key)
+        with pytest.raises(RunLost):
+            await client.chat_send(session_key="main", message="x", idempotency_key="one")
+
+
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+async def test_a_key_whose_run_was_stopped_before_its_first_word(make: Make, start_gateway: Start) -> None:
+    async def waits(turn: Turn) -> AsyncIterator[str]:
+        await turn.gate.wait()
+        yield "never said"
+
+    gateway = start_gateway(waits)
+    async with make(gateway) as client:
+        async with client.chat_stream(session_key="main", message="x", idempotency_key="key") as run:
+            await until(lambda: gateway.active_runs)
+            await run.abort()
+            assert (await run.result()).state == "aborted"
+        reply = await client.chat_send(session_key="main", message="x", idempotency_key="key")
+    assert (reply.state, reply.text, reply.recovered) == ("aborted", "", True)
+
+
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+async def test_a_response_that_tells_of_a_failure(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    async with make(gateway) as client:
+        ended = {"runId": "key", "status": "error", "summary": "the provider said no"}
+        gateway.faults.rewrite("chat.send", lambda frame: {**frame, "payload": ended})
+        gateway.faults.drop(chat(), times=None)
+        with pytest.raises(RunFailed, match="the provider said no"):
+            await client.chat_send(session_key="main", message="x", idempotency_key="key")
+
+
+async def test_behind_a_restart_the_gateway_that_got_the_message_again_counts(make: Make, start_gateway: Start) -> None:
+    """The first process never took it; the second did, and knows its key."""
+
+    async def crashed(turn: Turn) -> AsyncIterator[str]:
+        yield "beginning"
+        await turn.gate.wait()
+
+    gateway = start_gateway(crashed)
+    async with make(gateway) as client:
+        gateway.faults.swallow("chat.send")
+        seen: list[Any] = []
+        sending = asyncio.ensure_future(client.chat_send(session_key="main", message="x", on_event=seen.append))
+        await until(lambda: not gateway.faults.swallowed)
+        gateway.crash()
+        gateway.start()
+        await until(lambda: any(isinstance(event, TextAppended) for event in seen))
+        gateway.faults.rewrite("chat.history", _without_rows, times=None)
+        gateway.faults.disconnect()
+        with pytest.raises(RunLost) as caught:
+            await sending
+        assert "doesn't run it twice" in str(caught.value)
+
+
+def _without_rows(frame: dict[str, Any]) -> dict[str, Any]:
+    info = {**frame["payload"]["sessionInfo"], "activeRunIds": [], "hasActiveRun": False}
+    return {**frame, "payload": {"messages": [], "sessionInfo": info}}

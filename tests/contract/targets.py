@@ -14,6 +14,7 @@ from openclaw_client.testing import BlockingEmbeddedGateway, EmbeddedGateway, Tu
 from openclaw_client.testing.profiles import Profile
 from tests.gateways.install import RELEASES, release_key
 from tests.gateways.launch import RealGateway
+from tests.gateways.model import long_text
 
 FORWARDED = {"X-Forwarded-For": "203.0.113.7"}
 """What makes a client of this machine one from elsewhere, which no gateway lets in without an approval."""
@@ -207,6 +208,8 @@ def directive_agent(asked: dict[str, int], pictures: dict[str, int]) -> Callable
                         turn.tool("process", {"action": "list"}, "no sessions")
                     yield f"piece-{number}" if number in (1, count // 2 + 1) else f" piece-{number}"
                     await asyncio.sleep(pause / 1000)
+            case "long":
+                yield long_text(int(rest))
             case "fail":
                 turn.fail(f"stub failure {rest}")
             case "tool":

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from openclaw_client import Reconnecting, ReconnectPolicy, Resumed, TextAppended
-from openclaw_client.errors import RunFailed
+from openclaw_client import ChatReply, Reconnecting, ReconnectPolicy, Resumed, TextAppended
+from openclaw_client.errors import RunFailed, RunLost
 from tests.contract.targets import PATIENT, Target, device_store
 from tests.faces import Face
+from tests.gateways.model import long_text
 from tests.relay import Relay
 
 QUICK = ReconnectPolicy(initial=0.05, maximum=0.2)
 PIECES = 12
+CUT_FOR_GOOD = {("2026.2.17", 64), ("2026.2.17", 160), ("2026.4.15", 160)}
 SLOW_TEXT = " ".join(f"piece-{number}" for number in range(1, PIECES + 1))
 
 
@@ -30,6 +32,29 @@ async def test_a_cut_in_mid_run_does_not_show_in_the_text(face: Face, target: Ta
     assert "".join(event.text for event in seen if isinstance(event, TextAppended)) == SLOW_TEXT
     assert reply.text == SLOW_TEXT
     assert sum(message.role == "user" for message in page.messages) == 1
+
+
+@pytest.mark.parametrize("kilobytes", [10, 64, 160])
+async def test_the_key_of_a_run_that_is_over_gives_its_whole_reply(
+    target: Target, session: str, kilobytes: int
+) -> None:
+    """As after a process that died. Gateways cut texts of this length in their histories."""
+    text = long_text(kilobytes)
+
+    async def ask() -> ChatReply:
+        client = Face("async").client(target.url, token=target.token, identity=device_store(), timeouts=PATIENT)
+        async with client:
+            message = f"stub:long {kilobytes}"
+            return await client.chat_send(session_key=session, message=message, idempotency_key=session)  # type: ignore[no-any-return]
+
+    assert (await ask()).text == text
+    if (target.release, kilobytes) in CUT_FOR_GOOD:
+        with pytest.raises(RunLost, match="only a part of its reply") as caught:
+            await ask()
+        assert text.startswith(caught.value.partial_text)
+    else:
+        reply = await ask()
+        assert (reply.text, reply.recovered) == (text, True)
 
 
 async def test_a_failed_model_is_a_failed_run_on_every_release(target: Target, session: str) -> None:

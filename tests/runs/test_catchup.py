@@ -267,3 +267,26 @@ def test_a_page_that_is_asked_for_again_hides_nothing_heard_since_the_first_aski
     place.heard("word 0", 1_995.0)
     place.ask()
     assert [text for _, _, text in news(page(*burst(0, 2)), place)] == ["word 1"]
+
+
+CUT = "begin\n...(truncated)..."
+
+
+def test_a_long_text_that_the_gateway_cuts_is_known_by_its_beginning() -> None:
+    place = Place(SINCE)
+    place.heard("begin and end", 1_001)
+    found = page(user("Hi", 1_001), assistant(CUT, 1_002))
+    assert news(found, place) == []
+    assert news(found, Place(SINCE)) == [("row-1002", "run", CUT)]
+
+
+def test_what_is_cut_behind_the_place() -> None:
+    rows = [assistant(CUT, 999), user(CUT, 1_001), assistant("whole", 1_002), assistant(CUT, 1_003)]
+    assert [row["timestamp"] for row in Place(SINCE).cut_rows(page(*rows))] == [1_003]
+    assert Place(SINCE, row_id="row-1003").cut_rows(page(*rows)) == []
+
+
+def test_ones_own_words_are_known_however_the_gateway_writes_them_down() -> None:
+    place = Place(SINCE)
+    place.sent.append("cafe\u0301\x07 Hi")
+    assert news(page(user("caf\u00e9 Hi", 1_001), assistant("Hello", 1_002)), place) == []

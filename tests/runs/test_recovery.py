@@ -26,8 +26,10 @@ from openclaw_client.runs.recovery import (
     Unanswered,
     Unknown,
     absorbed_by,
+    cut_rows,
     decide,
     look_up,
+    reaches,
 )
 from openclaw_client.wire.history import HistoryMessage, HistoryPage, InFlightRun, history_page
 
@@ -115,8 +117,8 @@ def page(
         (pending(page(user("x", "f"), flight=InFlightRun("f", "a")), "r"), StillRunning(None)),
         (page(user("Hi", "r"), assistant("Hello", "chosen", "stop")), Answered("Hello", "stop", None, "chosen")),
         (page(assistant("a", "r", "toolUse"), assistant("", "r", "stop")), Answered("a", "stop")),
-        (page(user("Hi", "r"), assistant("a", "r", "toolUse"), TOOL), Unanswered(sent=True)),
-        (page(assistant("a", "r", "toolUse"), TOOL, assistant("b", "r")), Unanswered(sent=True)),
+        (page(user("Hi", "r"), assistant("a", "r", "toolUse"), TOOL), Unanswered(sent=True, partly=True)),
+        (page(assistant("a", "r", "toolUse"), TOOL, assistant("b", "r")), Unanswered(sent=True, partly=True)),
         # 2026.4.15 names nothing: the first with its words since its time.
         (page(user("Hi"), assistant("Hello")), Answered("Hello")),
         (page(user("[Mon 10:00] Hi "), assistant("Hello")), Answered("Hello")),
@@ -161,6 +163,28 @@ def test_words_before_and_after_a_tool_call_make_the_text_of_the_final(row: dict
     assert look_up(page(user("Hi", "r"), *rows), QUESTION) == Answered(text, "stop")
     silent = [assistant("", stop="toolUse") | row, TOOL, assistant("", stop="stop") | row]
     assert look_up(page(user("Hi", "r"), *silent), QUESTION) == Answered("", "stop")
+
+
+CUT = "a\n...(truncated)..."
+
+
+def test_a_part_of_an_answer_is_no_answer() -> None:
+    whole, part = assistant("before", "r", "toolUse"), assistant(CUT, "r", "toolUse")
+    found = page(user("Hi", "r"), whole, part, TOOL, assistant("after", "r", "stop"))
+    finding = look_up(found, QUESTION)
+    assert finding == Answered("before\n\na", "stop", cut=True)
+    assert [row.text for row in cut_rows(found, QUESTION)] == [CUT]
+    assert decide(finding, Known(True)) == Lost(part="before\n\na")
+
+
+def test_how_far_back_a_page_goes() -> None:
+    assert reaches(page(user("Hi", "r")), QUESTION)
+    assert reaches(page(user("Hi")), QUESTION)
+    assert reaches(replace(page(), has_more=False), QUESTION)
+    assert reaches(page(user("No", at=SENT - 1_000)), QUESTION)
+    assert not reaches(page(user("No", at=SENT - 1_000)), replace(QUESTION, before=True))
+    assert not reaches(page(user("No"), user("No", at=None)), QUESTION)
+    assert not reaches(page(), QUESTION)
 
 
 @pytest.mark.parametrize("question", [Question("r"), Question("r", " ", SENT), Question("r", "Hi")])
@@ -220,6 +244,46 @@ def test_a_message_that_the_gateway_took(
     acknowledged: bool, sent: bool, active: bool | None, restarted: bool, patient: bool, step: Step
 ) -> None:
     assert decide(Unanswered(sent, active), Known(acknowledged, restarted, patient)) == step
+
+
+@pytest.mark.parametrize(
+    ("ended", "sent", "partly", "step"),
+    [
+        ("aborted", False, False, Finish(Answered("", "aborted"))),
+        ("aborted", True, True, Finish(Answered("", "aborted"))),
+        ("ok", True, False, Finish(Answered(""))),
+        # Something was said, and where it ended is not there: what is there is not the reply.
+        ("ok", True, True, Lost()),
+        ("ok", False, False, Lost()),
+    ],
+)
+def test_a_run_that_the_gateway_says_is_over(ended: str, sent: bool, partly: bool, step: Step) -> None:
+    finding = Unanswered(sent, partly=partly)
+    assert decide(finding, Known(True, ended=ended)) == AskAgain()
+    assert decide(finding, Known(True, patient=False, ended=ended)) == step
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_gateway_that_does_not_tell_what_is_active_is_asked_by_the_key(sent: bool) -> None:
+    assert decide(Unanswered(sent), Known(True, deaf=True)) == Resend()
+    # It does tell, or the key may be forgotten.
+    assert decide(Unanswered(sent, active=False), Known(True, deaf=True)) == AskAgain()
+    assert decide(Unanswered(sent), Known(True, restarted=True, deaf=True)) == AskAgain()
+    assert decide(Unanswered(sent), Known(True)) == Continue()
+
+
+@pytest.mark.parametrize("sent", ["cafe\u0301\x07  Hi", " caf\u00e9\r\nHi\n"])
+def test_words_are_known_again_however_the_gateway_writes_them_down(sent: str) -> None:
+    found = page(user("[Mon 10:00] caf\u00e9\nHi"), assistant("Hello", stop="stop"))
+    assert look_up(found, Question("r", sent, SENT)) == Answered("Hello", "stop")
+
+
+def test_a_run_from_before_is_known_by_words_that_were_said_once() -> None:
+    before = Question("r", "Hi", SENT + 3_600_000, before=True)
+    once = [user("Hi"), assistant("Hello", stop="stop")]
+    assert look_up(page(*once), replace(before, before=False)) == Unanswered(sent=False)
+    assert look_up(page(*once), before) == Answered("Hello", "stop")
+    assert look_up(page(*once, user("Hi"), assistant("No", stop="stop")), before) == Unanswered(sent=False)
 
 
 @pytest.mark.parametrize(("active", "patient"), list(itertools.product([None, False], [False, True])))

@@ -197,3 +197,20 @@ def test_which_run_took_a_message_up() -> None:
 )
 def test_what_the_gateway_wrote_itself(row: dict[str, str], is_the_gateways: bool) -> None:
     assert HistoryMessage(row).is_the_gateways is is_the_gateways
+
+
+@pytest.mark.parametrize(
+    ("content", "is_cut", "known"),
+    [
+        ("whole", False, "whole"),
+        ("part\n...(truncated)...", True, "part"),
+        ([{"type": "text", "text": "a"}, {"type": "text", "text": "b\n...(truncated)..."}], True, "ab"),
+        ([{"type": "text", "text": "a\n...(truncated)..."}, {"type": "text", "text": "b"}], True, "a"),
+        ([{"type": "text", "text": "[chat.history omitted: message too large]"}], True, ""),
+        ([{"type": "thinking", "text": "x\n...(truncated)..."}, {"type": "text", "text": "b"}], False, "b"),
+        (None, False, ""),
+    ],
+)
+def test_what_the_gateway_cuts(content: Any, is_cut: bool, known: str) -> None:
+    row = HistoryMessage({"role": "assistant", "content": content})
+    assert (row.is_cut, row.uncut) == (is_cut, known)

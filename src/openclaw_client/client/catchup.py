@@ -13,8 +13,9 @@ from collections.abc import Callable
 from math import floor
 from typing import TYPE_CHECKING
 
+from openclaw_client.client.pages import MOST, completed, page_reaching
 from openclaw_client.connection.connection import Connection
-from openclaw_client.errors import ConnectionLost, GatewayError, NotConnected
+from openclaw_client.errors import ConnectionLost, GatewayError, NotConnected, RequestFailed, RequestTimeout
 from openclaw_client.runs.catchup import Place, missed
 from openclaw_client.runs.proactive import ProactiveMessage
 from openclaw_client.wire.history import HistoryPage
@@ -26,8 +27,10 @@ MAX_PLACES = 1024
 """Sessions that are caught up with; the one that was least lately used is given up beyond that."""
 PAGE = 100
 """Messages that are asked for first: what an absence of minutes holds."""
-MOST = 1000
-"""What a gateway gives at most."""
+TRIES = 6
+"""How often a page is asked for that a gateway cannot give now: behind its start it refuses for some seconds."""
+PAUSE = 0.5
+"""Seconds between these tries."""
 
 logger = logging.getLogger("openclaw_client.client")
 
@@ -136,12 +139,25 @@ class CatchUp:
             self.begin(in_doubt=True)
 
     async def _page(self, key: str, place: Place) -> HistoryPage:
-        page = await self._engine.requests.history(key, PAGE)
-        if place.reached_by(page) or len(page.messages) < PAGE:
-            return page
-        page = await self._engine.requests.history(key, MOST)
+        for left in range(TRIES, -1, -1):
+            try:
+                return await self._ask_for(key, place)
+            except RequestTimeout:
+                if not left:
+                    raise
+            except RequestFailed as error:
+                if not (left and error.retryable):
+                    raise
+                await asyncio.sleep(PAUSE if error.retry_after is None else error.retry_after)
+        raise AssertionError("the last try returns or raises")
+
+    async def _ask_for(self, key: str, place: Place) -> HistoryPage:
+        page = await page_reaching(self._engine, key, PAGE, place.reached_by)
         if not place.reached_by(page) and len(page.messages) >= MOST:
             logger.warning("%s: only the last %d messages could be caught up with", key, MOST)
+        page = await completed(self._engine, key, page, place.cut_rows)
+        if place.cut_rows(page):
+            logger.warning("%s: the gateway gives only a part of a message that was missed", key)
         return page
 
     def _catch_up(self, key: str, page: HistoryPage, place: Place) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from math import inf
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from openclaw_client.client import endings
 from openclaw_client.client.chat import ChatRequest
 from openclaw_client.client.clocks import RunClocks
+from openclaw_client.client.endings import RunSink
 from openclaw_client.client.inquiry import SILENCE, SILENCE_AFTER_ERROR, SILENCE_AFTER_GAP, Inquiry
 from openclaw_client.client.turns import Turn, jumps_the_queue
 from openclaw_client.connection.connection import Connection
@@ -29,7 +31,6 @@ from openclaw_client.runs.events import (
     ChatReply,
     Reconnecting,
     Resumed,
-    RunAborted,
     RunCompleted,
     RunErrored,
     RunEvent,
@@ -46,15 +47,6 @@ if TYPE_CHECKING:
     from openclaw_client.client.engine import Engine
 
 
-class RunSink(Protocol):
-    """Who reads the run. On the loop's thread; must not block and must not raise."""
-
-    def put(self, event: RunEvent) -> None: ...
-
-    def end(self, reply: ChatReply | None, error: GatewayError | None) -> None:
-        """The last call; exactly one of the two is set."""
-
-
 class RunDriver:
     """Sends one message and follows its run; `sink.end` is called exactly once."""
 
@@ -63,14 +55,20 @@ class RunDriver:
         self.fold = RunFold(request.run_id)
         self.run_ids = [request.run_id]
         self.sent = False
-        self.acknowledged = False
         self.ended = False
+        self._acknowledged = False
+        self._acknowledged_at = 0.0
+        self._resent = False
+        # Whether no event of the run has come over this connection, so that its end may have been missed.
+        self.unheard = False
         self._engine = engine
         self._sink = sink
         self._timeouts = timeouts
         self.recovered = False
         self.merged_into: str | None = None
         self.stopped: tuple[str, ...] = ()
+        # What the gateway said of a run that had ended before this message was sent: "ok" or "aborted".
+        self.ended_before: str | None = None
         self._clocks = RunClocks(timeouts, self._time_out, self._on_silence)
         self._turn = Turn(engine.turns)
         self._put = sink.put
@@ -82,7 +80,6 @@ class RunDriver:
         self._inquiry = Inquiry(engine, self)
         self._away: ConnectionLost | None = None
         self._started = False
-        self._aborted_before = False
         self._doubtful = False
         self._held: tuple[RunEvent, ...] | None = None
 
@@ -119,11 +116,14 @@ class RunDriver:
         """Send the message again with the same key."""
         hello = connection.hello
         assert hello is not None
+        self._resent = True
         try:
             params = self.request.params(hello)
             connection.request("chat.send", params, self._timeouts.request, self._engine.requests.outcome(self._on_ack))
         except GatewayError as error:
-            self._end(None, error)
+            self._on_refusal(error)
+        else:
+            self._inquiry.sent(connection)
 
     async def _take_turn(self) -> None:
         """Wait for the runs of this session that this client began before."""
@@ -136,6 +136,21 @@ class RunDriver:
     def _give_turn_back(self) -> None:
         hello = self._engine.hello
         self._turn.give_back(settling=hello is not None and hello.protocol == 3)
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether the gateway took the message. An event of the run says so, too: it can come before the response."""
+        return self._acknowledged or self._clocks.last_sign > 0
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether nothing is known of the run since the connection went, or since the gateway said that it is over."""
+        return self._away is not None or self.ended_before is not None
+
+    @property
+    def alive_at(self) -> float:
+        """When the run was last known to be alive, by the loop's clock."""
+        return max(self._clocks.last_sign, self._acknowledged_at)
 
     @property
     def activity(self) -> Activity:
@@ -165,6 +180,8 @@ class RunDriver:
         clocks.last_sign = now
         if clocks.patience != SILENCE:
             clocks.sign_of_life()
+        if self.unheard:
+            self._on_event()
         if payload.state == "delta":
             # Nearly every event: at most one out of it, and never the end.
             event = self.fold.delta(payload)
@@ -200,6 +217,7 @@ class RunDriver:
         return True
 
     def on_agent(self, payload: AgentPayload) -> None:
+        self._on_event()
         if _is_lifecycle_error(payload):
             self._short_until = -inf
             self._clocks.sign_of_life(SILENCE_AFTER_ERROR)
@@ -208,6 +226,7 @@ class RunDriver:
         self._emit(self.fold.agent(payload))
 
     def on_side_result(self, payload: dict[str, object]) -> None:
+        self._on_event()
         self._clocks.sign_of_life()
         self._emit(self.fold.side_result(payload))
 
@@ -235,7 +254,7 @@ class RunDriver:
         """The connection is gone; the run goes on at the gateway, and the client will be back."""
         self.absorbed(None)
         if not self.ended:
-            self._away = error
+            self._away, self.unheard, self._short_until = error, True, -inf
             self._sink.put(Reconnecting(self.fold.run_id))
 
     def on_return(self) -> None:
@@ -258,12 +277,10 @@ class RunDriver:
 
     def resumed(self, text: str | None) -> None:
         """The run goes on; text is what it has written, None where that is not known."""
-        self.acknowledged = True
+        self._acknowledged = True
         self._short_until = -inf
         self._clocks.sign_of_life()
-        if self._away is not None:
-            self._away = None
-            self._sink.put(Resumed(self.fold.run_id))
+        self._is_back()
         if text is not None:
             self._emit(self.fold.resume(text))
 
@@ -281,19 +298,8 @@ class RunDriver:
         if answer.run_id is not None:
             # Not for its events, which are over: for the reply.
             self.run_ids.append(answer.run_id)
-        if self._away is not None:
-            self._away = None
-            self._sink.put(Resumed(self.fold.run_id))
-        run_id = self.fold.run_id
-        outcome: Terminal
-        if answer.stop_reason == "aborted" or self._aborted_before:
-            # Before the error, which such a row has as well.
-            outcome = RunAborted(run_id, answer.text, answer.stop_reason)
-        elif answer.error is not None:
-            outcome = RunErrored(run_id, answer.error, answer.text or self.fold.text)
-        else:
-            outcome = RunCompleted(run_id, answer.text, answer.stop_reason)
-        self._emit(self.fold.finish(outcome))
+        self._is_back()
+        self._emit(self.fold.finish(endings.outcome(self, answer)))
 
     def lose(self, what: str, cause: GatewayError | None = None, *, forgotten: bool = False) -> None:
         """How the run ended cannot be found out. forgotten: the gateway was restarted, and knows the key no more."""
@@ -308,6 +314,16 @@ class RunDriver:
 
     # Inside.
 
+    def _on_event(self) -> None:
+        self.unheard = False
+        self._is_back()
+
+    def _is_back(self) -> None:
+        """What is known of the run now comes over a connection that is there."""
+        if self._away is not None:
+            self._away = None
+            self._sink.put(Resumed(self.fold.run_id))
+
     @property
     def _tells_where(self) -> bool:
         """Whether this gateway's history tells which run took a message up; those of wire v3 don't."""
@@ -320,7 +336,7 @@ class RunDriver:
         if error is not None:
             self._on_refusal(error)
             return
-        self.acknowledged = True
+        self._acknowledged = True
         ack = read_ack(payload, self.request.run_id)
         if isinstance(ack, Stopped):
             self.stopped = ack.run_ids
@@ -332,17 +348,21 @@ class RunDriver:
             self.merged_into = ack.run_id
             self._engine.router.add(self)
         if isinstance(ack, EndedBefore):
+            if ack.status == "error":
+                self._emit(self.fold.finish(RunErrored(self.fold.run_id, ack.message or "it failed", self.fold.text)))
+                return
             # No event will come: the answer is in the history.
-            self._aborted_before = ack.status == "timeout"
+            self.ended_before = "aborted" if ack.status == "timeout" else "ok"
             self._inquiry.begin()
             return
-        if self._away is not None:
-            self._away = None
-            self._sink.put(Resumed(self.fold.run_id))
+        self._is_back()
         if not self._started:
             self._started = True
             self._sink.put(RunStarted(self.fold.run_id, ack.status))
+        self._acknowledged_at = asyncio.get_running_loop().time()
         if ack.status == "in_flight":
+            # Perhaps it has just ended (observed on 2026.4.15).
+            self.unheard = self.unheard or not self._clocks.last_sign
             self._inquiry.begin()
         elif self._doubtful:
             self._inquiry.doubt()
@@ -353,12 +373,16 @@ class RunDriver:
             # A run with this key failed before; the gateway answers with the failure itself.
             self._emit(self.fold.finish(RunErrored(self.fold.run_id, error.message, self.fold.text)))
             return
-        if isinstance(error, RequestTimeout) and self._clocks.last_sign:
+        if isinstance(error, RequestTimeout) and self.acknowledged:
             # Only the response is late; the run has been heard of.
-            self.acknowledged = True
             return
         if isinstance(error, OutcomeUnknown):
             # The socket died before the response; what follows decides, in this very turn or after the reconnect.
+            return
+        if self._resent and (self.acknowledged or not isinstance(error, RequestFailed) or error.retryable):
+            # It says nothing of the first sending. A run that the gateway took is asked about again.
+            if not self.acknowledged:
+                self.leave_unknown(error)
             return
         if isinstance(error, RequestTimeout):
             error.idempotency_key = self.request.run_id
@@ -368,7 +392,8 @@ class RunDriver:
     def _emit(self, events: tuple[RunEvent, ...]) -> None:
         for event in events:
             self._sink.put(event)
-        if self.fold.outcome is not None and not self.ended:
+        # What is held back ends the run; what comes late meanwhile does not.
+        if self.fold.outcome is not None and not self.ended and self._held is None:
             self._conclude(self.fold.outcome)
 
     def _conclude(self, outcome: Terminal) -> None:
@@ -397,11 +422,12 @@ class RunDriver:
         self._give_turn_back()
 
     def _on_silence(self) -> None:
-        """Nothing was heard for a while: ask, and go on."""
-        if self._away is None:
-            self._inquiry.begin()
+        """Nothing was heard for a while: ask, and go on. Also after a return, where that question stayed unanswered."""
+        self._inquiry.begin(silence=True)
 
     def _time_out(self, limit: str, seconds: float) -> None:
+        # A run that is over is in no time limit any more.
+        self.absorbed(None)
         self._end(None, endings.timed_out(self, limit, seconds, self._engine.requests.known))
 
 

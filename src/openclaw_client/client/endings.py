@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from openclaw_client.errors import ConnectionLost, GatewayError, OutcomeUnknown, RunFailed, RunLost, RunTimeout
 from openclaw_client.policy.redact import Redactor
-from openclaw_client.runs.events import ChatReply, RunAborted, RunCompleted, RunErrored
+from openclaw_client.runs.events import ChatReply, RunAborted, RunCompleted, RunErrored, RunEvent, Terminal
+from openclaw_client.runs.recovery import Answered
 
 if TYPE_CHECKING:
     from openclaw_client.client.driver import RunDriver
     from openclaw_client.connection.connection import Known
+
+
+class RunSink(Protocol):
+    """Who reads the run. On the loop's thread; must not block and must not raise."""
+
+    def put(self, event: RunEvent) -> None: ...
+
+    def end(self, reply: ChatReply | None, error: GatewayError | None) -> None:
+        """The last call; exactly one of the two is set."""
+
+
+def outcome(run: RunDriver, answer: Answered) -> Terminal:
+    """The end of a run whose answer was found."""
+    run_id = run.fold.run_id
+    if answer.stop_reason == "aborted" or run.ended_before == "aborted":
+        # Before the error, which such a row has as well.
+        return RunAborted(run_id, answer.text or run.fold.text, answer.stop_reason)
+    if answer.error is not None:
+        return RunErrored(run_id, answer.error, answer.text or run.fold.text)
+    return RunCompleted(run_id, answer.text, answer.stop_reason)
 
 
 def reply(run: RunDriver, outcome: RunCompleted | RunAborted) -> ChatReply:

@@ -14,7 +14,8 @@ from openclaw_client import telemetry
 from openclaw_client.client.callbacks import Callbacks
 from openclaw_client.client.catchup import CatchUp
 from openclaw_client.client.chat import ChatRequest
-from openclaw_client.client.driver import RunDriver, RunSink
+from openclaw_client.client.driver import RunDriver
+from openclaw_client.client.endings import RunSink
 from openclaw_client.client.events import EventStream
 from openclaw_client.client.requests import Requests
 from openclaw_client.client.router import EventHandler, Router, SessionFilter, Sessions

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from openclaw_client.runs.proactive import INJECT_PREFIX, Kind, ProactiveMessage, kind_of_session
-from openclaw_client.runs.recovery import joined_text, last_end
+from openclaw_client.runs.recovery import as_written_down, joined_text, last_end, text_known
 from openclaw_client.wire.history import HistoryMessage, HistoryPage
 
 MAX_WORDS = 64
@@ -67,10 +67,17 @@ class Place:
     def is_behind(self, row: HistoryMessage) -> bool:
         return row.timestamp is not None and not self._is_before(row)
 
-    def consume(self, text: str) -> bool:
-        """Whether a message of this text was heard; for one row each."""
+    def cut_rows(self, page: HistoryPage) -> list[HistoryMessage]:
+        """The rows behind the place of whose words the gateway gives only a part."""
+        start = self.start(page.messages) or 0
+        rows = [row for row in page.messages[start:] if row.role == "assistant" and row.is_cut]
+        return [row for row in rows if not self._is_before(row)]
+
+    def consume(self, text: str, *, cut: bool = False) -> bool:
+        """Whether a message of this text was heard; for one row each. cut: there is more of the text."""
         for heard in (self.said, self.fresh):
-            found = next((entry for entry in heard or () if entry[0] == text), None)
+            same = (entry for entry in heard or () if entry[0] == text or (cut and entry[0].startswith(text)))
+            found = next(same, None)
             if heard is not None and found is not None:
                 heard.remove(found)
                 return True
@@ -135,7 +142,7 @@ def missed(
             continue
         whole = group.whole
         text = joined_text(whole)
-        if _is_news(group, text, place, is_known) and text and whole[-1].stop_reason not in _UNSUCCESSFUL:
+        if _is_news(group, place, is_known) and text and whole[-1].stop_reason not in _UNSUCCESSFUL:
             messages.append(_message(group, text, session_key))
     _move(place, rows, end)
     return messages
@@ -193,8 +200,9 @@ def _goes_on(page: HistoryPage, group: _Group) -> bool:
     )
 
 
-def _is_news(group: _Group, text: str, place: Place, is_known: Callable[[str], bool]) -> bool:
-    heard = place.consume(_bare(text))
+def _is_news(group: _Group, place: Place, is_known: Callable[[str], bool]) -> bool:
+    text, cut = text_known(group.whole)
+    heard = place.consume(_bare(text), cut=cut)
     if group.injected:
         ident = group.rows[0].id
         return not (heard or (ident is not None and is_known(INJECT_PREFIX + ident)))
@@ -205,7 +213,8 @@ def _is_news(group: _Group, text: str, place: Place, is_known: Callable[[str], b
 
 
 def _own(place: Place, words: str) -> bool:
-    found = next((sent for sent in place.sent if words.rstrip().endswith(sent)), None)
+    words = as_written_down(words)
+    found = next((sent for sent in place.sent if words and words.endswith(as_written_down(sent))), None)
     if found is not None:
         place.sent.remove(found)
     return found is not None

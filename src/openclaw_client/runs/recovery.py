@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 from openclaw_client.wire.history import HistoryMessage, HistoryPage
 
@@ -17,11 +18,13 @@ CLOCK_SLACK_MS = 250.0
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The message that is looked for. sent_at_ms: the gateway's clock when it was sent, None where that is unknown."""
+    """The message that is looked for. sent_at_ms: the gateway's clock when it was sent, None where that is unknown.
+    before: whether it ran before it was sent now, under the same key, and when is not known."""
 
     run_id: str
     message: str = ""
     sent_at_ms: float | None = None
+    before: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +37,27 @@ class StillRunning:
 @dataclass(frozen=True, slots=True)
 class Answered:
     """The run is over. error: why it failed, None where it did not. run_id: the run that the gateway answered it in,
-    None where that is its own. merged_into: the run that took the message up; what that run says is its text."""
+    None where that is its own. merged_into: the run that took the message up; what that run says is its text. cut: the
+    gateway gives only a part of the text."""
 
     text: str
     stop_reason: str | None = None
     error: str | None = None
     run_id: str | None = None
     merged_into: str | None = None
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
     """The page holds no whole answer. sent: whether it holds the question. active: whether the run may still go on,
-    None where the page doesn't tell. early: whether this gateway writes a turn down when it begins."""
+    None where the page doesn't tell. early: whether this gateway writes a turn down when it begins. partly: whether a
+    beginning of the answer is there."""
 
     sent: bool
     active: bool | None = None
     early: bool = False
+    partly: bool = False
 
 
 Finding = StillRunning | Answered | Unanswered
@@ -59,11 +66,15 @@ Finding = StillRunning | Answered | Unanswered
 @dataclass(frozen=True, slots=True)
 class Known:
     """What this side knows. acknowledged: the gateway took the message. restarted: another gateway process than the one
-    that got the message. patient: whether asking again is still worth while."""
+    that got the message. patient: whether asking again is still worth while. ended: the gateway said that the run is
+    over, "ok" or "aborted". deaf: nothing was heard of the run for a while, nor will be if it is over, and the gateway
+    certainly still knows its key."""
 
     acknowledged: bool
     restarted: bool = False
     patient: bool = True
+    ended: str | None = None
+    deaf: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +91,8 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Resend:
-    """Send the message again with the same key: it cannot have run, or the gateway tells it from a new one."""
+    """Send the message again with the same key: it cannot have run, or the gateway tells it from a new one and says how
+    it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +107,11 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The run is over without an answer. forgotten: its gateway's process is, too, and the key with it."""
+    """The run is over without an answer. forgotten: its gateway's process is, too, and the key with it. part: what is
+    there of an answer that is cut."""
 
     forgotten: bool = False
+    part: str | None = None
 
 
 Step = Continue | Finish | Resend | AskAgain | Unknown | Lost
@@ -108,16 +122,28 @@ def decide(finding: Finding, known: Known) -> Step:
     if isinstance(finding, StillRunning):
         return Continue(finding.text)
     if isinstance(finding, Answered):
-        return Finish(finding)
-    over = finding.active is False or known.restarted
+        return Lost(known.restarted, finding.text) if finding.cut else Finish(finding)
+    over = finding.active is False or known.restarted or known.ended is not None
     if known.acknowledged or finding.sent:
         if not over:
-            return Continue()
-        return AskAgain() if known.patient else Lost(known.restarted)
+            # Wire v3 does not tell which runs are active; what it answers to a key that it knows does, without a run.
+            return Resend() if known.deaf and finding.active is None else Continue()
+        return AskAgain() if known.patient else _without_answer(finding, known)
     if known.restarted and not finding.early:
         # Releases before 2026.9 write a turn down when it ends, and all forget the key with their process.
         return Unknown()
     return Resend()
+
+
+def _without_answer(finding: Unanswered, known: Known) -> Step:
+    """What to do about a run that is over and has no whole answer."""
+    if known.ended == "aborted":
+        # Before its first word: of such a run nothing is written down.
+        return Finish(Answered("", "aborted"))
+    if known.ended == "ok" and finding.sent and not finding.partly:
+        # It went well, and it had nothing to say.
+        return Finish(Answered(""))
+    return Lost(known.restarted)
 
 
 def look_up(page: HistoryPage, question: Question) -> Finding:
@@ -128,24 +154,36 @@ def look_up(page: HistoryPage, question: Question) -> Finding:
     if run_id in page.pending_run_ids or (page.active_run_ids is not None and run_id in page.active_run_ids):
         return StillRunning(None)
     start = _turn_of(page.messages, question)
-    rows = [row for row in page.messages if row.role == "assistant" and row.run_id == run_id]
-    if rows:
-        whole = rows[: last_end(rows) + 1]
-    elif start is not None and page.messages[start].merged_into is not None:
+    rows, whole = _answer(page, question, start)
+    if not rows and start is not None and page.messages[start].merged_into is not None:
         return Answered("", merged_into=page.messages[start].merged_into)
-    else:
-        rows = _answers_after(page.messages, start) if start is not None else []
-        whole = _up_to_the_end(rows)
     if whole:
         last = whole[-1]
         elsewhere = last.run_id if last.run_id != run_id and not last.is_the_gateways else None
         if last.stop_reason != "error":
-            return Answered(joined_text(whole), last.stop_reason, last.error_message, elsewhere)
+            text, cut = text_known(whole)
+            return Answered(text, last.stop_reason, last.error_message, elsewhere, cut=cut)
         # 2026.9.6 writes why a run failed as the text of its last row, the others beside it.
         said = whole[:-1] if last.error_message is None else whole
         return Answered(joined_text(said), last.stop_reason, last.error_message or last.text, elsewhere)
     # 2026.9.6, which names the active runs, writes a turn down when it begins; 2026.6.1 and older when it ends.
-    return Unanswered(start is not None or bool(rows), _activity(page), early=page.active_run_ids is not None)
+    early = page.active_run_ids is not None
+    return Unanswered(start is not None or bool(rows), _activity(page), early, partly=bool(rows))
+
+
+def reaches(page: HistoryPage, question: Question) -> bool:
+    """Whether a page goes back far enough to hold all that there is about the run."""
+    if page.has_more is False or _turn_of(page.messages, question) is not None:
+        return True
+    sent_at = None if question.before else question.sent_at_ms
+    times = [row.timestamp for row in page.messages if row.timestamp is not None]
+    return sent_at is not None and bool(times) and min(times) < sent_at - CLOCK_SLACK_MS
+
+
+def cut_rows(page: HistoryPage, question: Question) -> list[HistoryMessage]:
+    """The rows of the answer that the gateway has cut."""
+    _, whole = _answer(page, question, _turn_of(page.messages, question))
+    return [row for row in whole if row.is_cut]
 
 
 def absorbed_by(page: HistoryPage, run_id: str) -> str | None:
@@ -159,6 +197,19 @@ def absorbed_by(page: HistoryPage, run_id: str) -> str | None:
     return None
 
 
+def _answer(
+    page: HistoryPage, question: Question, start: int | None
+) -> tuple[list[HistoryMessage], list[HistoryMessage]]:
+    """The rows of the answer, and those up to its end. start: where the turn stands."""
+    rows = [row for row in page.messages if row.role == "assistant" and row.run_id == question.run_id]
+    if rows:
+        return rows, rows[: last_end(rows) + 1]
+    if start is None or page.messages[start].merged_into is not None:
+        return [], []
+    rows = _answers_after(page.messages, start)
+    return rows, _up_to_the_end(rows)
+
+
 def _activity(page: HistoryPage) -> bool | None:
     """Whether the run may be active although the page does not name it."""
     if page.active_run_ids is not None:
@@ -169,7 +220,7 @@ def _activity(page: HistoryPage) -> bool | None:
 
 def _turn_of(rows: Sequence[HistoryMessage], question: Question) -> int | None:
     """Where the user's turn of the run stands."""
-    found: int | None = None
+    found: list[int] = []
     for index in range(len(rows) - 1, -1, -1):
         row = rows[index]
         if row.role != "user":
@@ -179,16 +230,24 @@ def _turn_of(rows: Sequence[HistoryMessage], question: Question) -> int | None:
             return index
         # 2026.4.15 names no run: the first with its words since it was sent.
         if row.run_id is None and '"message_id": "' not in row.text and _not_before(row, question):
-            found = index if _same_words(row, question) else found
-    return found
+            found += [index] if _same_words(row, question) else []
+    # Where it is not known since when, only words that were said once tell.
+    return found[-1] if found and (len(found) == 1 or not question.before) else None
 
 
 def _same_words(row: HistoryMessage, question: Question) -> bool:
-    words = question.message.strip()
-    return bool(words) and row.text.rstrip().endswith(words)
+    words = as_written_down(question.message)
+    return bool(words) and as_written_down(row.text).endswith(words)
+
+
+def as_written_down(text: str) -> str:
+    """A text as it can be compared: gateways compose letters, drop control characters and change white space."""
+    return "".join(char for char in "".join(normalize("NFC", text).split()) if char.isprintable())
 
 
 def _not_before(row: HistoryMessage, question: Question) -> bool:
+    if question.before:
+        return True
     if question.sent_at_ms is None or row.timestamp is None:
         return False
     return row.timestamp >= question.sent_at_ms - CLOCK_SLACK_MS
@@ -225,6 +284,14 @@ def joined_text(rows: Sequence[HistoryMessage]) -> str:
         return "".join(texts)
     # 2026.2.17, whose rows have no id, begins anew.
     return texts[-1]
+
+
+def text_known(rows: Sequence[HistoryMessage]) -> tuple[str, bool]:
+    """The text of an answer, up to where the gateway has cut it; whether it has."""
+    first = next((index for index, row in enumerate(rows) if row.is_cut), None)
+    if first is None:
+        return joined_text(rows), False
+    return joined_text([*rows[:first], HistoryMessage({**rows[first], "content": rows[first].uncut})]), True
 
 
 def _up_to_the_end(rows: Sequence[HistoryMessage]) -> list[HistoryMessage]:

@@ -15,7 +15,7 @@ from openclaw_client.testing.busy import Message
 from openclaw_client.testing.pairing import allows
 from openclaw_client.testing.run import Run
 from openclaw_client.testing.runs import ABORT_WORDS, record
-from openclaw_client.testing.transcripts import DEFAULT_LIMIT, Transcript, assistant_extra, new_row, shown
+from openclaw_client.testing.transcripts import DEFAULT_LIMIT, Transcript, assistant_extra, cut, new_row, shown
 from openclaw_client.wire.frames import ErrorShape
 from openclaw_client.wire.sessions import canonical_key
 
@@ -146,7 +146,9 @@ class Chat:
         page: Params = {"sessionKey": params["sessionKey"]}
         if session is not None:
             page["sessionId"] = session.session_id
-        page["messages"] = [shown(row, start + at + 1, self._profile) for at, row in enumerate(rows[start:end])]
+        chars = int(params.get("maxChars", self._profile.history_chars))
+        shown_rows = [shown(row, start + at + 1, self._profile) for at, row in enumerate(rows[start:end])]
+        page["messages"] = [cut(row, chars) for row in shown_rows]
         if self._profile.pages:
             page |= {"pendingInputs": self._pending(key), "hasMore": start > 0, "totalMessages": len(rows)}
             if "offset" in params:
@@ -161,6 +163,14 @@ class Chat:
         if run is not None and self._profile.in_flight_run:
             page["inFlightRun"] = {"runId": run.id, "text": run.text}
         return page
+
+    def message(self, _connection: Connection, params: Params) -> Params:
+        """chat.message.get: one row, whole."""
+        session = self._hub.memory.transcripts.get(canonical_key(params["sessionKey"]))
+        for place, row in enumerate(session.rows if session is not None else (), 1):
+            if row.id == params["messageId"]:
+                return {"ok": True, "message": shown(row, place, self._profile)}
+        return {"ok": False, "unavailableReason": "not_found"}
 
     def sessions_list(self, _connection: Connection, params: Params) -> Params:
         """sessions.list, newest first."""

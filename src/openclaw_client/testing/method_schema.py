@@ -49,6 +49,9 @@ def method_rules(profile: Profile) -> dict[str, Fields | None]:
         ),
         "device.token.revoke": Fields({"deviceId": _FILLED, "role": _FILLED}, ("deviceId", "role")),
     }
+    if profile.message_get:
+        get: dict[str, Rule] = {"sessionKey": _FILLED, "messageId": _FILLED, "maxChars": Whole(low=1)}
+        rules["chat.message.get"] = Fields(_with_agent(profile, get), ("sessionKey", "messageId"))
     if profile.removes_devices:
         rules["device.pair.remove"] = Fields({"deviceId": _FILLED}, ("deviceId",))
     if profile.session_methods:

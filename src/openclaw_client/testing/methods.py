@@ -26,6 +26,7 @@ _SCOPES: Final = {
     "chat.abort": "operator.write",
     "agent.wait": "operator.write",
     "chat.history": "operator.read",
+    "chat.message.get": "operator.read",
     "sessions.list": "operator.read",
     "sessions.subscribe": "operator.read",
     "sessions.unsubscribe": "operator.read",
@@ -68,6 +69,7 @@ class Methods:
         self._handlers: dict[str, Handler] = {
             "chat.send": chat.send,
             "chat.history": chat.history,
+            "chat.message.get": chat.message,
             "chat.abort": chat.abort,
             "chat.inject": chat.inject,
             "agent.wait": chat.wait,

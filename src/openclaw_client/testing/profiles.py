@@ -159,6 +159,9 @@ class Profile:
     wraps_user_text: bool = False
     user_blocks: bool = False
     message_ids: bool = True
+    history_chars: int = 8_000
+    """What a page gives of one text."""
+    message_get: bool = False
 
     # life
     server_pings: bool = True
@@ -209,6 +212,7 @@ _V2026_2_17 = Profile(
     message_ids=False,
     server_pings=False,
     drops_other_files=True,
+    history_chars=12_000,
 )
 
 _V2026_4_15 = replace(
@@ -236,6 +240,7 @@ _V2026_4_15 = replace(
     unsubscribe=True,
     long_keys=False,
     history_keys=frozenset({"maxChars"}),
+    history_chars=8_000,
     flushes_tail=True,
     after_tool="glued",
     canonical_finals=True,
@@ -275,6 +280,7 @@ _V2026_6_1 = replace(
     in_flight_run=True,
     session_info=True,
     user_blocks=False,
+    message_get=True,
     server_pings=True,
     image_limit=6_291_456,
     drops_other_files=False,

@@ -16,6 +16,8 @@ from openclaw_client.testing.profiles import Profile
 
 DEFAULT_LIMIT = 200
 """Messages of a page where the client names no limit: the gateways' own."""
+MAX_ROW = 128 * 1024
+"""Bytes of one row on a page: the gateways' own."""
 
 _USAGE = {"input": 1, "output": 1, "totalTokens": 2, "cacheRead": 0, "cacheWrite": 0, "cost": {"total": 0}}
 _NO_USAGE = {"input": 0, "output": 0, "totalTokens": 0, "cacheRead": 0, "cacheWrite": 0, "cost": {"total": 0}}
@@ -108,6 +110,24 @@ def shown(row: Row, place: int, profile: Profile) -> dict[str, Any]:
             meta = {"runId": row.run_id, **meta}
         message["__openclaw"] = meta
     return message
+
+
+def cut(message: dict[str, Any], chars: int) -> dict[str, Any]:
+    """The message as a page of chat.history has it: long texts up to so many characters, a huge row not at all."""
+    content = message["content"]
+    if isinstance(content, str):
+        message = {**message, "content": _cut(content, chars)}
+    else:
+        message = {**message, "content": [{**block, "text": _cut(block["text"], chars)} for block in content]}
+    if len(json.dumps(message, ensure_ascii=False).encode()) <= MAX_ROW:
+        return message
+    meta = {**message.get("__openclaw", {}), "truncated": True, "reason": "oversized"}
+    kept = {key: message[key] for key in ("role", "timestamp")}
+    return {**kept, "content": _blocks("[chat.history omitted: message too large]"), "__openclaw": meta}
+
+
+def _cut(text: str, chars: int) -> str:
+    return text if len(text) <= chars else f"{text[:chars]}\n...(truncated)..."
 
 
 def _user(row: Row, place: int, profile: Profile) -> dict[str, Any]:

@@ -15,6 +15,10 @@ _SUFFIXES = (":user", ":assistant")
 """The idempotency key of a user's row, and of what is left of a stopped run, is the run id with one of these (observed
 on 2026.9.6)."""
 
+_CUT = "\n...(truncated)..."
+_LEFT_OUT = ("[chat.history omitted: ", "[chat.history unavailable: ")
+"""What stands behind the first part of a long text, and in the place of a row that is too large (all four releases)."""
+
 
 class HistoryMessage(dict[str, Any]):
     """One message: the gateway's own mapping, with properties for what the releases spell differently."""
@@ -27,8 +31,25 @@ class HistoryMessage(dict[str, Any]):
 
     @property
     def text(self) -> str:
-        """The text blocks joined; "" where there are none."""
+        """The text blocks joined; "" where there are none. See `is_cut`."""
         return message_text(message_from(self)) or ""
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the gateway gives a part of the text only, or a note in its place."""
+        return any(text.endswith(_CUT) or text.startswith(_LEFT_OUT) for text in self._texts())
+
+    @property
+    def uncut(self) -> str:
+        """`text` up to where the gateway cut it, without the mark."""
+        known = ""
+        for text in self._texts():
+            if text.startswith(_LEFT_OUT):
+                return known
+            if text.endswith(_CUT):
+                return known + text.removesuffix(_CUT)
+            known += text
+        return known
 
     @property
     def id(self) -> str | None:
@@ -70,6 +91,10 @@ class HistoryMessage(dict[str, Any]):
         """Why the model stopped, in the gateway's words; "aborted" for what is left of a stopped run."""
         mark = self.get("openclawAbort")
         return "aborted" if isinstance(mark, dict) and mark.get("aborted") is True else self._str("stopReason")
+
+    def _texts(self) -> list[str]:
+        content = message_from(self).content
+        return [block.text for block in content if block.type == "text"] if isinstance(content, list) else [self.text]
 
     def _str(self, key: str) -> str | None:
         value = self.get(key)

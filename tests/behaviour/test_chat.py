@@ -382,7 +382,7 @@ async def test_whether_a_method_is_supported_is_known_unknown_or_learned(make: M
 
 @pytest.mark.parametrize("content", ["text", 5, None])
 def test_an_attachment_that_is_no_bytes(content: Any) -> None:
-    with pytest.raises(UsageError, match="no bytes"):
+    with pytest.raises(UsageError, match="must be bytes"):
         Attachment.from_bytes(content, file_name="a.txt")
 
 

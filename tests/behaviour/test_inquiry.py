@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -197,6 +198,30 @@ async def test_a_silent_run_that_ended_unheard_is_told_by_its_key(
         reply = await sending
     assert (reply.text, reply.state, reply.recovered) == ("", "final", True)
     assert sum(row["role"] == "user" for row in gateway.transcript("agent:main:main")) == 1
+
+
+@ASYNC
+async def test_a_gateway_that_was_young_in_the_handshake_was_not_restarted(make: Make, start_gateway: Start) -> None:
+    """It tells its age once, and is asked about the run when that was long ago. 2026.4.15 tells nothing else."""
+    gateway = start_gateway(gated, release="2026.4.15", tick_interval=3600)
+    clock = MovedClock()
+    begun = time.time()
+    async with make(gateway) as client, client.chat_stream(session_key="main", message="x") as run:
+        assert await anext(run.text_stream) == "beginning"
+        await goes(gateway, client)
+        gateway.faults.upgrades.clear()
+        await until(lambda: client.connected and run.activity.kind != "reconnecting")
+        age = client.hello.snapshot.uptime_ms / 1000
+        await until(lambda: time.time() - begun > 2 * age + 0.1)
+        asked = gateway.seen.requests["chat.history"]
+        clock.move(31)
+        await until(lambda: gateway.seen.requests["chat.history"] > asked)
+        for _ in range(30):
+            await client.request("health")
+            clock.move(1)
+        assert run.activity.kind == "writing"
+        gateway.release()
+        assert (await run.result()).text == "beginning of x"
 
 
 @ASYNC

@@ -154,17 +154,30 @@ class RunDriver:
 
     @property
     def activity(self) -> Activity:
-        if self.ended:
+        if self.ended or self.left:
             return OVER
         if self._away is not None:
             return RECONNECTING
         activity = self.fold.activity
         return THINKING if activity is QUEUED and self.acknowledged else activity
 
+    @property
+    def left(self) -> bool:
+        """Whether nobody listens any more."""
+        return self._sink is endings.NOBODY
+
     def leave(self) -> None:
-        """The reader is gone; the run goes on at the gateway, unheard."""
-        if not self.ended:
+        """The reader is gone. The run goes on at the gateway, and keeps its turn until it is over there."""
+        if not self.ended and not self.left:
+            self._go_on_unheard()
+
+    def _go_on_unheard(self) -> None:
+        if not (self.sent and self._turn.taken):
             self._close()
+            return
+        self._sink = endings.NOBODY
+        self._put = endings.NOBODY.put
+        self._clocks.forgo_limits()
 
     def forsake(self, error: ConnectionLost) -> None:
         """In a forked child: the run is the parent's. Its timers and turns are, too."""
@@ -428,7 +441,10 @@ class RunDriver:
     def _time_out(self, limit: str, seconds: float) -> None:
         # A run that is over is in no time limit any more.
         self.absorbed(None)
-        self._end(None, endings.timed_out(self, limit, seconds, self._engine.requests.known))
+        if not self.ended:
+            sink, error = self._sink, endings.timed_out(self, limit, seconds, self._engine.requests.known)
+            self._go_on_unheard()
+            sink.end(None, error)
 
 
 def _is_lifecycle_error(payload: AgentPayload) -> bool:

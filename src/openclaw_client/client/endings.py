@@ -23,6 +23,17 @@ class RunSink(Protocol):
         """The last call; exactly one of the two is set."""
 
 
+class _Nobody:
+    """Reads a run that its caller has left."""
+
+    def put(self, event: RunEvent) -> None: ...
+
+    def end(self, reply: ChatReply | None, error: GatewayError | None) -> None: ...
+
+
+NOBODY = _Nobody()
+
+
 def outcome(run: RunDriver, answer: Answered) -> Terminal:
     """The end of a run whose answer was found."""
     run_id = run.fold.run_id
@@ -101,7 +112,7 @@ def timed_out(run: RunDriver, limit: str, seconds: float, known: Known) -> RunTi
     return RunTimeout(
         limit=limit,
         timeout=seconds,
-        remedy="chat_abort() ends it there; chat_history() shows its reply later",
+        remedy="The session's next message waits for it; chat_abort() ends it, chat_history() shows its reply later",
         run_id=run.fold.run_id,
         session_key=run.request.session_key,
         partial_text=run.fold.text,

@@ -220,5 +220,6 @@ class Inquiry:
             return False
         if before.server.boot_id and after.server.boot_id:
             return before.server.boot_id != after.server.boot_id
+        # As it was in the handshake: the connection may be old by now.
         uptime = after.snapshot.uptime_ms
-        return uptime is not None and uptime / 1000 < time.time() - self._sent_over_at
+        return uptime is not None and uptime / 1000 < connection.challenged_at - self._sent_over_at

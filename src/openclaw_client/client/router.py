@@ -201,8 +201,8 @@ class Router:
 
     @property
     def running(self) -> bool:
-        """Whether a run is under way."""
-        return bool(self._runs)
+        """Whether a run is under way to which somebody listens. From any thread."""
+        return any(not run.left for runs in tuple(self._runs.values()) for run in runs)
 
     def runs(self) -> list[RunDriver]:
         """All runs under way, each once."""

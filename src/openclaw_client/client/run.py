@@ -24,7 +24,8 @@ class AsyncChatRun:
 
     The message is sent when the run is entered (`async with`), or when it is first iterated or asked for its result.
     `run_id` exists before that; it is the idempotency key. Leaving the block, or cancelling a wait, ends the listening
-    and not the run: `abort()` ends the run. One task iterates at a time; any may call `abort()` and `result()`.
+    and not the run: `abort()` ends the run, for which the session's next message waits. One task iterates at a time;
+    any may call `abort()` and `result()`.
     """
 
     def __init__(self, engine: Engine, request: ChatRequest, timeouts: Timeouts) -> None:

@@ -82,6 +82,10 @@ class Turn:
         self._turns = turns
         self._session: str | None = None
 
+    @property
+    def taken(self) -> bool:
+        return self._session is not None
+
     async def take(self, session: str, limit: float | None) -> None:
         """Wait for it. Raises TimeoutError after limit seconds, and see `SessionTurns.take`."""
         async with asyncio.timeout(limit):

@@ -66,10 +66,10 @@ _DEBUG: Final = logging.DEBUG
 class Connection:
     """Open it once with `open`; it is over when `ended` is done.
 
-    on_end is called, once and on the spot, when the connection can no longer be used. clock_offset: seconds by which
-    the gateway's clock is ahead of this one, None where it did not tell. moments: when it began and what it reached
-    ("opened", "challenged", "welcomed"), by the loop's clock. granted: the scopes that it has, set by whoever found
-    out; None where nobody knows. new_future makes a future of its loop.
+    on_end is called, once and on the spot, when the connection can no longer be used. challenged_at: when the handshake
+    was, by this machine's clock. clock_offset: seconds by which the gateway's is ahead of it, None where it did not
+    tell. moments: when it began and what it reached ("opened", "challenged", "welcomed"), by the loop's clock. granted:
+    the scopes that it has, set by whoever found out; None where nobody knows. new_future makes a future of its loop.
     """
 
     def __init__(self, sink: FrameSink, *, prefix: str, redactor: Redactor | None = None) -> None:
@@ -93,6 +93,7 @@ class Connection:
         self.ended: asyncio.Future[End] = self._loop.create_future()
         self.shutdown: Shutdown | None = None
         self.clock_offset: float | None = None
+        self.challenged_at = 0.0
         self.moments: dict[str, float] = {"begun": self._loop.time()}
         self.granted: tuple[str, ...] | None = None
 
@@ -342,8 +343,9 @@ class Connection:
     def _answer(self, challenge: Challenge) -> None:
         assert self._sign is not None
         self.moments["challenged"] = self._loop.time()
+        self.challenged_at = time.time()
         if challenge.ts is not None:
-            self.clock_offset = challenge.ts / 1000 - time.time()
+            self.clock_offset = challenge.ts / 1000 - self.challenged_at
         protocol_log.debug("%s was challenged", self._prefix)
         try:
             params = self._sign(challenge)

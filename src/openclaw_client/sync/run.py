@@ -27,7 +27,8 @@ class ChatRun:
 
     The message is sent when the run is entered (`with`), or when it is first iterated or asked for its result. `run_id`
     exists before that; it is the idempotency key. Leaving the block, or interrupting a wait, ends the listening and not
-    the run: `abort()` ends the run. One thread iterates at a time; any may call `abort()` and `result()`.
+    the run: `abort()` ends the run, for which the session's next message waits. One thread iterates at a time; any may
+    call `abort()` and `result()`.
     """
 
     def __init__(self, client: GatewayClient, request: ChatRequest, timeouts: Timeouts) -> None:

@@ -1,0 +1,95 @@
+"""The turn of a message whose caller has left it: the session's next message waits for the end of its run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from openclaw_client.errors import RunError, RunTimeout
+from openclaw_client.testing import BlockingEmbeddedGateway
+from tests.behaviour.test_inquiry import EVERY, goes
+from tests.behaviour.test_resume import gated
+from tests.waiting import until
+
+Make = Callable[..., Any]
+Start = Callable[..., BlockingEmbeddedGateway]
+
+
+async def leave_one(client: Any, gateway: BlockingEmbeddedGateway, way: str) -> None:
+    """Begin a run, and go before it is over."""
+    if way == "left":
+        async with client.chat_stream(session_key="main", message="one") as run:
+            assert await anext(run.text_stream) == "beginning"
+        with pytest.raises(RunError, match="left before its end"):
+            await run.result()
+        await until(lambda: run.activity.kind == "over")
+    else:
+        with pytest.raises(RunTimeout, match="the run goes on"):
+            await client.chat_send(session_key="main", message="one", timeout=0.3)
+    await until(lambda: gateway.active_runs)
+
+
+@EVERY
+@pytest.mark.parametrize("way", ["left", "timed out"])
+async def test_the_next_message_has_a_reply_of_its_own(
+    make: Make, start_gateway: Start, release: str, way: str
+) -> None:
+    gateway = start_gateway(gated, release=release)
+    async with make(gateway) as client:
+        await leave_one(client, gateway, way)
+        second = asyncio.ensure_future(client.chat_send(session_key="main", message="two"))
+        await client.request("health")
+        assert gateway.seen.requests["chat.send"] == 1
+        gateway.release()
+        await until(lambda: gateway.seen.requests["chat.send"] == 2 and gateway.active_runs)
+        gateway.release()
+        assert (await second).text == "beginning of two"
+
+
+@EVERY
+async def test_also_when_the_run_ends_while_the_connection_is_away(
+    make: Make, start_gateway: Start, release: str
+) -> None:
+    gateway = start_gateway(gated, release=release)
+    async with make(gateway) as client:
+        await leave_one(client, gateway, "left")
+        await goes(gateway, client)
+        second = asyncio.ensure_future(client.chat_send(session_key="main", message="two"))
+        gateway.release()
+        await until(lambda: not gateway.active_runs)
+        gateway.faults.upgrades.clear()
+        await until(lambda: gateway.active_runs)
+        gateway.release()
+        assert (await second).text == "beginning of two"
+
+
+async def test_who_cannot_wait_says_so(make: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(gated)
+    async with make(gateway) as client:
+        await leave_one(client, gateway, "left")
+        with pytest.raises(RunTimeout, match="busy with an earlier message") as told:
+            await client.chat_send(session_key="main", message="two", timeout=0.2)
+        assert told.value.sent is False
+        assert gateway.seen.requests["chat.send"] == 1
+        assert (await client.chat_abort(session_key="main")).aborted
+        two = asyncio.ensure_future(client.chat_send(session_key="main", message="two"))
+        await until(lambda: gateway.active_runs)
+        gateway.release()
+        assert (await two).text == "beginning of two"
+
+
+async def test_a_run_that_was_left_keeps_nobody_busy_and_is_no_message(make: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(gated)
+    messages: list[Any] = []
+    async with make(gateway) as client:
+        client.on_proactive_message(lambda user, message: messages.append(message))
+        await leave_one(client, gateway, "left")
+        await until(lambda: not client.busy)
+        gateway.release()
+        await until(lambda: not gateway.active_runs)
+        gateway.say("main", "by the way")
+        await until(lambda: messages)
+        assert [message.text for message in messages] == ["by the way"]

@@ -11,7 +11,7 @@ from openclaw_client.client.chat import ChatRequest
 from openclaw_client.client.clocks import RunClocks
 from openclaw_client.client.endings import RunSink
 from openclaw_client.client.inquiry import SILENCE, SILENCE_AFTER_ERROR, SILENCE_AFTER_GAP, Inquiry
-from openclaw_client.client.turns import Turn, jumps_the_queue
+from openclaw_client.client.sending import Sending
 from openclaw_client.connection.connection import Connection
 from openclaw_client.connection.shortcuts import Take
 from openclaw_client.errors import (
@@ -54,23 +54,20 @@ class RunDriver:
         self.request = request
         self.fold = RunFold(request.run_id)
         self.run_ids = [request.run_id]
-        self.sent = False
         self.ended = False
         self._acknowledged = False
         self._acknowledged_at = 0.0
-        self._resent = False
         # Whether no event of the run has come over this connection, so that its end may have been missed.
         self.unheard = False
         self._engine = engine
         self._sink = sink
-        self._timeouts = timeouts
         self.recovered = False
         self.merged_into: str | None = None
         self.stopped: tuple[str, ...] = ()
         # What the gateway said of a run that had ended before this message was sent: "ok" or "aborted".
         self.ended_before: str | None = None
         self._clocks = RunClocks(timeouts, self._time_out, self._on_silence)
-        self._turn = Turn(engine.turns)
+        self._sending = Sending(engine, self, timeouts, self._on_ack)
         self._put = sink.put
         # One object, by which the shortcuts know this run.
         self._take: Take = self._on_bytes
@@ -83,59 +80,24 @@ class RunDriver:
         self._doubtful = False
         self._held: tuple[RunEvent, ...] | None = None
 
+    @property
+    def sent(self) -> bool:
+        """Whether the message went out."""
+        return self._sending.sent
+
     async def begin(self) -> None:
         """Send the message. Raises what keeps it from being sent; everything later goes to the sink."""
-        request = self.request
-        if request.when_busy == "wait" and not jumps_the_queue(request.message):
-            await self._take_turn()
-        try:
-            await self._send()
-        except BaseException:
-            self._give_turn_back()
-            raise
-
-    async def _send(self) -> None:
-        engine, request = self._engine, self.request
-        connection = await engine.requests.ready_in(request.session_key, self._timeouts.request)
-        hello = connection.hello
-        assert hello is not None
-        params = request.params(hello)
-        # Events can come before the response, so the run is known before its first byte is written.
-        engine.router.add(self)
-        try:
-            connection.request("chat.send", params, self._timeouts.request, self._engine.requests.outcome(self._on_ack))
-        except BaseException:
-            engine.router.remove(self)
-            raise
-        self.sent = True
-        engine.catch_up.sent(request.session_key, request.message)
-        self._inquiry.sent(connection)
+        self._inquiry.sent(await self._sending.begin())
         self._clocks.start()
 
     def send_over(self, connection: Connection) -> None:
         """Send the message again with the same key."""
-        hello = connection.hello
-        assert hello is not None
-        self._resent = True
         try:
-            params = self.request.params(hello)
-            connection.request("chat.send", params, self._timeouts.request, self._engine.requests.outcome(self._on_ack))
+            self._sending.repeat(connection)
         except GatewayError as error:
             self._on_refusal(error)
         else:
             self._inquiry.sent(connection)
-
-    async def _take_turn(self) -> None:
-        """Wait for the runs of this session that this client began before."""
-        session = self._engine.router.sessions.canonical(self.request.session_key)
-        try:
-            await self._turn.take(session, self._timeouts.total)
-        except TimeoutError:
-            raise endings.no_turn(self, self._timeouts.total) from None
-
-    def _give_turn_back(self) -> None:
-        hello = self._engine.hello
-        self._turn.give_back(settling=hello is not None and hello.protocol == 3)
 
     @property
     def acknowledged(self) -> bool:
@@ -172,7 +134,7 @@ class RunDriver:
             self._go_on_unheard()
 
     def _go_on_unheard(self) -> None:
-        if not (self.sent and self._turn.taken):
+        if not self._sending.holds_turn:
             self._close()
             return
         self._sink = endings.NOBODY
@@ -392,7 +354,7 @@ class RunDriver:
         if isinstance(error, OutcomeUnknown):
             # The socket died before the response; what follows decides, in this very turn or after the reconnect.
             return
-        if self._resent and (self.acknowledged or not isinstance(error, RequestFailed) or error.retryable):
+        if self._sending.again and (self.acknowledged or not isinstance(error, RequestFailed) or error.retryable):
             # It says nothing of the first sending. A run that the gateway took is asked about again.
             if not self.acknowledged:
                 self.leave_unknown(error)
@@ -432,7 +394,7 @@ class RunDriver:
         self._clocks.stop()
         self._inquiry.stop()
         self._engine.router.remove(self)
-        self._give_turn_back()
+        self._sending.give_turn_back()
 
     def _on_silence(self) -> None:
         """Nothing was heard for a while: ask, and go on. Also after a return, where that question stayed unanswered."""

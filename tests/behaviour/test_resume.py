@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from openclaw_client import Reconnecting, Resumed, RunCompleted, TextAppended
+from openclaw_client import ConnectionState, Reconnecting, Resumed, RunCompleted, TextAppended
 from openclaw_client.errors import AuthRejected, OutcomeUnknown, RunFailed, RunLost
 from openclaw_client.testing import BlockingEmbeddedGateway, OutFrame, Turn
 from openclaw_client.testing.faults import chat
@@ -312,3 +312,22 @@ async def test_behind_a_restart_the_gateway_that_got_the_message_again_counts(ma
 def _without_rows(frame: dict[str, Any]) -> dict[str, Any]:
     info = {**frame["payload"]["sessionInfo"], "activeRunIds": [], "hasActiveRun": False}
     return {**frame, "payload": {"messages": [], "sessionInfo": info}}
+
+
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+async def test_a_client_that_fails_itself_leaves_no_run_waiting(
+    make: Make, start_gateway: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that is known raises there; what does is a mistake of this package's, or of a store's."""
+    gateway = start_gateway(gated)
+
+    async def fail(*_: object) -> None:
+        raise RuntimeError("unforeseen")
+
+    async with make(gateway) as client, client.chat_stream(session_key="main", message="x") as run:
+        assert await anext(run.text_stream) == "beginning"
+        monkeypatch.setattr(client._engine.supervisor._dialer, "dial", fail)
+        gateway.faults.disconnect()
+        with pytest.raises(RunLost, match="the client failed"):
+            await run.result()
+        assert client.state is ConnectionState.DISCONNECTED

@@ -11,7 +11,7 @@ import pytest
 from openclaw_client.errors import RunError, RunTimeout
 from openclaw_client.testing import BlockingEmbeddedGateway
 from tests.behaviour.test_inquiry import EVERY, goes
-from tests.behaviour.test_resume import gated
+from tests.behaviour.test_resume import MovedClock, gated
 from tests.waiting import until
 
 Make = Callable[..., Any]
@@ -93,3 +93,23 @@ async def test_a_run_that_was_left_keeps_nobody_busy_and_is_no_message(make: Mak
         gateway.say("main", "by the way")
         await until(lambda: messages)
         assert [message.text for message in messages] == ["by the way"]
+
+
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+async def test_one_time_limit_for_the_wait_and_the_run(make: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(gated, tick_interval=3600)
+    clock = MovedClock()
+    async with make(gateway) as client:
+        first = asyncio.ensure_future(client.chat_send(session_key="main", message="one"))
+        await until(lambda: gateway.active_runs)
+        second = asyncio.ensure_future(client.chat_send(session_key="main", message="two", timeout=100))
+        await client.request("health")
+        clock.move(60)
+        gateway.release()
+        await first
+        await until(lambda: gateway.active_runs)
+        # The minute that it waited for its turn is not given again.
+        clock.move(50)
+        with pytest.raises(RunTimeout, match="the run goes on") as told:
+            await second
+        assert told.value.sent is True

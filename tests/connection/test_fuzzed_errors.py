@@ -42,6 +42,8 @@ def test_every_refused_connect_is_a_connect_error(seed: int) -> None:
 async def test_every_refused_request_is_a_request_failed() -> None:
     source = random.Random(5)
     bodies = [body for body in (fuzzed_body(source) for _ in range(BODIES)) if isinstance(body, dict)]
+    # Who says so is asked again, for as long as the caller has time.
+    bodies = [body for body in bodies if "startup-sidecars" not in repr(body)]
     left = iter(bodies)
     async with EmbeddedGateway() as gateway:
         gateway.faults.rewrite("health", lambda frame: answer(frame["id"], next(left)), times=None)

@@ -66,6 +66,12 @@ LOOKING, ASKING = Activity("tool", "look"), Activity("awaiting_approval", "Run m
             (chat("error"), OVER),
         ],
         [
+            # The tool's end was lost.
+            (tool("1", "start"), LOOKING),
+            (chat("delta", "Hello", seq=1), WRITING),
+            (tool("1", "update"), LOOKING),
+        ],
+        [
             (approval("requested", "pending", call_id=""), ASKING),
             (approval("resolved", "denied", call_id=""), THINKING),
         ],

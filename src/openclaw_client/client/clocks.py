@@ -32,11 +32,12 @@ class RunClocks:
         self._idle: asyncio.TimerHandle | None = None
         self._quiet: asyncio.TimerHandle | None = None
 
-    def start(self) -> None:
+    def start(self, begun: float) -> None:
+        """begun: when the caller asked, by the loop's clock; from then on the total limit counts."""
         loop = asyncio.get_running_loop()
         self._time = loop.time
         if self._limits.total is not None:
-            self._total = loop.call_later(self._limits.total, self._expired, "total", self._limits.total)
+            self._total = loop.call_at(begun + self._limits.total, self._expired, "total", self._limits.total)
         if self._limits.idle is not None:
             self._look(self._limits.idle, loop.time())
         self._listen(loop.time())

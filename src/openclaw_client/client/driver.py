@@ -87,8 +87,9 @@ class RunDriver:
 
     async def begin(self) -> None:
         """Send the message. Raises what keeps it from being sent; everything later goes to the sink."""
+        begun = asyncio.get_running_loop().time()
         self._inquiry.sent(await self._sending.begin())
-        self._clocks.start()
+        self._clocks.start(begun)
 
     def send_over(self, connection: Connection) -> None:
         """Send the message again with the same key."""

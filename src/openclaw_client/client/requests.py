@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from math import inf
 from time import monotonic
 from typing import Any
@@ -18,6 +19,7 @@ from openclaw_client.connection.supervisor import Supervisor, lost_error
 from openclaw_client.errors import GatewayError, OutcomeUnknown, RequestFailed, RequestTimeout, UsageError
 from openclaw_client.policy import diagnose
 from openclaw_client.policy.scopes import MethodScopes
+from openclaw_client.policy.verdict import starting_delay
 from openclaw_client.wire import codes
 from openclaw_client.wire.frames import decode_payload
 from openclaw_client.wire.handshake import Hello
@@ -102,9 +104,31 @@ class Requests:
         ident = connection.request(method, params, timeout, done, expect_final)
         try:
             return await waiter
+        except RequestFailed as error:
+            if starting_delay(error) is None:
+                raise
+            return await self._when_started(error, method, params, timeout, expect_final)
         except BaseException:
             connection.forget(ident)
             raise
+
+    async def _when_started(
+        self,
+        error: GatewayError,
+        method: str,
+        params: Mapping[str, Any] | None,
+        timeout: float | None,
+        expect_final: bool = False,
+    ) -> Any:
+        """Ask again until a gateway that is starting has the method. Raises what it said last where time runs out."""
+        until = inf if timeout is None else monotonic() + timeout
+        while (delay := starting_delay(error)) is not None and monotonic() + delay < until:
+            await asyncio.sleep(delay)
+            outcome = await self._ask(method, params, None if timeout is None else until - monotonic(), expect_final)
+            if isinstance(outcome, Responded) and outcome.error is None:
+                return decode_payload(outcome.payload)
+            error = self._request_error(outcome)
+        raise error
 
     async def read(
         self, method: str, params: Mapping[str, Any] | None, timeout: float | None, _expect_final: bool = False
@@ -120,9 +144,11 @@ class Requests:
             raise RequestTimeout(method=method, timeout=timeout, remedy=remedy, **self.known) from None
         if isinstance(outcome, Responded) and outcome.error is None:
             return decode_payload(outcome.payload)
-        raise self._request_error(outcome)
+        return await self._when_started(self._request_error(outcome), method, params, timeout)
 
-    async def _ask(self, method: str, params: Mapping[str, Any] | None, timeout: float | None) -> Outcome:
+    async def _ask(
+        self, method: str, params: Mapping[str, Any] | None, timeout: float | None, expect_final: bool = False
+    ) -> Outcome:
         connection = await self.ready_in(self._session_of(method, params), timeout)
         self.used_at = monotonic()
         waiter: asyncio.Future[Outcome] = connection.new_future()
@@ -131,7 +157,7 @@ class Requests:
             if not waiter.done():
                 waiter.set_result(outcome)
 
-        ident = connection.request(method, params, timeout, done)
+        ident = connection.request(method, params, timeout, done, expect_final)
         try:
             return await waiter
         except BaseException:
@@ -149,36 +175,29 @@ class Requests:
     ) -> Callable[[], object]:
         """`request` without a coroutine, for callers in other threads: answer is called once. Returns what drops it."""
         connection = self._supervisor.usable
+        send = self.read if method in SHARED else self.request
         if connection is None or method in SHARED:
-            return self._request_later(method, params, timeout, answer, expect_final)
+            return _later_for(send(method, params, timeout, expect_final), answer)
         session = self._session_of(method, params)
         if session is not None and not self._watch.covers(session):
-            return self._request_later(method, params, timeout, answer, expect_final)
+            return _later_for(send(method, params, timeout, expect_final), answer)
         self.used_at = monotonic()
+        drop: Callable[[], object] = _nothing
+
+        def answered(payload: Any, error: GatewayError | None) -> None:
+            nonlocal drop
+            if error is None or starting_delay(error) is None:
+                answer(payload, error)
+            else:
+                drop = _later_for(self._when_started(error, method, params, timeout, expect_final), answer)
+
         try:
-            ident = connection.request(method, params, timeout, self.outcome(answer), expect_final)
+            ident = connection.request(method, params, timeout, self.outcome(answered), expect_final)
         except GatewayError as error:
             answer(None, error)
             return _nothing
-        return lambda: connection.forget(ident)
-
-    def _request_later(
-        self, method: str, params: Mapping[str, Any] | None, timeout: float | None, answer: Answer, expect_final: bool
-    ) -> Callable[[], object]:
-        send = self.read if method in SHARED else self.request
-
-        async def wait() -> None:
-            try:
-                payload = await send(method, params, timeout, expect_final)
-            except GatewayError as error:
-                answer(None, error)
-            else:
-                answer(payload, None)
-
-        task = asyncio.get_running_loop().create_task(wait())
-        _later.add(task)
-        task.add_done_callback(_later.discard)
-        return task.cancel
+        drop = partial(connection.forget, ident)
+        return lambda: drop()
 
     def call(
         self,
@@ -336,6 +355,23 @@ async def _naming(key: str, request: Coroutine[Any, Any, Any]) -> Any:
     except (RequestTimeout, OutcomeUnknown) as error:
         error.idempotency_key = key
         raise
+
+
+def _later_for(request: Coroutine[Any, Any, Any], answer: Answer) -> Callable[[], object]:
+    """Answer with what a request comes to; returns what drops it."""
+
+    async def wait() -> None:
+        try:
+            payload = await request
+        except GatewayError as error:
+            answer(None, error)
+        else:
+            answer(payload, None)
+
+    task = asyncio.get_running_loop().create_task(wait())
+    _later.add(task)
+    task.add_done_callback(_later.discard)
+    return task.cancel
 
 
 def _nothing() -> None:

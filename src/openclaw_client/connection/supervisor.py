@@ -262,7 +262,13 @@ class Supervisor:
         except Exception as error:
             logger.exception("the supervisor failed")
             self._task = None
-            self._give_up(GatewayError(message=f"the client failed: {error!r}", remedy="Report this as a bug"))
+            connection, self.connection = self.connection, None
+            if connection is not None:
+                connection.abort()
+            failure = ConnectionLost(message=f"the client failed: {error!r}", remedy="Report this as a bug")
+            # Runs that wait for the connection must not wait for ever.
+            self._watcher.on_lost(failure, returning=False)
+            self._give_up(failure)
 
     async def _outlive(self, connection: Connection) -> None:
         """Wait until a connection's socket is gone; when cancelled, do not leave a dying one behind."""

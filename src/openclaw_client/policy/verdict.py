@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from openclaw_client.errors import GatewayError, RequestFailed
 from openclaw_client.wire import codes
 from openclaw_client.wire.frames import ErrorShape
 
@@ -64,7 +65,7 @@ def judge_refusal(error: ErrorShape) -> Verdict:
     """What a refused connect asks for, once the retries that belong to one attempt are used up."""
     code = codes.detail_code_of(error)
     hinted = max(error.retry_after, SHORTEST) if error.retry_after is not None else None
-    starting = codes.startup_delay(error)
+    starting = codes.startup_delay(error.detail("reason"), error.retry_after)
     if starting is not None:
         return Verdict(Action.WAIT, starting)
     if code == codes.RATE_LIMITED:
@@ -75,6 +76,16 @@ def judge_refusal(error: ErrorShape) -> Verdict:
     if code in _PARKED or (code is not None and code.startswith("AUTH_") and code != _TRANSIENT_AUTH):
         return PARK
     return Verdict(Action.WAIT, hinted) if hinted is not None else RETRY
+
+
+def starting_delay(error: GatewayError | None) -> float | None:
+    """Seconds after which a request is worth another try that a gateway refused as it is still starting, else None.
+
+    Nothing was done for it (protocol docs: `UNAVAILABLE` with the reason "startup-sidecars", also of methods).
+    """
+    if not isinstance(error, RequestFailed) or error.details is None:
+        return None
+    return codes.startup_delay(error.details.get("reason"), error.retry_after)
 
 
 def judge_close(code: int | None, reason: str) -> Verdict:

@@ -51,10 +51,11 @@ class ActivityTracker:
         """What the run does, given the length of its text."""
         if self._approvals:
             return Activity("awaiting_approval", next(reversed(self._approvals.values())))
+        if length != self._length:
+            # Also with a tool that is not known to have ended: its end can be lost.
+            return WRITING
         if self._tools:
             return Activity("tool", next(reversed(self._tools.values())))
-        if length != self._length:
-            return WRITING
         if self._last is None:
             return QUEUED
         return Activity("starting", self._last.phase) if isinstance(self._last, RunStatus) else THINKING

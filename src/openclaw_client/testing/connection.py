@@ -236,16 +236,23 @@ class Connection(WSListener):
         core = self._the_core
         while (event := core.next_event()) is not None:
             if isinstance(event, RequestReceived):
-                if not self.hub.faults.swallows(event.method):
-                    if self.hub.faults.rules:
-                        self._names[event.id] = event.method
-                    self.hub.requested(self, event)
+                self._on_request(event)
             elif isinstance(event, ConnectReceived):
                 self.hub.wants_in(self, event.params)
             elif isinstance(event, ServerEnded):
                 self.hub.left(self)
         self.flush()
         self._arm()
+
+    def _on_request(self, request: RequestReceived) -> None:
+        faults = self.hub.faults
+        intercepted = faults.intercept(request.method)
+        if faults.rules and (intercepted is None or intercepted.error is not None):
+            self._names[request.id] = request.method
+        if intercepted is None:
+            self.hub.requested(self, request)
+        elif intercepted.error is not None:
+            self.respond(request.id, error=intercepted.error)
 
     def _arm(self) -> None:
         due = self._the_core.deadline()

@@ -111,6 +111,15 @@ class Refusal:
 
 
 @dataclass(slots=True)
+class Intercepted:
+    """What the next requests of a method (None: any) get instead of being looked at: an error, or nothing at all."""
+
+    method: str | None
+    times: int
+    error: ErrorShape | None = None
+
+
+@dataclass(slots=True)
 class Held:
     """Frames that are kept back until `release`."""
 
@@ -139,7 +148,7 @@ class Faults:
         self.rules: tuple[Rule, ...] = ()
         self.refusals: list[Refusal] = []
         self.upgrades: list[tuple[int, bytes]] = []
-        self.swallowed: list[tuple[str | None, int]] = []
+        self.intercepted: list[Intercepted] = []
         self.withheld_challenges = 0
         self.is_silent = False
 
@@ -252,17 +261,28 @@ class Faults:
 
     def swallow(self, method: str | None = None, *, times: int = 1) -> None:
         """Never look at the next requests of this method (None: any): no effect, no answer."""
-        self.swallowed.append((method, times))
+        self.intercepted.append(Intercepted(method, times))
 
-    def swallows(self, method: str) -> bool:
-        """Whether this request is to be swallowed; counts it."""
-        for index, (name, times) in enumerate(self.swallowed):
-            if name in (None, method):
-                self.swallowed[index] = (name, times - 1)
-                if times == 1:
-                    del self.swallowed[index]
-                return True
-        return False
+    def not_ready(self, method: str | None = None, *, times: int = 1, retry_after_ms: float = 500) -> None:
+        """Refuse the next requests of this method (None: any) as a gateway does that is still starting: no effect."""
+        details = {"reason": "startup-sidecars", "method": method}
+        error = ErrorShape("UNAVAILABLE", "gateway starting; retry shortly", details, True, retry_after_ms)
+        self.intercepted.append(Intercepted(method, times, error))
+
+    def intercept(self, method: str) -> Intercepted | None:
+        """What a request gets instead of being looked at; None where it is to be. Counts it."""
+        for one in self.intercepted:
+            if one.method in (None, method):
+                one.times -= 1
+                if not one.times:
+                    self.intercepted.remove(one)
+                return one
+        return None
+
+    @property
+    def swallowed(self) -> int:
+        """How many requests are still to be swallowed or refused."""
+        return sum(one.times for one in self.intercepted)
 
     # Sockets.
 
@@ -311,7 +331,7 @@ class Faults:
         self.rules = ()
         self.refusals.clear()
         self.upgrades.clear()
-        self.swallowed.clear()
+        self.intercepted.clear()
         self.withheld_challenges = 0
         self.is_silent = False
 

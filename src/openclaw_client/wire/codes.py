@@ -106,12 +106,12 @@ def required_scopes_of(error: ErrorShape) -> tuple[str, ...]:
     return tuple(required) if missing in required else (missing, *required)
 
 
-def startup_delay(error: ErrorShape) -> float | None:
-    """Seconds to wait before the next connect where the gateway says that it is still starting, else None.
+def startup_delay(reason: object, hint: float | None) -> float | None:
+    """Seconds to wait before trying again where the gateway says that it is still starting, else None.
 
-    The hint is clamped to 0.1 to 2 s as the reference client does: a starting gateway is ready at any moment.
+    reason: of the error's details. hint: its own, in seconds; clamped to 0.1 to 2 s as the reference client does: a
+    starting gateway is ready at any moment.
     """
-    if error.detail("reason") != "startup-sidecars":
+    if reason != "startup-sidecars":
         return None
-    hint = error.retry_after_ms if error.retry_after_ms is not None else 500
-    return min(max(hint, 100), 2000) / 1000
+    return min(max(0.5 if hint is None else hint, 0.1), 2.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import threading
 from collections.abc import Callable
@@ -384,3 +385,18 @@ async def test_a_waiting_client_tries_at_once_when_told(make: Make, gateway: Blo
 
         await until(back)
         assert (await client.request("health"))["ok"] is True
+
+
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+async def test_a_request_that_is_dropped_before_it_began_leaves_nothing(
+    make: Make, gateway: BlockingEmbeddedGateway
+) -> None:
+    """As by Ctrl-C in a thread that has just asked; a coroutine that nobody awaited would warn."""
+    answers: list[Any] = []
+    async with make(gateway) as client:
+        requests = client._engine.requests
+        drop = requests.start("sessions.list", None, 5, lambda *answer: answers.append(answer))
+        drop()
+        await client.request("health")
+    gc.collect()
+    assert answers == []

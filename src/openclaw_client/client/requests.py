@@ -177,10 +177,10 @@ class Requests:
         connection = self._supervisor.usable
         send = self.read if method in SHARED else self.request
         if connection is None or method in SHARED:
-            return _later_for(send(method, params, timeout, expect_final), answer)
+            return _later_for(partial(send, method, params, timeout, expect_final), answer)
         session = self._session_of(method, params)
         if session is not None and not self._watch.covers(session):
-            return _later_for(send(method, params, timeout, expect_final), answer)
+            return _later_for(partial(send, method, params, timeout, expect_final), answer)
         self.used_at = monotonic()
         drop: Callable[[], object] = _nothing
 
@@ -189,7 +189,8 @@ class Requests:
             if error is None or starting_delay(error) is None:
                 answer(payload, error)
             else:
-                drop = _later_for(self._when_started(error, method, params, timeout, expect_final), answer)
+                again = partial(self._when_started, error, method, params, timeout, expect_final)
+                drop = _later_for(again, answer)
 
         try:
             ident = connection.request(method, params, timeout, self.outcome(answered), expect_final)
@@ -357,12 +358,12 @@ async def _naming(key: str, request: Coroutine[Any, Any, Any]) -> Any:
         raise
 
 
-def _later_for(request: Coroutine[Any, Any, Any], answer: Answer) -> Callable[[], object]:
+def _later_for(request: Callable[[], Coroutine[Any, Any, Any]], answer: Answer) -> Callable[[], object]:
     """Answer with what a request comes to; returns what drops it."""
 
     async def wait() -> None:
         try:
-            payload = await request
+            payload = await request()
         except GatewayError as error:
             answer(None, error)
         else:

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openclaw_client import AsyncGatewayClient
+from openclaw_client.testing import EmbeddedGateway
 from openclaw_client.transport.base import Transport
 from openclaw_client.transport.strainer import LONG, MAX_FRAMES, Strainer
 from openclaw_client.transport.websocket import MAX_MESSAGE_BYTES, WebSocketTransport
@@ -231,3 +233,16 @@ async def test_a_refusal_in_place_of_the_long_message() -> None:
     refused = frame(TEXT, b"no") + frame(CLOSE, struct.pack(">H", 1008) + b"no")
     await hear(CHALLENGE, heard, first=refused)
     assert (heard.messages, heard.end) == ([b"challenge", b"no"], (1008, "no", False))
+
+
+async def test_behind_a_short_hello_nobody_stands_before_picows_either() -> None:
+    async with (
+        EmbeddedGateway() as gateway,
+        AsyncGatewayClient(gateway.url, token=gateway.token, identity=False) as client,
+    ):
+        await client.request("health")
+        connection = client._engine.supervisor.connection
+        assert connection is not None
+        transport = cast(WebSocketTransport, connection._transport)
+        assert transport._socket is not None
+        assert not isinstance(transport._socket.underlying_transport.get_protocol(), Strainer)

@@ -15,8 +15,9 @@ from typing import cast
 
 LONG = 2_048
 """Bytes of a payload from which on it is kept from picows: about what its buffer holds when it has never grown."""
-MAX_FRAMES = 3
-"""Frames that are looked at: the challenge, the hello, and one that nobody foresaw. Each costs a call or two."""
+MAX_FRAMES = 2
+"""Frames that are looked at: the challenge and the hello. Where the challenge came with the upgrade, and the hello is
+short, it is one behind it."""
 _WINDOW = 16_384
 """Bytes that are read at once."""
 _WHOLE_TEXT, _MASKED = 0x81, 0x80
@@ -36,17 +37,21 @@ class Strainer(asyncio.BufferedProtocol):
         self._inner = cast(asyncio.BufferedProtocol, transport.get_protocol())
         self._deliver = deliver
         self._limit = limit
-        self._window = bytearray(_WINDOW)
+        self._window: bytearray | None = None
         self._data = bytearray()
         self._frames = 0
         transport.set_protocol(self)
 
     def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - loops give no true hint
+        # Made for each read: there are few, and in between many connections wait for a gateway.
+        self._window = bytearray(_WINDOW)
         return self._window
 
     def buffer_updated(self, nbytes: int) -> None:
-        data = self._data
-        data += memoryview(self._window)[:nbytes]
+        assert self._window is not None
+        data, window = self._data, self._window
+        self._window = None
+        data += memoryview(window)[:nbytes]
         while self._frames < MAX_FRAMES:
             if len(data) < 2:
                 return

@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw_client.policy.verdict import LOCKOUT, PARK, RETRY, SHORTEST, Action, Verdict, judge_close, judge_refusal
+from openclaw_client.errors import ConnectionLost, GatewayError, RequestFailed
+from openclaw_client.policy.verdict import (
+    LOCKOUT,
+    PARK,
+    RETRY,
+    SHORTEST,
+    Action,
+    Verdict,
+    judge_close,
+    judge_refusal,
+    starting_delay,
+)
 from openclaw_client.wire.frames import ErrorShape
 from tests.wire.test_codes import TEXTS
 
@@ -128,3 +139,20 @@ def test_a_delay_goes_with_waiting_and_is_never_negative(code: str | None, hint:
     verdict = judge_refusal(ErrorShape(details={"code": code}, retry_after_ms=hint))
     assert (verdict.delay is not None) is (verdict.action is Action.WAIT)
     assert verdict.delay is None or verdict.delay >= 0
+
+
+@pytest.mark.parametrize(
+    ("error", "delay"),
+    [
+        (RequestFailed(details=STARTING, retry_after=0.8), 0.8),
+        (RequestFailed(details=STARTING), 0.5),
+        (RequestFailed(details=RESTARTING, retry_after=1.0, retryable=True), None),
+        (RequestFailed(retry_after=0.8, retryable=True), None),
+        (ConnectionLost(message="gone"), None),
+        (None, None),
+    ],
+)
+def test_a_request_is_worth_another_try_where_the_gateway_is_still_starting(
+    error: GatewayError | None, delay: float | None
+) -> None:
+    assert starting_delay(error) == delay

@@ -53,7 +53,7 @@ async def test_a_question_without_an_answer_is_asked_again(make: Make, start_gat
         await until(lambda: not gateway.active_runs)
         gateway.faults.swallow("chat.history")
         gateway.faults.upgrades.clear()
-        await until(lambda: client.connected and not gateway.faults.swallowed)
+        await until(lambda: client.connected and not gateway.faults.outstanding)
         clock.move(6)
         await client.request("health")
         clock.move(31)
@@ -146,7 +146,7 @@ async def test_an_answer_that_comes_with_the_end_of_its_connection(make: Make, s
     async with make(gateway) as client:
         gateway.faults.swallow("chat.send")
         sending = asyncio.ensure_future(client.chat_send(session_key="main", message="x"))
-        await until(lambda: not gateway.faults.swallowed)
+        await until(lambda: not gateway.faults.outstanding)
         answer = gateway.faults.hold("chat.history")
         gateway.faults.disconnect()
         await until(lambda: answer.frames)

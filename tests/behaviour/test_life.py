@@ -84,7 +84,7 @@ async def test_disconnect_ends_every_waiter_with_an_error_that_says_so(make: Mak
     assert await anext(pieces) == "beginning"
     queued = asyncio.ensure_future(client.chat_send(session_key="main", message="two"))
     following = asyncio.ensure_future(events.__anext__())
-    await until(lambda: not gateway.faults.swallowed)
+    await until(lambda: not gateway.faults.outstanding)
     await client.disconnect()
     with pytest.raises(ClientClosed, match="disconnect"):
         await request
@@ -117,7 +117,7 @@ async def test_pending_requests_fail_at_once_when_the_socket_dies(make: Make, ga
     async with client:
         gateway.faults.swallow("status")
         request = asyncio.ensure_future(client.request("status", timeout=None, idempotency_key="my-key"))
-        await until(lambda: not gateway.faults.swallowed)
+        await until(lambda: not gateway.faults.outstanding)
         gateway.faults.disconnect()
         with pytest.raises(OutcomeUnknown) as caught:
             await request

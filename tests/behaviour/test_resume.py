@@ -96,7 +96,7 @@ async def test_a_message_that_was_not_taken_is_sent_again_once(make: Make, gatew
     async with make(gateway) as client:
         gateway.faults.swallow("chat.send")
         sending = asyncio.ensure_future(client.chat_send(session_key="main", message="x"))
-        await until(lambda: not gateway.faults.swallowed)
+        await until(lambda: not gateway.faults.outstanding)
         gateway.faults.disconnect()
         assert (await sending).text == "echo: x"
     rows = gateway.transcript("agent:main:main")
@@ -137,7 +137,7 @@ async def test_a_crash_before_the_response_leaves_it_unknown_where_turns_are_wri
     async with make(gateway) as client:
         gateway.faults.swallow("chat.send")
         sending = asyncio.ensure_future(client.chat_send(session_key="main", message="x", idempotency_key="my-key"))
-        await until(lambda: not gateway.faults.swallowed)
+        await until(lambda: not gateway.faults.outstanding)
         gateway.crash()
         gateway.start()
         with pytest.raises(OutcomeUnknown) as caught:
@@ -298,7 +298,7 @@ async def test_behind_a_restart_the_gateway_that_got_the_message_again_counts(ma
         gateway.faults.swallow("chat.send")
         seen: list[Any] = []
         sending = asyncio.ensure_future(client.chat_send(session_key="main", message="x", on_event=seen.append))
-        await until(lambda: not gateway.faults.swallowed)
+        await until(lambda: not gateway.faults.outstanding)
         gateway.crash()
         gateway.start()
         await until(lambda: any(isinstance(event, TextAppended) for event in seen))

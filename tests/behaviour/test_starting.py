@@ -20,7 +20,7 @@ async def test_a_request_is_asked_again(make: Make, gateway: BlockingEmbeddedGat
     async with make(gateway) as client:
         gateway.faults.not_ready(method, times=3, retry_after_ms=1)
         assert await client.request(method)
-        assert gateway.faults.swallowed == 0
+        assert gateway.faults.outstanding == 0
 
 
 async def test_the_caller_s_time_is_kept(make: Make, gateway: BlockingEmbeddedGateway) -> None:
@@ -34,7 +34,7 @@ async def test_the_caller_s_time_is_kept(make: Make, gateway: BlockingEmbeddedGa
         gateway.faults.not_ready("health", times=2, retry_after_ms=2_000)
         with pytest.raises(RequestFailed, match="gateway starting"):
             await client.request("health", timeout=0.5)
-        assert gateway.faults.swallowed == 1
+        assert gateway.faults.outstanding == 1
 
 
 async def test_another_refusal_is_told_at_once(make: Make, gateway: BlockingEmbeddedGateway) -> None:
@@ -70,7 +70,7 @@ async def test_a_message_whose_connection_goes_meanwhile_runs_once(
         assert (await run.result()).text
         gateway.faults.not_ready("chat.send", retry_after_ms=2_000)
         async with client.chat_stream(session_key="main", message="once") as second:
-            await until(lambda: not gateway.faults.swallowed)
+            await until(lambda: not gateway.faults.outstanding)
             gateway.faults.disconnect()
             assert (await second.result()).text == "echo: once"
         rows = gateway.transcript("agent:main:main")

@@ -206,7 +206,7 @@ def test_a_second_ctrl_c_leaves_a_gateway_that_does_not_answer(
         assert process.stdout is not None
         process.stdout.read(len("working"))
         process.send_signal(signal.SIGINT)
-        wait_until(lambda: not gateway.faults.swallowed)
+        wait_until(lambda: not gateway.faults.outstanding)
         process.send_signal(signal.SIGINT)
         _, err = finish(process)
     assert process.returncode == ExitCode.INTERRUPTED
@@ -223,7 +223,7 @@ def test_an_abort_that_the_end_of_the_program_cuts_off_is_no_news(
         next(run)
         aborting = threading.Thread(target=_abort, args=(run, view))
         aborting.start()
-        wait_until(lambda: not gateway.faults.swallowed)
+        wait_until(lambda: not gateway.faults.outstanding)
         client.disconnect()
         aborting.join()
     told = "".join(capsys.readouterr())

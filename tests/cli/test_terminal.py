@@ -238,7 +238,7 @@ def test_a_second_ctrl_c_gives_the_prompt_back(chat: Terminal, gateway: Blocking
     chat.say("endless")
     chat.wait_for("working")
     chat.press("C-c")
-    wait_until(lambda: not gateway.faults.swallowed)
+    wait_until(lambda: not gateway.faults.outstanding)
     chat.press("C-c")
     chat.wait_for(":abort stops what still runs")
     chat.wait_for_prompt()

@@ -137,7 +137,7 @@ def test_without_run_ids_words_tell_what_was_heard_or_is_ones_own() -> None:
         assistant("Hello", 1_008),
     )
     place = Place(SINCE)
-    place.sent.append("mine")
+    place.note_sent("mine")
     place.heard("Hello", 1_002.5)
     place.heard("with  a tool", 1_006.5)
     # One "Hello" was heard; the other two are another client's and one's own.
@@ -288,5 +288,16 @@ def test_what_is_cut_behind_the_place() -> None:
 
 def test_ones_own_words_are_known_however_the_gateway_writes_them_down() -> None:
     place = Place(SINCE)
-    place.sent.append("cafe\u0301\x07 Hi")
+    place.note_sent("cafe\u0301\x07 Hi")
     assert news(page(user("caf\u00e9 Hi", 1_001), assistant("Hello", 1_002)), place) == []
+
+
+def test_what_was_sent_and_is_answered_elsewhere_is_nobodys_own() -> None:
+    place = Place(SINCE)
+    for message in ("mine", " \x07 "):
+        place.note_sent(message)
+    assert list(place.sent) == ["mine"]
+    for message in ("yours", "mi ne"):
+        place.forget_sent(message)
+    assert not place.sent
+    assert news(page(user("[Mon] mine", 1_001), assistant("Hello", 1_002)), place) == [("row-1002", "run", "Hello")]

@@ -40,7 +40,7 @@ def test_a_signal_that_another_thread_got_ends_a_request(gateway: BlockingEmbedd
     """It does not wake the main thread, like one that comes just before the wait."""
     with client_for(gateway) as client:
         gateway.faults.swallow("health")
-        sender = interrupt_when(lambda: not gateway.faults.swallowed)
+        sender = interrupt_when(lambda: not gateway.faults.outstanding)
         with pytest.raises(KeyboardInterrupt):
             client.request("health", timeout=None)
         sender.join()

@@ -40,6 +40,12 @@ def check_handler(handler: object, what: str = "the handler", *, coroutines: boo
         )
 
 
+def check_optional(handler: object, what: str, *, coroutines: bool) -> None:
+    """`check_handler`, for an argument that may be left out."""
+    if handler is not None:
+        check_handler(handler, what, coroutines=coroutines)
+
+
 class Callbacks(Protocol):
     """Where the handlers of one client run. On the loop's thread; must not block and must not raise."""
 

@@ -13,12 +13,13 @@ from collections.abc import Callable
 from math import floor
 from typing import TYPE_CHECKING
 
-from openclaw_client.client.pages import MOST, completed, page_reaching
+from openclaw_client.client.pages import completed, page_reaching
 from openclaw_client.connection.connection import Connection
 from openclaw_client.errors import ConnectionLost, GatewayError, NotConnected, RequestFailed, RequestTimeout
 from openclaw_client.runs.catchup import Place, missed
 from openclaw_client.runs.proactive import ProactiveMessage
 from openclaw_client.wire.history import HistoryPage
+from openclaw_client.wire.limits import MAX_HISTORY_LIMIT
 
 if TYPE_CHECKING:
     from openclaw_client.client.engine import Engine
@@ -28,7 +29,7 @@ MAX_PLACES = 1024
 PAGE = 100
 """Messages that are asked for first: what an absence of minutes holds."""
 TRIES = 6
-"""How often a page is asked for that a gateway cannot give now: behind its start it refuses for some seconds."""
+"""How often a page is asked for again that a gateway cannot give now: behind its start it refuses for some seconds."""
 PAUSE = 0.5
 """Seconds between these tries."""
 
@@ -67,8 +68,8 @@ class CatchUp:
     def sent(self, session_key: str, message: str) -> None:
         """A message of this client's own is on its way."""
         place = self._place(session_key)
-        if place is not None and message.strip():
-            place.sent.append(message.strip())
+        if place is not None:
+            place.note_sent(message)
 
     def answered(self, session_key: str, message: str, text: str, *, wordless: bool) -> None:
         """A run of this client's own is over. wordless: its answer comes as somebody else's run."""
@@ -77,8 +78,8 @@ class CatchUp:
             return
         if not wordless:
             place.heard(text, self._now() or 0.0)
-        elif message.strip() in place.sent:
-            place.sent.remove(message.strip())
+        else:
+            place.forget_sent(message)
 
     def deliver(self, message: ProactiveMessage) -> None:
         """A message was heard: hand it out, behind those that are being asked for."""
@@ -139,22 +140,21 @@ class CatchUp:
             self.begin(in_doubt=True)
 
     async def _page(self, key: str, place: Place) -> HistoryPage:
-        for left in range(TRIES, -1, -1):
+        for _ in range(TRIES):
             try:
                 return await self._ask_for(key, place)
             except RequestTimeout:
-                if not left:
-                    raise
+                pass
             except RequestFailed as error:
-                if not (left and error.retryable):
+                if not error.retryable:
                     raise
                 await asyncio.sleep(PAUSE if error.retry_after is None else error.retry_after)
-        raise AssertionError("the last try returns or raises")
+        return await self._ask_for(key, place)
 
     async def _ask_for(self, key: str, place: Place) -> HistoryPage:
         page = await page_reaching(self._engine, key, PAGE, place.reached_by)
-        if not place.reached_by(page) and len(page.messages) >= MOST:
-            logger.warning("%s: only the last %d messages could be caught up with", key, MOST)
+        if not place.reached_by(page) and len(page.messages) >= MAX_HISTORY_LIMIT:
+            logger.warning("%s: only the last %d messages could be caught up with", key, MAX_HISTORY_LIMIT)
         page = await completed(self._engine, key, page, place.cut_rows)
         if place.cut_rows(page):
             logger.warning("%s: the gateway gives only a part of a message that was missed", key)

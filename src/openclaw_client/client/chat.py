@@ -8,7 +8,6 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from openclaw_client.client.attachments import Attachment, AttachmentLike, wire_attachments
-from openclaw_client.client.callbacks import check_handler
 from openclaw_client.errors import UsageError
 from openclaw_client.wire.handshake import Hello
 from openclaw_client.wire.limits import MAX_HISTORY_LIMIT, MAX_LABEL
@@ -118,12 +117,6 @@ def inject_params(session_key: str, message: str, label: str | None) -> dict[str
             remedy="Use a shorter label",
         )
     return without_none({"sessionKey": check_session_key(session_key), "message": message, "label": label})
-
-
-def check_on_event(on_event: object, *, coroutines: bool) -> None:
-    """Raise UsageError for what cannot be called with an event; see `check_handler`."""
-    if on_event is not None:
-        check_handler(on_event, "on_event", coroutines=coroutines)
 
 
 def _listed(attachments: Iterable[AttachmentLike] | None) -> tuple[AttachmentLike, ...]:

@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 from openclaw_client.client.attachments import AttachmentLike
-from openclaw_client.client.callbacks import CallbackQueue
+from openclaw_client.client.callbacks import CallbackQueue, check_optional
 from openclaw_client.client.chat import (
     AbortResult,
     InjectResult,
     WhenBusy,
     chat_request,
-    check_on_event,
     inject_params,
     inject_result,
 )
@@ -238,7 +237,7 @@ class AsyncGatewayClient(Face):
         Raises UsageError, PayloadTooLarge and RequestFailed (nothing runs), OutcomeUnknown and RequestTimeout (nobody
         knows; the key is in them), RunFailed, RunLost, RunTimeout. Cancelling leaves the run going at the gateway.
         """
-        check_on_event(on_event, coroutines=True)
+        check_optional(on_event, "on_event", coroutines=True)
         run = self.chat_stream(
             session_key=session_key,
             message=message,

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from openclaw_client.client import endings
 from openclaw_client.client.chat import ChatRequest
 from openclaw_client.client.clocks import RunClocks
-from openclaw_client.client.endings import RunSink
 from openclaw_client.client.inquiry import SILENCE, SILENCE_AFTER_ERROR, SILENCE_AFTER_GAP, Inquiry
 from openclaw_client.client.sending import Sending
+from openclaw_client.client.sink import NOBODY, RunSink
 from openclaw_client.connection.connection import Connection
 from openclaw_client.connection.shortcuts import Take
 from openclaw_client.errors import (
@@ -127,7 +127,7 @@ class RunDriver:
     @property
     def left(self) -> bool:
         """Whether nobody listens any more."""
-        return self._sink is endings.NOBODY
+        return self._sink is NOBODY
 
     def leave(self) -> None:
         """The reader is gone. The run goes on at the gateway, and keeps its turn until it is over there."""
@@ -138,8 +138,8 @@ class RunDriver:
         if not self._sending.holds_turn:
             self._close()
             return
-        self._sink = endings.NOBODY
-        self._put = endings.NOBODY.put
+        self._sink = NOBODY
+        self._put = NOBODY.put
         self._clocks.forgo_limits()
 
     def forsake(self, error: ConnectionLost) -> None:
@@ -355,7 +355,7 @@ class RunDriver:
         if isinstance(error, OutcomeUnknown):
             # The socket died before the response; what follows decides, in this very turn or after the reconnect.
             return
-        if self._sending.again and (self.acknowledged or not isinstance(error, RequestFailed) or error.retryable):
+        if self._sending.repeated and (self.acknowledged or not isinstance(error, RequestFailed) or error.retryable):
             # It says nothing of the first sending. A run that the gateway took is asked about again.
             if not self.acknowledged:
                 self.leave_unknown(error)

@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from openclaw_client.errors import ConnectionLost, GatewayError, OutcomeUnknown, RunFailed, RunLost, RunTimeout
 from openclaw_client.policy.redact import Redactor
-from openclaw_client.runs.events import ChatReply, RunAborted, RunCompleted, RunErrored, RunEvent, Terminal
+from openclaw_client.runs.events import ChatReply, RunAborted, RunCompleted, RunErrored, Terminal
 from openclaw_client.runs.recovery import Answered
 
 if TYPE_CHECKING:
     from openclaw_client.client.driver import RunDriver
     from openclaw_client.connection.connection import Known
-
-
-class RunSink(Protocol):
-    """Who reads the run. On the loop's thread; must not block and must not raise."""
-
-    def put(self, event: RunEvent) -> None: ...
-
-    def end(self, reply: ChatReply | None, error: GatewayError | None) -> None:
-        """The last call; exactly one of the two is set."""
-
-
-class _Nobody:
-    """Reads a run that its caller has left."""
-
-    def put(self, event: RunEvent) -> None: ...
-
-    def end(self, reply: ChatReply | None, error: GatewayError | None) -> None: ...
-
-
-NOBODY = _Nobody()
 
 
 def outcome(run: RunDriver, answer: Answered) -> Terminal:

@@ -15,10 +15,10 @@ from openclaw_client.client.callbacks import Callbacks
 from openclaw_client.client.catchup import CatchUp
 from openclaw_client.client.chat import ChatRequest
 from openclaw_client.client.driver import RunDriver
-from openclaw_client.client.endings import RunSink
 from openclaw_client.client.events import EventStream
 from openclaw_client.client.requests import Requests
 from openclaw_client.client.router import EventHandler, Router, SessionFilter, Sessions
+from openclaw_client.client.sink import RunSink
 from openclaw_client.client.slow import SlowConsumer, loop_watch
 from openclaw_client.client.turns import SessionTurns
 from openclaw_client.client.watch import SessionWatch
@@ -30,9 +30,8 @@ from openclaw_client.errors import (
     ClientClosed,
     ConnectionLost,
     GatewayError,
-    UsageError,
 )
-from openclaw_client.policy.timeouts import Timeouts
+from openclaw_client.policy.timeouts import Timeouts, check_time_limit
 from openclaw_client.runs.proactive import ProactiveMessage
 from openclaw_client.wire.frames import ChatFrame, Event
 from openclaw_client.wire.handshake import Hello
@@ -163,11 +162,7 @@ class Engine:
         """The time limits of one run: the client's, with the caller's own limit for the whole."""
         if total is None:
             return self.settings.timeouts
-        if not (isinstance(total, int | float) and total > 0):
-            raise UsageError(
-                message=f"timeout={total!r} is no time limit; nothing was sent",
-                remedy="Give a number of seconds above zero, or None for no limit",
-            )
+        check_time_limit(total)
         return replace(self.settings.timeouts, total=total)
 
     def driver(self, request: ChatRequest, sink: RunSink, timeouts: Timeouts) -> RunDriver:

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 
 from openclaw_client.errors import RequestFailed
 from openclaw_client.wire.history import HistoryMessage, HistoryPage
+from openclaw_client.wire.limits import MAX_HISTORY_LIMIT
 
 if TYPE_CHECKING:
     from openclaw_client.client.engine import Engine
 
-MOST = 1000
-"""What a gateway gives at most."""
 MAX_CHARS = 100_000
 """Characters of one text that are asked for: a row of over 128 KiB would be left out altogether."""
 
@@ -28,7 +27,7 @@ async def page_reaching(
     page = await engine.requests.history(session_key, first)
     if len(page.messages) < first or reaches(page):
         return page
-    return await engine.requests.history(session_key, MOST)
+    return await engine.requests.history(session_key, MAX_HISTORY_LIMIT)
 
 
 async def completed(

@@ -19,6 +19,7 @@ from openclaw_client.connection.supervisor import Supervisor, lost_error
 from openclaw_client.errors import GatewayError, OutcomeUnknown, RequestFailed, RequestTimeout, UsageError
 from openclaw_client.policy import diagnose
 from openclaw_client.policy.scopes import MethodScopes
+from openclaw_client.policy.timeouts import check_time_limit
 from openclaw_client.policy.verdict import starting_delay
 from openclaw_client.wire import codes
 from openclaw_client.wire.frames import decode_payload
@@ -177,10 +178,10 @@ class Requests:
         connection = self._supervisor.usable
         send = self.read if method in SHARED else self.request
         if connection is None or method in SHARED:
-            return _later_for(partial(send, method, params, timeout, expect_final), answer)
+            return _in_background(partial(send, method, params, timeout, expect_final), answer)
         session = self._session_of(method, params)
         if session is not None and not self._watch.covers(session):
-            return _later_for(partial(send, method, params, timeout, expect_final), answer)
+            return _in_background(partial(send, method, params, timeout, expect_final), answer)
         self.used_at = monotonic()
         drop: Callable[[], object] = _nothing
 
@@ -190,7 +191,7 @@ class Requests:
                 answer(payload, error)
             else:
                 again = partial(self._when_started, error, method, params, timeout, expect_final)
-                drop = _later_for(again, answer)
+                drop = _in_background(again, answer)
 
         try:
             ident = connection.request(method, params, timeout, self.outcome(answered), expect_final)
@@ -227,12 +228,7 @@ class Requests:
             return None, params
         if timeout == DEFAULT_LIMIT:
             return self._settings.timeouts.request, params
-        # A time that is no number compares with nothing.
-        if not (isinstance(timeout, int | float) and timeout > 0):
-            raise UsageError(
-                message=f"timeout={timeout!r} is no time limit; nothing was sent",
-                remedy="Give a number of seconds above zero, or None for no limit",
-            )
+        check_time_limit(timeout)
         return timeout, params
 
     def outcome(self, answer: Answer) -> Callable[[Outcome], None]:
@@ -358,7 +354,7 @@ async def _naming(key: str, request: Coroutine[Any, Any, Any]) -> Any:
         raise
 
 
-def _later_for(request: Callable[[], Coroutine[Any, Any, Any]], answer: Answer) -> Callable[[], object]:
+def _in_background(request: Callable[[], Coroutine[Any, Any, Any]], answer: Answer) -> Callable[[], object]:
     """Answer with what a request comes to; returns what drops it."""
 
     async def wait() -> None:

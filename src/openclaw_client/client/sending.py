@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 class Sending:
-    """on_answer gets the payload or the error of each sending. sent: whether it went out; again: more than once."""
+    """on_answer gets the payload or the error of each sending. sent: whether it went out; repeated: more than once."""
 
     def __init__(
         self, engine: Engine, run: RunDriver, limits: Timeouts, on_answer: Callable[[Any, GatewayError | None], None]
     ) -> None:
-        self.sent = self.again = False
+        self.sent = self.repeated = False
         self._try_until = inf
         self._engine = engine
         self._run = run
@@ -67,7 +67,7 @@ class Sending:
 
     def repeat(self, connection: Connection) -> None:
         """Send it once more with the same key. Raises GatewayError, and nothing was sent then."""
-        self.again = True
+        self.repeated = True
         self._write(connection)
 
     def give_turn_back(self) -> None:

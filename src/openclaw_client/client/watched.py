@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from openclaw_client import telemetry
 from openclaw_client.client.chat import ChatRequest
 from openclaw_client.client.driver import RunDriver
-from openclaw_client.client.endings import RunSink
+from openclaw_client.client.sink import RunSink
 from openclaw_client.errors import GatewayError
 from openclaw_client.policy.timeouts import Timeouts
 from openclaw_client.runs.events import ChatReply, RunEvent, TextAppended, TextReplaced

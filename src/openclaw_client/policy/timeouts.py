@@ -25,8 +25,22 @@ class Timeouts:
         for name in ("connect", "request", "idle", "total"):
             value = getattr(self, name)
             unlimited = value is None and name != "connect"
-            if not (unlimited or (isinstance(value, int | float) and value > 0)):
+            if not (unlimited or _is_limit(value)):
                 raise UsageError(
                     message=f"Timeouts({name}={value!r}) is no time limit",
                     remedy="Give a number of seconds above zero",
                 )
+
+
+def check_time_limit(value: object) -> None:
+    """Raise UsageError for a `timeout=` of a call that is no number of seconds above zero."""
+    if not _is_limit(value):
+        raise UsageError(
+            message=f"timeout={value!r} is no time limit; nothing was sent",
+            remedy="Give a number of seconds above zero, or None for no limit",
+        )
+
+
+def _is_limit(value: object) -> bool:
+    # A time that is no number compares with nothing.
+    return isinstance(value, int | float) and value > 0

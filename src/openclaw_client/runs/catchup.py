@@ -35,6 +35,18 @@ class Place:
     said: deque[tuple[str, float]] = field(default_factory=deque)
     fresh: list[tuple[str, float]] | None = None
 
+    def note_sent(self, message: str) -> None:
+        """A message of this client's own is on its way."""
+        words = as_written_down(message)
+        if words:
+            self.sent.append(words)
+
+    def forget_sent(self, message: str) -> None:
+        """What answers this message is nobody's own."""
+        words = as_written_down(message)
+        if words in self.sent:
+            self.sent.remove(words)
+
     def heard(self, text: str, at_ms: float) -> None:
         """A whole message was heard, whoever asked for it."""
         if self.fresh is not None:
@@ -214,7 +226,7 @@ def _is_news(group: _Group, place: Place, is_known: Callable[[str], bool]) -> bo
 
 def _own(place: Place, words: str) -> bool:
     words = as_written_down(words)
-    found = next((sent for sent in place.sent if words and words.endswith(as_written_down(sent))), None)
+    found = next((sent for sent in place.sent if words.endswith(sent)), None)
     if found is not None:
         place.sent.remove(found)
     return found is not None

@@ -8,14 +8,13 @@ from functools import partial
 from typing import Any, Self
 
 from openclaw_client.client.attachments import AttachmentLike
-from openclaw_client.client.callbacks import check_handler
+from openclaw_client.client.callbacks import check_optional
 from openclaw_client.client.chat import (
     AbortResult,
     ChatRequest,
     InjectResult,
     WhenBusy,
     chat_request,
-    check_on_event,
     inject_params,
     inject_result,
 )
@@ -151,8 +150,7 @@ class GatewayClient(Face):
         gateway. The state is "paused" while it waits; on_fatal_close hears of it when the wait ends without an
         approval.
         """
-        if on_pending is not None:
-            check_handler(on_pending, "on_pending", coroutines=False)
+        check_optional(on_pending, "on_pending", coroutines=False)
         thread = self._loop_thread()
         pairing = Pairing(self._engine, wait=wait, poll=poll)
         try:
@@ -170,8 +168,7 @@ class GatewayClient(Face):
         for a gateway that cannot be reached or used: the error is in the report, and what to do in its remedy.
         Ctrl-C ends it.
         """
-        if on_stage is not None:
-            check_handler(on_stage, "on_stage", coroutines=False)
+        check_optional(on_stage, "on_stage", coroutines=False)
         thread = self._loop_thread()
         diagnosis, reports = Diagnosis(self._settings, chat), list[StageReport]()
         try:
@@ -249,7 +246,7 @@ class GatewayClient(Face):
         Raises UsageError, PayloadTooLarge and RequestFailed (nothing runs), OutcomeUnknown and RequestTimeout (nobody
         knows; the key is in them), RunFailed, RunLost, RunTimeout. Ctrl-C leaves the run going at the gateway.
         """
-        check_on_event(on_event, coroutines=False)
+        check_optional(on_event, "on_event", coroutines=False)
         run = self.chat_stream(
             session_key=session_key,
             message=message,

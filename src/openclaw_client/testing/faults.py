@@ -280,7 +280,7 @@ class Faults:
         return None
 
     @property
-    def swallowed(self) -> int:
+    def outstanding(self) -> int:
         """How many requests are still to be swallowed or refused."""
         return sum(one.times for one in self.intercepted)
 

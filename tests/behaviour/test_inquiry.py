@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import struct
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -139,6 +138,7 @@ async def test_a_run_that_was_heard_of_was_taken(make: Make, start_gateway: Star
         assert caught.value.partial_text == "beginning"
 
 
+@ASYNC
 async def test_an_answer_that_comes_with_the_end_of_its_connection(make: Make, start_gateway: Start) -> None:
     """What it says would be carried out on a connection that is gone."""
     gateway = start_gateway(gated)
@@ -153,21 +153,16 @@ async def test_an_answer_that_comes_with_the_end_of_its_connection(make: Make, s
         [frame] = answer.frames
         answer.frames.clear()
         answer.release()
-        gateway.faults.send_bytes(_text_frame(frame.data) + _close_frame(1012, "service restart"))
+        # In one turn of the loop, so that whoever waits for the answer wakes behind the end.
+        connection = client._engine.supervisor.connection
+        socket = connection._transport
+        connection.on_message(frame.data)
+        connection.on_closed(1012, "service restart")
+        socket.abort()
         await until(lambda: gateway.active_runs or sending.done())
         gateway.release()
         assert (await sending).text == "beginning of x"
     assert [row["role"] for row in gateway.transcript("agent:main:main")] == ["user", "assistant"]
-
-
-def _text_frame(data: bytes) -> bytes:
-    assert 125 < len(data) < 65_536
-    return b"\x81\x7e" + struct.pack("!H", len(data)) + data
-
-
-def _close_frame(code: int, reason: str) -> bytes:
-    payload = struct.pack("!H", code) + reason.encode()
-    return b"\x88" + bytes([len(payload)]) + payload
 
 
 async def silent(turn: Turn) -> AsyncIterator[str]:

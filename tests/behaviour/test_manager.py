@@ -218,6 +218,15 @@ async def test_nothing_is_taken_from_the_environment(
         await manager.connection_for("nobody's token")
 
 
+@pytest.mark.parametrize("scopes", [5, "operator.read"])
+async def test_scopes_that_are_no_list_are_refused(
+    manage: Manage, gateway: BlockingEmbeddedGateway, scopes: Any
+) -> None:
+    manager = manage(lambda user: Credentials(gateway.url, token=gateway.token, scopes=scopes))
+    with pytest.raises(UsageError, match="scopes="):
+        await manager.connection_for("ann")
+
+
 async def test_credentials_must_be_credentials(manage: Manage) -> None:
     with pytest.raises(UsageError, match="returned a str"):
         await manage(lambda user: "token").connection_for("ann")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from openclaw_client import Timeouts
 from openclaw_client.errors import RequestFailed
 from openclaw_client.testing import BlockingEmbeddedGateway
+from tests.behaviour.test_inquiry import goes
+from tests.behaviour.test_resume import MovedClock
 from tests.waiting import until
 
 Make = Callable[..., Any]
@@ -75,3 +78,22 @@ async def test_a_message_whose_connection_goes_meanwhile_runs_once(
             assert (await second.result()).text == "echo: once"
         rows = gateway.transcript("agent:main:main")
         assert sum(row["role"] == "user" for row in rows) == 2
+
+
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+async def test_the_time_to_ask_again_comes_while_the_connection_is_away(
+    make: Make, gateway: BlockingEmbeddedGateway
+) -> None:
+    clock = MovedClock()
+    async with make(gateway) as client:
+        gateway.faults.not_ready("chat.send", retry_after_ms=2_000)
+        sending = asyncio.ensure_future(client.chat_send(session_key="main", message="hello"))
+        await until(lambda: not gateway.faults.outstanding)
+        await client.request("health")
+        await goes(gateway, client)
+        clock.move(3)
+        await until(lambda: gateway.faults.upgrades)
+        assert not sending.done()
+        gateway.faults.upgrades.clear()
+        assert (await sending).text == "echo: hello"
+        assert sum(row["role"] == "user" for row in gateway.transcript("agent:main:main")) == 1

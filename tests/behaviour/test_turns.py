@@ -110,6 +110,7 @@ async def test_one_time_limit_for_the_wait_and_the_run(make: Make, start_gateway
         await until(lambda: gateway.active_runs)
         # The minute that it waited for its turn is not given again.
         clock.move(50)
+        await until(second.done)
         with pytest.raises(RunTimeout, match="the run goes on") as told:
             await second
         assert told.value.sent is True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from openclaw_client.connection.shortcuts import MAX_RUNS, Shortcuts, Take
 from tests.connection.served import Place, supervisor
@@ -116,3 +117,22 @@ def test_a_connection_that_is_ending_takes_nothing_more() -> None:
         await made.disconnect()
 
     run(main())
+
+
+class Closed(dict[bytes, Any]):
+    """The short ways of a connection, which another thread closes just after one was looked up."""
+
+    shortcuts: Shortcuts
+
+    def get(self, key: bytes, default: Any = None) -> Any:
+        found = super().get(key, default)
+        self.shortcuts.close()
+        return found
+
+
+def test_what_is_closed_while_it_is_looked_up_stays_closed() -> None:
+    shortcuts, taken = offered(2)
+    shortcuts._runs = closed = Closed(shortcuts._runs)
+    closed.shortcuts = shortcuts
+    assert not shortcuts.other(frame(0), 1, 0.0)
+    assert (shortcuts.take, taken) == (None, [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import sys
 from typing import cast
 
 import pytest
@@ -104,6 +105,7 @@ STRANGE = [
     frame(MORE, b"the end of nothing"),
     frame(TEXT, HELLO, last=False) + frame(MORE, b"end"),
     frame(TEXT, b"masked", masked=True),
+    frame(TEXT, b"", masked=True),
     b"\xc1" + frame(TEXT, b"a reserved bit")[1:],
     announced(LIMIT + 1),
     b"\x81\x7f" + b"\xff" * 8,
@@ -163,6 +165,15 @@ def _head(message: bytes) -> bytes:
     return announced(len(message)) if message.startswith(b"y") else frame(TEXT, message)[: -len(message)]
 
 
+def test_no_window_is_held_between_reads() -> None:
+    strainer = Strainer(Socket(), lambda message: None, LIMIT)
+    window = strainer.get_buffer(-1)
+    window[:3] = CHALLENGE[:3]
+    strainer.buffer_updated(3)
+    # The name here, and the argument of the call.
+    assert sys.getrefcount(window) == 2
+
+
 @pytest.mark.parametrize("close_after", [1, 2, 3])
 def test_who_closes_is_given_no_more(close_after: int) -> None:
     small = frame(TEXT, b"x" * 120)
@@ -207,6 +218,14 @@ async def test_picows_keeps_no_room_for_a_message_that_is_over() -> None:
     assert len(protocol.get_buffer(-1)) < LONG * 2
     rest.set()
     await hearing
+    assert heard.messages == [b"challenge", HELLO, MESSAGE]
+    assert heard.end == (1012, "bye", False)
+
+
+@pytest.mark.parametrize("cut", [1, 100])
+async def test_a_frame_of_which_picows_has_the_beginning_stays_there(cut: int) -> None:
+    hello = frame(TEXT, HELLO)
+    heard, _ = await hear(CHALLENGE + hello[:cut], Answered(), first=hello[cut:] + frame(TEXT, MESSAGE) + BYE)
     assert heard.messages == [b"challenge", HELLO, MESSAGE]
     assert heard.end == (1012, "bye", False)
 

@@ -59,18 +59,11 @@ class RunClocks:
             self.patience = patience
             self._quiet = loop.call_later(patience, self._listen, loop.time())
 
-    def forgo_limits(self) -> None:
-        """The caller is gone, and the limits with it. Silence is asked about all the same."""
-        for timer in (self._total, self._idle):
+    def stop(self) -> None:
+        for timer in (self._total, self._idle, self._quiet):
             if timer is not None:
                 timer.cancel()
-        self._total = self._idle = None
-
-    def stop(self) -> None:
-        self.forgo_limits()
-        if self._quiet is not None:
-            self._quiet.cancel()
-            self._quiet = None
+        self._total = self._idle = self._quiet = None
 
     def _listen(self, since: float) -> None:
         """Report silence, and again after every further stretch of it."""

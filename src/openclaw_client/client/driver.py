@@ -138,9 +138,9 @@ class RunDriver:
         if not self._sending.holds_turn:
             self._close()
             return
+        # The time limits of whoever has gone may run out: nobody is told.
         self._sink = NOBODY
         self._put = NOBODY.put
-        self._clocks.forgo_limits()
 
     def forsake(self, error: ConnectionLost) -> None:
         """In a forked child: the run is the parent's. Its timers and turns are, too."""

@@ -4,20 +4,41 @@ MESSAGE ?= Hello! What can you do?
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
+RELEASES ?=
 BENCH_ARGS ?=
 WEBCHAT_ARGS ?=
 
-.PHONY: help chat webchat check format test test-gateway chaos bench coverage gateways clean
+CONSTRAINTS ?=
+
+RUNS ?= 2000
+STEPS ?= 60
+
+MINUTES ?= 30
+UNKNOWN ?= 1000000
+
+# What leans most on Python, on asyncio and on picows, with the pure layers: two minutes.
+LAYERS := tests/wire tests/protocol tests/policy tests/runs tests/sessions tests/transport tests/connection tests/sync \
+	tests/test_public_names.py
+
+.PHONY: help chat webchat check format test test-layers test-newest test-pythons test-lowest test-gateway chaos soak life bench \
+	coverage gateways clean
 
 help:
 	@echo "make chat [MESSAGE=…]  talk to the embedded gateway"
 	@echo "make webchat           a chat in the browser for several users, with a gateway of its own"
 	@echo "make test              all tests that need no real gateway"
-	@echo "make test-gateway      contract and chaos tests on four real OpenClaw releases (installs them; takes minutes)"
+	@echo "make test-newest       the layers next to Python on the newest Python of this machine"
+	@echo "make test-pythons      all of make test on each Python of this machine, with the newest dependencies"
+	@echo "make test-lowest       all of make test with the lowest dependencies"
+	@echo "make test-gateway [RELEASES=\"2026.5.12 2026.9.6\"]  contract and chaos tests on real OpenClaw releases"
+	@echo "                       (installs them; two at a time; without names: all, as CI; half an hour)"
 	@echo "make chaos [SEED=…]    cuts at every frame, ten minutes of random faults, killed gateways (takes an hour)"
+	@echo "make soak [MINUTES=… SEED=… UNKNOWN=…]  whether memory stays where it is: a million things that nobody knows, of"
+	@echo "                       each kind (a few minutes), then 32 clients on bad lines (half an hour)"
+	@echo "make life [RUNS=… STEPS=…]  one run against a model of a gateway: RUNS scripts of STEPS moves each (a minute)"
 	@echo "make bench             measures this client beside others; writes docs/performance.md (BENCH_ARGS=--quick: a minute)"
 	@echo "make check             formatting, lint, types"
-	@echo "make coverage          branch coverage of the pure layers"
+	@echo "make coverage          branch coverage of the pure layers and of sessions"
 
 # Through the environment, as it was written: neither make nor the shell reads it.
 chat: export CHAT_MESSAGE = $(value MESSAGE)
@@ -38,38 +59,67 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Most tests wait for something most of the time: two processes take little more than half as long as one.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
-test-gateway: gateways
-	$(BIN)/python -m pytest tests/contract tests/chaos --gateways=real $(PYTEST_ARGS)
+test-layers: $(VENV)/.dev
+	$(BIN)/python --version
+	$(BIN)/python -m pytest -q $(LAYERS) $(PYTEST_ARGS)
+
+test-newest: $(VENV)/.dev
+	$(MAKE) test-layers PYTHON="$$($(BIN)/python -m tests.pythons --newest)" VENV=.cache/venv-newest
+
+# A folder of its own for each, made anew: what is installed is what a user gets today.
+test-pythons: $(VENV)/.dev
+	@failed=; for python in $$($(BIN)/python -m tests.pythons); do \
+		echo "== $$($$python --version)"; rm -rf .cache/venv-each; \
+		$(MAKE) test PYTHON="$$python" VENV=.cache/venv-each || failed="$$failed $$python"; \
+	done; rm -rf .cache/venv-each; test -z "$$failed" || { echo "failed on:$$failed"; exit 1; }
+
+test-lowest: $(VENV)/.dev
+	rm -rf .cache/venv-lowest && mkdir -p .cache
+	$(BIN)/python -m tests.pythons --lowest > .cache/lowest.txt
+	$(MAKE) test VENV=.cache/venv-lowest CONSTRAINTS="$(CURDIR)/.cache/lowest.txt"
+
+test-gateway: $(VENV)/.dev
+	$(BIN)/python -m tests.gateways.side_by_side $(RELEASES) -- $(PYTEST_ARGS)
 
 chaos: gateways
 	$(BIN)/python -m pytest tests/chaos --chaos=full $(if $(SEED),--chaos-seed=$(SEED)) --chaos-report=chaos-embedded.json $(PYTEST_ARGS)
 	$(BIN)/python -m pytest tests/chaos --chaos=full --gateways=real --chaos-report=chaos-real.json $(PYTEST_ARGS)
 
+soak: $(VENV)/.dev
+	UNKNOWN=$(UNKNOWN) $(BIN)/python -m pytest -q -s --timeout=0 tests/behaviour/test_unknown.py $(PYTEST_ARGS)
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+life: $(VENV)/.dev
+	LIFE_RUNS=$(RUNS) LIFE_STEPS=$(STEPS) $(BIN)/python -m pytest -q tests/runs/test_life.py --timeout=0 $(PYTEST_ARGS)
+
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
 gateways: $(VENV)/.dev
-	$(BIN)/python -m tests.gateways.install
+	$(BIN)/python -m tests.gateways.install $(RELEASES)
 
 coverage: $(VENV)/.dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q tests/wire tests/protocol tests/policy tests/runs
+	$(BIN)/coverage run -m pytest -q tests/wire tests/protocol tests/policy tests/runs tests/sessions
 	$(BIN)/coverage report --fail-under=100 \
-		--include='src/openclaw_client/wire/*,src/openclaw_client/protocol/*,src/openclaw_client/policy/*,src/openclaw_client/runs/*'
+		--include='src/openclaw_client/wire/*,src/openclaw_client/protocol/*,src/openclaw_client/policy/*,src/openclaw_client/runs/*,src/openclaw_client/sessions/*'
 
 $(VENV)/.base: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; try: make PYTHON=python3.12 …")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[cli,speed]"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[cli,speed]" \
+		$(if $(CONSTRAINTS),--constraint "$(CONSTRAINTS)")
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --group hosts
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --group hosts \
+		$(if $(CONSTRAINTS),--constraint "$(CONSTRAINTS)")
 	@touch $@
 
 clean:

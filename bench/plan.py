@@ -10,15 +10,17 @@ OURS = "openclaw-client"
 REFERENCE = "gateway-client (Node)"
 OTHER = "openclaw-node (Node)"
 
-SIZES = {300: 60_000, 2048: 40_000, 32768: 6_000}
-"""Bytes of a frame, and how many frames one measurement takes: a third of a second to one second of CPU."""
+SIZES = {300: 200_000, 2048: 100_000, 32768: 20_000}
+"""Bytes of a frame, and how many frames are measured: a third of a second to one second of CPU."""
+BLOCK = 50_000
+"""Frames, or requests, of a block of warming up: fewer than that are over before the reference's compiler is done."""
 IN_FLIGHT = (1, 16, 256)
 CONNECTIONS = (1_000, 5_000)
 FAN = (1, 10, 100)
 REPLY = (50_000, 500_000)
 """Bytes of a whole reply that is sent as cumulative snapshots, a frame for every hundred bytes or so."""
-ROUNDS = 9
-"""Of streams and requests. Machines have slow minutes; with five rounds two of them moved a ratio by a fifth."""
+ROUNDS = 7
+"""Of streams and requests. Machines have slow minutes; with five short rounds two of them moved a ratio by a fifth."""
 PACE = 500
 """Microseconds between two paced frames."""
 
@@ -48,6 +50,10 @@ NODE = (REFERENCE, "reference.mjs", "node")
 NODE_2 = (OTHER, "openclaw-node.mjs", "node")
 RECV = ("recv only (picows)", "bench.drivers.bare", "recv")
 DECODE = ("recv + decode (picows, msgspec)", "bench.drivers.bare", "decode")
+THREADS = (
+    ("websocket-client, msgspec", "bench.drivers.threads", "websocket-client"),
+    ("websockets, threading, msgspec", "bench.drivers.threads", "websockets"),
+)
 
 
 def plan(quick: bool) -> list[Measurement]:
@@ -58,21 +64,22 @@ def plan(quick: bool) -> list[Measurement]:
 def _quick() -> Iterator[Measurement]:
     for size in (300, 2048):
         for client in (UVLOOP, SYNC, NODE, DECODE):
-            yield _flat(client, size, frames=20_000, rounds=2)
+            yield _flat(client, size, rounds=2)
     for client in (UVLOOP, NODE):
-        yield _rpc(client, 16, requests=5_000, rounds=2)
+        yield _rpc(client, 16, rounds=2)
         yield _idle(client, 200, rounds=1)
 
 
 def _whole() -> Iterator[Measurement]:
     for size in SIZES:
-        for client in (UVLOOP, ASYNC, SYNC, NODE, NODE_2, RECV, DECODE):
+        for client in (UVLOOP, ASYNC, SYNC, NODE, NODE_2, RECV, DECODE, *THREADS):
             yield _flat(client, size)
         yield _flat(UVLOOP, size, what="send", name=f"{OURS}, chat_send")
     for client in (UVLOOP, SYNC, NODE, DECODE):
         yield _flat(client, 2048, kind="unicode")
+    yield from _of_others()
     for client in (UVLOOP, ASYNC, SYNC, NODE):
-        sizes = {"frames": 1_500, "size": 300, "pace": PACE, "warm": 200}
+        sizes = {"frames": 1_500, "size": 300, "pace": PACE, "warm": BLOCK, "count": 200}
         yield Measurement("paced", "300 B", *client, "stream", sizes, rounds=3)
     for count in IN_FLIGHT:
         for client in (UVLOOP, ASYNC, SYNC, NODE, NODE_2):
@@ -88,13 +95,23 @@ def _whole() -> Iterator[Measurement]:
     yield Measurement("hand-over", "bursts of 64", *SYNC, "hand_over", {"frames": 300_000}, rounds=5)
 
 
+def _of_others() -> Iterator[Measurement]:
+    """Frames of runs that the client did not begin, read as events or by nobody. The reference knows no difference."""
+    for size in (300, 2048):
+        yield _flat(UVLOOP, size, what="events", group="events", name=f"{OURS}, events()")
+        yield _flat(UVLOOP, size, what="foreign", group="events", name=f"{OURS}, nobody reads")
+        yield _flat(NODE, size, group="events")
+
+
 def _growth() -> Iterator[Measurement]:
     for size in REPLY:
-        sizes = {"frames": size // 100, "size": size, "kind": "grow", "warm": 100}
+        # A block of warming up is one or more whole replies.
+        frames = size // 100
+        sizes = {"frames": frames, "size": size, "kind": "grow", "warm": frames, "times": max(1, 5_000 // frames)}
         for client in (UVLOOP, NODE, DECODE):
             yield Measurement("reply", f"{size // 1000} KB", *client, "stream", sizes, rounds=3)
     for count in FAN:
-        sizes = {"frames": 40_000, "size": 300, "count": count, "warm": 4_000}
+        sizes = {"frames": BLOCK, "size": 300, "count": count, "warm": BLOCK}
         yield Measurement("runs", f"{count}", *UVLOOP, "runs", sizes, rounds=3)
         yield Measurement("connections", f"{count}", *UVLOOP, "connections", sizes, rounds=3)
 
@@ -103,21 +120,23 @@ def _flat(
     client: tuple[str, str, str],
     size: int,
     *,
-    frames: int = 0,
     kind: str = "saw",
     what: str = "stream",
+    group: str = "stream",
     name: str = "",
-    rounds: int = ROUNDS,
+    rounds: int = 0,
 ) -> Measurement:
-    frames = frames or SIZES[size]
-    sizes = {"frames": frames, "size": size, "kind": kind, "warm": frames // 5}
+    sizes = {"frames": SIZES[size], "size": size, "kind": kind, "warm": BLOCK}
     row = {300: "300 B", 2048: "2 KB", 32768: "32 KB"}[size] + (", not ASCII" if kind == "unicode" else "")
-    return Measurement("stream", row, name or client[0], client[1], client[2], what, sizes, rounds)
+    # The large frames take most of the time, and vary least.
+    rounds = rounds or (3 if size == 32768 else ROUNDS)
+    return Measurement(group, row, name or client[0], client[1], client[2], what, sizes, rounds)
 
 
-def _rpc(client: tuple[str, str, str], count: int, *, requests: int = 0, rounds: int = ROUNDS) -> Measurement:
-    requests = requests or (5_000 if count == 1 else 20_480)
-    return Measurement("rpc", str(count), *client, "rpc", {"frames": requests, "count": count, "warm": 2_000}, rounds)
+def _rpc(client: tuple[str, str, str], count: int, *, rounds: int = 0) -> Measurement:
+    # One at a time takes a tenth of a millisecond each, and most of it is the kernel's.
+    requests, block, rounds = (20_000, 20_000, rounds or 3) if count == 1 else (51_200, 51_200, rounds or ROUNDS)
+    return Measurement("rpc", str(count), *client, "rpc", {"frames": requests, "count": count, "warm": block}, rounds)
 
 
 def _idle(client: tuple[str, str, str], count: int, *, kind: str = "plain", rounds: int = 1) -> Measurement:

@@ -17,6 +17,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 NOTES = Path(__file__).parent / "notes.md"
 TITLES = {
     "stream": "A chat stream, flat out (CPU per frame)",
+    "events": "Runs that the client did not begin (CPU per frame)",
     "paced": "A chat stream, one frame per 500 µs",
     "reply": "One long reply, sent as cumulative snapshots",
     "runs": "Runs at the same time on one connection",
@@ -51,6 +52,11 @@ class Line:
         return median(one["wall"] / one["units"] * 1e6 for one in self.rounds)
 
     @property
+    def unsteady(self) -> int:
+        """Rounds in which the driver did not come to rest before it was measured."""
+        return sum(bool(one.get("unsteady")) for one in self.rounds)
+
+    @property
     def events(self) -> float | None:
         events = self.of("events")
         return None if events is None or events <= 1 else events / self.rounds[0]["units"]
@@ -83,28 +89,35 @@ def table(report: Report) -> str:
     return "\n".join(parts)
 
 
+COLUMNS: dict[str, Callable[[Line, dict[str, float]], str]] = {
+    "µs CPU, median": lambda line, _: f"{line.cpu:.2f}",
+    "min to max": lambda line, _: f"{min(line.costs):.2f} to {max(line.costs):.2f}",
+    "of the reference": lambda line, costs: _ratio(line.cpu, costs.get(NODE[0])),
+    "of recv + decode": lambda line, costs: _ratio(line.cpu, costs.get(DECODE[0])),
+    "cold, µs": lambda line, _: _number(line.of("cold"), 2, 1e6),
+    "warmed up, thousands": lambda line, _: _number(line.of("warmed"), 0, 1e-3),
+    "not steady": lambda line, _: f"{line.unsteady} of {len(line.rounds)}" if line.unsteady else "",
+    "µs wall": lambda line, _: f"{line.wall:.1f}",
+    "p50 µs": lambda line, _: _number(line.of("p50"), 0),
+    "p99 µs": lambda line, _: _number(line.of("p99"), 0),
+    "longest turn, ms": lambda line, _: _number(line.of("turn"), 1, 1e3),
+    "events per frame": lambda line, _: _number(line.events, 2),
+    "peak MiB": lambda line, _: _number(line.of("peak_kib"), 0, 1 / 1024),
+}
+"""What a column shows of a line; the costs are those of the lines beside it. A column without any value is left out."""
+
+
 def _cost_table(rows: dict[str, list[Line]]) -> str:
-    columns = ("µs CPU, median", "min to max", "of the reference", "of recv + decode", "µs wall", "p50 µs", "p99 µs")
-    head = ("", "client", *columns, "events per frame", "peak MiB")
-    out = [f"| {' | '.join(head)} |", "|---|---|" + "--:|" * (len(head) - 2)]
+    table: list[list[str]] = []
     for row, lines in rows.items():
         costs = {line.measurement.client: line.cpu for line in lines}
         for line in lines:
-            low, high = min(line.costs), max(line.costs)
-            cells = [
-                row,
-                line.measurement.client,
-                f"{line.cpu:.2f}",
-                f"{low:.2f} to {high:.2f}",
-                _ratio(line.cpu, costs.get(NODE[0])),
-                _ratio(line.cpu, costs.get(DECODE[0])),
-                f"{line.wall:.1f}",
-                *(_number(line.of(name), 0) for name in ("p50", "p99")),
-                _number(line.events, 2),
-                _number((line.of("peak_kib") or 0) / 1024, 0),
-            ]
-            out.append(f"| {' | '.join(cells)} |")
-    return "\n".join(out) + "\n"
+            cells = [show(line, costs) for show in COLUMNS.values()]
+            table.append([row, line.measurement.client, *cells])
+    head = ["", "client", *COLUMNS]
+    shown = [number for number in range(len(head)) if number < 2 or any(cells[number] for cells in table)]
+    out = [head, ["---"] * 2 + ["--:"] * len(COLUMNS), *table]
+    return "\n".join(f"| {' | '.join(cells[number] for number in shown)} |" for cells in out) + "\n"
 
 
 def _idle_table(rows: dict[str, list[Line]]) -> str:
@@ -206,5 +219,5 @@ def _ratio(cost: float, of: float | None) -> str:
     return "" if of is None else f"{cost / of:.2f}"
 
 
-def _number(value: float | None, digits: int) -> str:
-    return "" if value is None else f"{value:,.{digits}f}"
+def _number(value: float | None, digits: int, scale: float = 1) -> str:
+    return "" if value is None else f"{value * scale:,.{digits}f}"

@@ -7,12 +7,16 @@ import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
-from openclaw_client.connection.breakers import _breakers
+from openclaw_client.connection.breakers import _breakers, _known
+from tests.chaos import report
 from tests.faces import Face
+from tests.gateways.model import StubModel
+from tests.gateways.shared import SharedGateway
 
 # A loaded machine is slow now and then; what hangs is ended by the time limit of the test.
 settings.register_profile("unhurried", deadline=None)
@@ -32,6 +36,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
     parser.addoption(
+        "--release",
+        action="append",
+        metavar="RELEASE",
+        help="of the contract and chaos tests, only those on this release; may be given several times",
+    )
+    parser.addoption(
         "--chaos",
         choices=("short", "full"),
         default="short",
@@ -41,17 +51,62 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chaos-report", metavar="FILE", default=None, help="also write the figures of chaos as JSON")
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["chaos"] = report.rows()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A process that had a part of the tests has ended (pytest-xdist)."""
+    report.take(getattr(node, "workeroutput", {}).get("chaos", []))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    table = report.lines()
+    if table:
+        terminalreporter.section("chaos: what came of it")
+        for line in table:
+            terminalreporter.write_line(line)
+    if config.getoption("--chaos-report") and table:
+        report.write(Path(config.getoption("--chaos-report")))
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What belongs to another kind of run is no part of this one: a test that is skipped is one that could not run."""
 
+    releases = config.getoption("--release")
+
     def belongs(item: pytest.Item) -> bool:
         wanted = [one for mark in item.iter_markers("only") for one in mark.kwargs.items()]
+        if releases and _release_of(item) not in releases:
+            return False
         return all(config.getoption(f"--{option}") == value for option, value in wanted)
 
     others = [item for item in items if not belongs(item)]
     if others:
         config.hook.pytest_deselected(items=others)
         items[:] = [item for item in items if belongs(item)]
+
+
+def _release_of(item: pytest.Item) -> object:
+    """The release that a contract or chaos test runs on; None for tests that know no releases."""
+    params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    return params.get("target", params.get("real"))
+
+
+@pytest.fixture(scope="session")
+def stub_model() -> Iterator[StubModel]:
+    """The model provider behind the real gateways."""
+    with StubModel() as model:
+        yield model
+
+
+@pytest.fixture(scope="session")
+def shared_gateway(stub_model: StubModel) -> Iterator[SharedGateway]:
+    """The real gateway that contract and chaos tests share."""
+    with SharedGateway(stub_model) as gateway:
+        yield gateway
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +118,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
             monkeypatch.delenv(name)
     # A port may come back within the minute for which a breaker remembers failures.
     _breakers.clear()
+    _known.clear()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("OPENCLAW_STATE_DIR", str(home / "state"))
     return home

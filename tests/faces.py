@@ -59,7 +59,7 @@ class _Threaded:
             return lambda user: self._connection_for(user)
         if name == "hold":
             return lambda user: _ThreadedBlock(self, self.inner.hold(user))
-        if name in ("chat_stream", "events"):
+        if name in ("chat_attach", "chat_stream", "events"):
             return lambda *args, **options: _Threaded(value(*args, **options), self._pool)
         return lambda *args, **options: self._call(value, *args, **options)
 

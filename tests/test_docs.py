@@ -1,11 +1,14 @@
-"""The code blocks of the README and of docs/testing.md do what they show."""
+"""The code blocks of the README and of pages in docs/ do what they show."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import re
+import subprocess
+import sys
 import textwrap
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,8 @@ import pytest
 
 from openclaw_client import AsyncGatewayClient
 from openclaw_client.testing import BlockingEmbeddedGateway, EmbeddedGateway, Turn
-from tests.waiting import wait_until
+from tests.test_layers import MAY_IMPORT
+from tests.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).parent.parent
 
@@ -114,3 +118,41 @@ def test_the_list_of_sessions_that_is_asked_for_when_it_has_changed(monkeypatch:
             wait_until(lambda: gateway.seen.requests["sessions.subscribe"] == 2)
             client.chat_send(session_key="two", message="hi")
             wait_until(lambda: {session["key"] for session in next_list(0)} >= {"agent:main:one", "agent:main:two"})
+
+
+def test_a_run_whose_sender_is_killed_is_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sender, taker = blocks("docs/recovery.md")
+    (tmp_path / "sender.py").write_text(sender)
+    (tmp_path / "taker.py").write_text(taker)
+    go_on = threading.Event()
+
+    async def agent(_turn: Turn) -> Any:
+        yield "The first words, "
+        await asyncio.to_thread(go_on.wait, PATIENCE)
+        yield "and the others."
+
+    with BlockingEmbeddedGateway(agent=agent) as gateway:
+        monkeypatch.setenv("OPENCLAW_GATEWAY_URL", gateway.url)
+        monkeypatch.setenv("OPENCLAW_GATEWAY_TOKEN", str(gateway.token))
+        monkeypatch.setenv("OPENCLAW_STATE_DIR", str(tmp_path))
+        with subprocess.Popen([sys.executable, "sender.py"], cwd=tmp_path, stdout=subprocess.PIPE) as sending:
+            assert sending.stdout is not None
+            assert sending.stdout.read(len("The first words, ")) == b"The first words, "
+            sending.kill()
+        with subprocess.Popen([sys.executable, "taker.py"], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as taking:
+            wait_until(lambda: len(gateway.seen.connects) == 2)
+            go_on.set()
+            assert taking.communicate()[0] == "The first words, and the others.\n"
+        assert gateway.seen.requests["chat.send"] == 1
+        assert [row["role"] for row in gateway.transcript("agent:main:main")] == ["user", "assistant"]
+        # Nothing is left to be taken up.
+        assert subprocess.check_output([sys.executable, "taker.py"], cwd=tmp_path) == b""
+
+
+def test_the_table_of_imports_is_the_one_that_is_tested() -> None:
+    page = (ROOT / "docs/architecture.md").read_text().partition("## Imports")[2].partition("\n## ")[0]
+    printed: dict[str, set[str]] = {}
+    for layers, imports in re.findall(r"^\| (`.*?`) \| (.*?) \|$", page, re.MULTILINE):
+        for layer in re.findall(r"`(\w+)`", layers):
+            printed[layer] = set(imports.split(", ")) - {"\u2013"}
+    assert printed == MAY_IMPORT

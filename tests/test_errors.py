@@ -19,6 +19,7 @@ from openclaw_client.errors import (
     ConnectionLost,
     GatewayError,
     IdentityError,
+    MethodUnavailable,
     MissingScope,
     NotConnected,
     OutcomeUnknown,
@@ -184,6 +185,10 @@ def test_wrong_use_is_a_value_error(kind: type[UsageError]) -> None:
         (RequestError(method="m", message="no"), "m: no."),
         (RequestFailed(method="m", message="no.", code="A", detail_code="B"), "m: no [B]."),
         (RequestFailed(message="no", code="A"), "no [A]."),
+        (
+            MethodUnavailable(method="a.b", gateway_version="2026.9.6", suggestion="a.c", detail_code="X"),
+            "2026.9.6 has no method a.b; did you mean a.c? [X, gateway 2026.9.6].",
+        ),
         (MissingScope(missing=("a",), granted=("b", "c")), "missing scope a; granted: b, c."),
         (
             MissingScope(missing=("a",), detail_code="X", close_code=1008),

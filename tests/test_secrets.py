@@ -17,8 +17,11 @@ from typing import Any, ClassVar
 import pytest
 
 from openclaw_client import (
+    AsyncConnectionManager,
     AsyncGatewayClient,
     ClientInfo,
+    ConnectionManager,
+    Credentials,
     DeviceIdentity,
     FileIdentityStore,
     GatewayClient,
@@ -32,8 +35,8 @@ from openclaw_client.errors import AuthRejected, GatewayError, IdentityError, Re
 from openclaw_client.identity.device import encode_base64url
 from openclaw_client.identity.store import DeviceToken
 from openclaw_client.policy.redact import Redactor
-from openclaw_client.testing import BlockingEmbeddedGateway
-from openclaw_client.transport.websocket import Target
+from openclaw_client.testing import BlockingEmbeddedGateway, EmbeddedGateway
+from openclaw_client.transport.opening import Target
 from tests.faces import Face
 
 TOKEN = "canary-token-4f1c"
@@ -240,11 +243,58 @@ async def test_no_signature_and_no_issued_token_in_logs_and_errors(face: Face, l
         (f"ws://127.0.0.1:1/?token={QUERY}", {"identity": "a path"}),
         (f"ws://127.0.0.1:1/?token={QUERY}", {"timeouts": 5}),
         (f"ws://127.0.0.1:1/?token={QUERY}", {"role": ""}),
+        (f"ws://127.0.0.1:1/?token={QUERY}", {"sessions": "main"}),
+        (f"ws://127.0.0.1:1/?token={QUERY}", {"sessions": ["main", ""]}),
     ],
 )
 def test_no_secret_in_a_refused_argument(kind: Callable[..., Any], url: str, wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError) as caught:
         kind(url, **options(**wrong))
+    assert not leaks(dump(caught.value))
+
+
+PROXY = f"http://me:{PASSWORD}@10.0.0.1:3128"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: GatewayClient(tokn=TOKEN),
+        lambda: GatewayClient(f"ws://127.0.0.1:1/?token={QUERY}", **options(sessions=Awkward())),
+        lambda: Credentials("", **{**options(), "timeouts": None}),
+        lambda: Credentials("", token=TOKEN, password=PASSWORD),
+        lambda: Credentials(token=TOKEN, headers={"X": HEADER}),
+        lambda: DeviceIdentity(SEED[1:], "linux"),
+        lambda: DeviceIdentity(SEED, ""),
+        lambda: DeviceIdentity.from_seed(SEED, platform="a\nb"),
+        lambda: ConnectionManager(lambda _: None, max_connections=0, proxy=PROXY),
+        lambda: AsyncConnectionManager(lambda _: None, idle_timeout=-1, proxy=PROXY),
+        lambda: EmbeddedGateway(token=TOKEN, release="1999.1.1"),
+        lambda: EmbeddedGateway(token="", password=PASSWORD, auth="token"),
+        lambda: BlockingEmbeddedGateway(token=TOKEN, release="1999.1.1"),
+    ],
+)
+def test_no_secret_in_what_a_constructor_raises(make: Callable[[], object]) -> None:
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever it is
+        make()
+    assert not leaks(dump(caught.value))
+
+
+class Awkward:
+    """Raises what no constructor expects."""
+
+    def __iter__(self) -> Any:
+        raise RuntimeError("no")
+
+
+async def test_no_secret_in_what_a_manager_raises_of_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_SECRET", HEADER)
+    given = Credentials(f"ftp://127.0.0.1/?token={QUERY}", token=TOKEN)
+    with pytest.raises(UsageError) as caught:
+        ConnectionManager(lambda _: given, proxy=PROXY).connection_for("ann")
+    assert not leaks(dump(caught.value))
+    with pytest.raises(UsageError) as caught:
+        await AsyncConnectionManager(lambda _: given, proxy=PROXY).connection_for("ann")
     assert not leaks(dump(caught.value))
 
 

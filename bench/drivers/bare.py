@@ -10,6 +10,7 @@ import picows
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
 from bench.drivers.meter import Arguments, Meter, report
+from bench.drivers.warm import Warming
 
 
 class Block(msgspec.Struct):
@@ -105,10 +106,15 @@ async def stream(arguments: Arguments) -> None:
     await picows.ws_connect(lambda: reader, arguments.url, max_frame_size=1 << 25)
     session = Session(reader, arguments.face == "decode")
     await session.connect()
-    await session.stream(arguments.message(arguments.warm), arguments.warm)
+    warming = Warming(arguments.warm * arguments.times)
+    while warming.more():
+        with warming.block():
+            for _ in range(arguments.times):
+                await session.stream(arguments.message(arguments.warm), arguments.warm)
     with Meter() as meter:
-        await session.stream(arguments.message(), arguments.frames)
-    report(cpu=meter.cpu, wall=meter.wall, units=arguments.frames, events=arguments.frames)
+        for _ in range(arguments.times):
+            await session.stream(arguments.message(), arguments.frames)
+    report(cpu=meter.cpu, wall=meter.wall, units=arguments.units, events=arguments.units, **warming.facts())
 
 
 if __name__ == "__main__":

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from bench.drivers.meter import Arguments, Meter, percentiles, report
+from bench.drivers.warm import Warming
 from openclaw_client import GatewayClient, TextAppended, TextReplaced
 from openclaw_client.sync.channel import RunChannel
 from openclaw_client.sync.loop_thread import loop_thread
@@ -31,19 +33,38 @@ def read(gateway: GatewayClient, message: str, stamps: list[int] | None = None) 
     return events, length
 
 
+def warm(arguments: Arguments, work: Callable[[int], Any]) -> dict[str, float]:
+    """Do `work` with so many frames until two blocks cost the same."""
+    warming = Warming(arguments.warm * arguments.times)
+    while warming.more():
+        with warming.block():
+            for _ in range(arguments.times):
+                work(arguments.warm)
+    return warming.facts()
+
+
 def stream(arguments: Arguments) -> None:
     with client(arguments.url) as gateway:
-        read(gateway, arguments.message(arguments.warm))
         if arguments.pace:
-            gateway.request("bench.times")
-        stamps: list[int] | None = [] if arguments.pace else None
+            paced(gateway, arguments)
+            return
+        facts = warm(arguments, lambda frames: read(gateway, arguments.message(frames)))
         with Meter() as meter:
-            events, _ = read(gateway, arguments.message(), stamps)
-        facts: dict[str, float] = {}
-        if stamps:
-            sent = gateway.request("bench.times")
-            facts = percentiles([(got - at) / 1e9 for got, at in zip(stamps, sent, strict=False)])
-    report(cpu=meter.cpu, wall=meter.wall, units=arguments.frames, events=events, **facts)
+            counts = [read(gateway, arguments.message())[0] for _ in range(arguments.times)]
+    report(cpu=meter.cpu, wall=meter.wall, units=arguments.units, events=sum(counts), **facts)
+
+
+def paced(gateway: GatewayClient, arguments: Arguments) -> None:
+    """A frame at a time; what counts is when it is in the reader's hands."""
+    warm(arguments, lambda frames: read(gateway, f"bench {frames} {arguments.size} 0 saw"))
+    read(gateway, arguments.message(arguments.count))
+    gateway.request("bench.times")
+    stamps: list[int] = []
+    with Meter() as meter:
+        events, _ = read(gateway, arguments.message(), stamps)
+    sent = gateway.request("bench.times")
+    waits = percentiles([(got - at) / 1e9 for got, at in zip(stamps, sent, strict=False)])
+    report(cpu=meter.cpu, wall=meter.wall, units=arguments.frames, events=events, **waits)
 
 
 def rpc(arguments: Arguments) -> None:
@@ -57,16 +78,19 @@ def rpc(arguments: Arguments) -> None:
                 gateway.request("bench.echo", {"sessionKey": "main", "message": "How are you today?"})
                 waits.append(time.perf_counter() - begun)
 
-        worker(arguments.warm)
-        waits.clear()
-        each = arguments.frames // arguments.count
-        threads = [threading.Thread(target=worker, args=(each,)) for _ in range(arguments.count)]
-        with Meter() as meter:
+        def all_of(requests: int) -> None:
+            each = requests // arguments.count
+            threads = [threading.Thread(target=worker, args=(each,)) for _ in range(arguments.count)]
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
-    report(cpu=meter.cpu, wall=meter.wall, units=len(waits), **percentiles(waits))
+
+        facts = warm(arguments, all_of)
+        waits.clear()
+        with Meter() as meter:
+            all_of(arguments.frames)
+    report(cpu=meter.cpu, wall=meter.wall, units=len(waits), **percentiles(waits), **facts)
 
 
 def hand_over(arguments: Arguments) -> None:

@@ -20,6 +20,22 @@ export function percentiles(values) {
   return { p50: at(50), p99: at(99) };
 }
 
+// Warming up, as in warm.py: the same block until two in a row cost the same within 3 %, at most twelve.
+export async function warm(args, work) {
+  const units = args.warm * (args.times ?? 1);
+  const costs = [];
+  const steady = () => {
+    const [one, other] = costs.slice(-2);
+    return costs.length >= 2 && Math.max(one, other) <= 1.03 * Math.min(one, other);
+  };
+  while (!steady() && costs.length < 12) {
+    const meter = new Meter();
+    for (let left = args.times ?? 1; left > 0; left -= 1) await work(args.warm);
+    costs.push(meter.stop().cpu);
+  }
+  return { cold: costs[0] / units, warmed: costs.length * units, unsteady: steady() ? 0 : 1 };
+}
+
 // Small requests, args.count of them at a time: their waits in microseconds.
 export async function requests(client, args) {
   const params = { sessionKey: "main", message: "How are you today?" };
@@ -32,11 +48,11 @@ export async function requests(client, args) {
     }
   };
   const all = (count) => Promise.all(Array.from({ length: args.count }, () => worker(Math.floor(count / args.count))));
-  await all(args.warm);
+  const facts = await warm(args, all);
   waits.length = 0;
   const meter = new Meter();
   await all(args.frames);
-  return { ...meter.stop(), units: waits.length, ...percentiles(waits) };
+  return { ...meter.stop(), units: waits.length, ...percentiles(waits), ...facts };
 }
 
 function line(path, name) {

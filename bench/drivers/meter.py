@@ -14,7 +14,11 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class Arguments:
-    """A driver's work: `what` names it, the rest are its sizes."""
+    """A driver's work: `what` names it, the rest are its sizes.
+
+    A reply that is measured has `frames` frames, one that warms up `warm`; a block is `times` of them, and so is what
+    is measured. Of requests these are the requests.
+    """
 
     url: str
     what: str
@@ -25,12 +29,18 @@ class Arguments:
     kind: str = "saw"
     count: int = 1
     warm: int = 0
+    times: int = 1
     certificate: str = ""
 
     @classmethod
     def read(cls) -> Self:
         """From the command line: one JSON object."""
         return cls(**json.loads(sys.argv[1]))
+
+    @property
+    def units(self) -> int:
+        """All frames that are measured."""
+        return self.frames * self.times
 
     def message(self, frames: int | None = None) -> str:
         """The text that tells the load server what to stream."""

@@ -1,6 +1,6 @@
 // The npm package openclaw-node: node openclaw-node.mjs ARGUMENTS. Its chat() reads `agent` events, so it is sent those.
 import { OpenClawClient } from "openclaw-node";
-import { Meter, report, requests } from "./meter.mjs";
+import { Meter, report, requests, warm } from "./meter.mjs";
 
 const args = JSON.parse(process.argv[2]);
 process.removeAllListeners("warning");
@@ -25,10 +25,10 @@ async function read(client, frames) {
 
 async function stream() {
   const client = await open();
-  await read(client, args.warm);
+  const facts = await warm(args, (frames) => read(client, frames));
   const meter = new Meter();
   const events = await read(client, args.frames);
-  report({ ...meter.stop(), units: args.frames, events });
+  report({ ...meter.stop(), units: args.frames, events, ...facts });
 }
 
 async function rpc() {

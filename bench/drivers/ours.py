@@ -8,9 +8,12 @@ import os
 import resource
 import ssl
 import time
+import uuid
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from bench.drivers.meter import Arguments, Meter, memory_kib, percentiles, private_kib, report
+from bench.drivers.warm import Warming
 from openclaw_client import AsyncGatewayClient, TextAppended, TextReplaced
 
 TEXT = (TextAppended, TextReplaced)
@@ -33,33 +36,121 @@ async def read(gateway: AsyncGatewayClient, message: str, stamps: list[int] | No
     return events, length
 
 
+async def warm(arguments: Arguments, work: Callable[[int], Awaitable[Any]]) -> dict[str, float]:
+    """Do `work` with so many frames until two blocks cost the same."""
+    warming = Warming(arguments.warm * arguments.times)
+    while warming.more():
+        with warming.block():
+            for _ in range(arguments.times):
+                await work(arguments.warm)
+    return warming.facts()
+
+
 async def stream(arguments: Arguments) -> None:
     async with client(arguments.url) as gateway:
-        await read(gateway, arguments.message(arguments.warm))
         if arguments.pace:
-            await gateway.request("bench.times")
-        stamps: list[int] | None = [] if arguments.pace else None
+            await paced(gateway, arguments)
+            return
+        facts = await warm(arguments, lambda frames: read(gateway, arguments.message(frames)))
         with Meter() as meter:
-            events, _ = await read(gateway, arguments.message(), stamps)
-        facts: dict[str, float] = {}
-        if stamps:
-            sent = await gateway.request("bench.times")
-            facts = percentiles([(got - at) / 1e9 for got, at in zip(stamps, sent, strict=False)])
-    report(cpu=meter.cpu, wall=meter.wall, units=arguments.frames, events=events, **facts)
+            counts = [(await read(gateway, arguments.message()))[0] for _ in range(arguments.times)]
+    report(cpu=meter.cpu, wall=meter.wall, units=arguments.units, events=sum(counts), **facts)
+
+
+async def paced(gateway: AsyncGatewayClient, arguments: Arguments) -> None:
+    """A frame at a time; what counts is when it is in the reader's hands."""
+    await warm(arguments, lambda frames: read(gateway, f"bench {frames} {arguments.size} 0 saw"))
+    await read(gateway, arguments.message(arguments.count))
+    await gateway.request("bench.times")
+    stamps: list[int] = []
+    with Meter() as meter:
+        events, _ = await read(gateway, arguments.message(), stamps)
+    sent = await gateway.request("bench.times")
+    waits = percentiles([(got - at) / 1e9 for got, at in zip(stamps, sent, strict=False)])
+    report(cpu=meter.cpu, wall=meter.wall, units=arguments.frames, events=events, **waits)
 
 
 async def send(arguments: Arguments) -> None:
     """Only the reply counts."""
     async with client(arguments.url) as gateway:
-        await gateway.chat_send(session_key="main", message=arguments.message(arguments.warm))
+
+        async def one(frames: int) -> None:
+            await gateway.chat_send(session_key="main", message=arguments.message(frames))
+
+        facts = await warm(arguments, one)
         with Meter() as meter:
-            reply = await gateway.chat_send(session_key="main", message=arguments.message())
-    report(cpu=meter.cpu, wall=meter.wall, units=arguments.frames, events=1, text=len(reply.text))
+            await one(arguments.frames)
+    report(cpu=meter.cpu, wall=meter.wall, units=arguments.frames, events=1, **facts)
+
+
+async def events(arguments: Arguments) -> None:
+    """A run of somebody else's, read as raw events: the payloads and their text. Also the loop's longest turn."""
+    async with client(arguments.url) as gateway, gateway.events("chat") as reader:
+        beat = Heartbeat()
+
+        async def one(frames: int) -> int:
+            await start(gateway, arguments.message(frames))
+            seen = length = 0
+            async for event in reader:
+                payload = event.payload
+                if payload["state"] == "final":
+                    break
+                seen += 1
+                length += len(payload["message"]["content"][0]["text"])
+            return seen
+
+        facts = await warm(arguments, one)
+        with beat, Meter() as meter:
+            seen = await one(arguments.frames)
+    report(cpu=meter.cpu, wall=meter.wall, units=arguments.frames, events=seen, turn=beat.longest, **facts)
+
+
+async def foreign(arguments: Arguments) -> None:
+    """A run of somebody else's that nobody reads; its end comes as a message that nobody asked for."""
+    async with client(arguments.url) as gateway:
+        whole = asyncio.Event()
+        gateway.on_proactive_message(lambda *_: whole.set())
+        beat = Heartbeat()
+
+        async def one(frames: int) -> None:
+            whole.clear()
+            await start(gateway, arguments.message(frames))
+            await whole.wait()
+
+        facts = await warm(arguments, one)
+        with beat, Meter() as meter:
+            await one(arguments.frames)
+    report(cpu=meter.cpu, wall=meter.wall, units=arguments.frames, turn=beat.longest, **facts)
+
+
+async def start(gateway: AsyncGatewayClient, message: str) -> None:
+    """Begin a run that this client does not follow."""
+    params = {"sessionKey": "main", "message": message, "idempotencyKey": str(uuid.uuid4())}
+    await gateway.request("chat.send", params)
+
+
+class Heartbeat:
+    """The longest time between two turns of the loop, in seconds, over a `with` block."""
+
+    longest = 0.0
+
+    def __enter__(self) -> None:
+        self._loop, self._last = asyncio.get_running_loop(), time.perf_counter()
+        self._next = self._loop.call_later(0.001, self._beat)
+
+    def __exit__(self, *exc: object) -> None:
+        self._next.cancel()
+
+    def _beat(self) -> None:
+        # A turn of the loop that took long comes late by as much; the timer's own millisecond is subtracted.
+        now = time.perf_counter()
+        self.longest = max(self.longest, now - self._last - 0.001)
+        self._last = now
+        self._next = self._loop.call_later(0.001, self._beat)
 
 
 async def runs(arguments: Arguments) -> None:
     """`count` runs at the same time on one connection, which share the frames."""
-    each = arguments.frames // arguments.count
     async with client(arguments.url) as gateway:
 
         async def one(number: int, frames: int) -> None:
@@ -67,21 +158,28 @@ async def runs(arguments: Arguments) -> None:
                 async for _ in run:
                     pass
 
-        await one(0, arguments.warm)
+        async def all_of(frames: int) -> None:
+            await asyncio.gather(*(one(number, frames // arguments.count) for number in range(arguments.count)))
+
+        facts = await warm(arguments, all_of)
         with Meter() as meter:
-            await asyncio.gather(*(one(number, each) for number in range(arguments.count)))
-    report(cpu=meter.cpu, wall=meter.wall, units=each * arguments.count)
+            await all_of(arguments.frames)
+    report(cpu=meter.cpu, wall=meter.wall, units=arguments.frames, **facts)
 
 
 async def connections(arguments: Arguments) -> None:
     """`count` connections with one run each, which share the frames."""
     gateways = [client(arguments.url) for _ in range(arguments.count)]
     await asyncio.gather(*(gateway.connect() for gateway in gateways))
-    await read(gateways[0], arguments.message(arguments.warm))
-    each = arguments.frames // arguments.count
+
+    async def all_of(frames: int) -> None:
+        message = arguments.message(frames // arguments.count)
+        await asyncio.gather(*(read(gateway, message) for gateway in gateways))
+
+    facts = await warm(arguments, all_of)
     with Meter() as meter:
-        await asyncio.gather(*(read(gateway, arguments.message(each)) for gateway in gateways))
-    report(cpu=meter.cpu, wall=meter.wall, units=each * arguments.count)
+        await all_of(arguments.frames)
+    report(cpu=meter.cpu, wall=meter.wall, units=arguments.frames, **facts)
 
 
 async def rpc(arguments: Arguments) -> None:
@@ -95,12 +193,14 @@ async def rpc(arguments: Arguments) -> None:
                 await gateway.request("bench.echo", {"sessionKey": "main", "message": "How are you today?"})
                 waits.append(time.perf_counter() - begun)
 
-        await asyncio.gather(*(worker(arguments.warm // arguments.count) for _ in range(arguments.count)))
+        async def all_of(requests: int) -> None:
+            await asyncio.gather(*(worker(requests // arguments.count) for _ in range(arguments.count)))
+
+        facts = await warm(arguments, all_of)
         waits.clear()
-        each = arguments.frames // arguments.count
         with Meter() as meter:
-            await asyncio.gather(*(worker(each) for _ in range(arguments.count)))
-    report(cpu=meter.cpu, wall=meter.wall, units=len(waits), **percentiles(waits))
+            await all_of(arguments.frames)
+    report(cpu=meter.cpu, wall=meter.wall, units=len(waits), **percentiles(waits), **facts)
 
 
 async def idle(arguments: Arguments) -> None:
@@ -132,6 +232,8 @@ async def idle(arguments: Arguments) -> None:
 WORK = {
     "stream": stream,
     "send": send,
+    "events": events,
+    "foreign": foreign,
     "runs": runs,
     "connections": connections,
     "rpc": rpc,

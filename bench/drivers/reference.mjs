@@ -1,6 +1,6 @@
 // The reference client, npm @openclaw/gateway-client: node reference.mjs ARGUMENTS.
 import { GatewayClient } from "@openclaw/gateway-client";
-import { Meter, memory, percentiles, report, requests } from "./meter.mjs";
+import { Meter, memory, percentiles, report, requests, warm } from "./meter.mjs";
 
 const args = JSON.parse(process.argv[2]);
 
@@ -25,7 +25,7 @@ function open() {
 let serial = 0;
 
 // Follow one run: the text so far at every event, as an application would read it.
-async function read({ client, listeners }, frames, stamps) {
+async function read({ client, listeners }, frames, stamps, pace = args.pace ?? 0) {
   const runId = `11111111-2222-4333-8444-${String(++serial).padStart(12, "0")}`;
   const { promise, resolve } = Promise.withResolvers();
   let events = 0;
@@ -39,7 +39,7 @@ async function read({ client, listeners }, frames, stamps) {
       resolve();
     }
   });
-  const message = `bench ${frames} ${args.size} ${args.pace ?? 0} ${args.kind ?? "saw"}`;
+  const message = `bench ${frames} ${args.size} ${pace} ${args.kind ?? "saw"}`;
   await client.request("chat.send", { sessionKey: "main", message, idempotencyKey: runId });
   await promise;
   listeners.delete(runId);
@@ -48,18 +48,28 @@ async function read({ client, listeners }, frames, stamps) {
 
 async function stream() {
   const connection = await open();
-  await read(connection, args.warm);
-  if (args.pace) await connection.client.request("bench.times", {});
-  const stamps = args.pace ? [] : undefined;
+  const facts = await warm(args, (frames) => read(connection, frames, undefined, 0));
+  const times = args.times ?? 1;
+  const meter = new Meter();
+  let events = 0;
+  for (let left = times; left > 0; left -= 1) events += await read(connection, args.frames);
+  report({ ...meter.stop(), units: args.frames * times, events, ...facts });
+  connection.client.stop();
+}
+
+// A frame at a time; what counts is when it is in the reader's hands.
+async function paced() {
+  const connection = await open();
+  await warm(args, (frames) => read(connection, frames, undefined, 0));
+  await read(connection, args.count);
+  await connection.client.request("bench.times", {});
+  const stamps = [];
   const meter = new Meter();
   const events = await read(connection, args.frames, stamps);
   const facts = { ...meter.stop(), units: args.frames, events };
-  if (stamps) {
-    const sent = await connection.client.request("bench.times", {});
-    Object.assign(facts, percentiles(stamps.map((at, index) => Number(at - BigInt(sent[index])) / 1000)));
-  }
+  const sent = await connection.client.request("bench.times", {});
+  report({ ...facts, ...percentiles(stamps.map((at, index) => Number(at - BigInt(sent[index])) / 1000)) });
   connection.client.stop();
-  report(facts);
 }
 
 async function rpc() {
@@ -85,6 +95,6 @@ async function idle() {
   report({ ...facts, each_kib, alone_kib: before.rss_kib });
 }
 
-const work = { stream, rpc, idle };
+const work = { stream: args.pace ? paced : stream, rpc, idle };
 await work[args.what]();
 process.exit(0);

@@ -24,6 +24,7 @@ from examples.webchat.entries import (
     proactive_entry,
     reply_entries,
     settled,
+    waits,
 )
 from examples.webchat.feed import Feed, Told
 from openclaw_client import (
@@ -43,6 +44,9 @@ KEPT: Final = 200
 """Entries of a conversation that are kept and shown; the gateway has the rest."""
 WAITING: Final = 10
 """Messages of one user that may wait for a reply: nobody types ahead further than that."""
+
+LOOK: Final = 0.2
+"""Seconds between two looks whether a run waits for another: quicker than a person wonders."""
 
 _ENDED = (ConnectionState.DISCONNECTED, ConnectionState.PAUSED)
 
@@ -127,7 +131,7 @@ class Conversation:
         if run is not None:
             return (await run.abort()).aborted
         task.cancel()
-        entry.state, entry.problem = "aborted", "Taken back."
+        entry.state, entry.status, entry.problem = "aborted", "", "Taken back."
         self._tell(("entry", entry.shown()))
         if self._client is not None and self._client.connected:
             # It may be on its way already.
@@ -138,9 +142,10 @@ class Conversation:
         """A message that nobody here asked for."""
         if self._find(message.id) is not None:
             return
-        row = next((row for row in self._nameless if row.text == message.text), None)
+        entry = proactive_entry(message, _now())
+        row = next((row for row in self._nameless if row.reads_as(entry)), None)
         if row is None:
-            self._add(proactive_entry(message, _now()))
+            self._add(entry)
         else:
             self._nameless.remove(row)
             row.source, row.run_id = message.kind, message.run_id
@@ -174,7 +179,7 @@ class Conversation:
             client = await self._manager.connection_for(self.user)
             self._watch(client)
             run = client.chat_stream(session_key=self.session_key, message=text, idempotency_key=entry.run_id)
-            async with run:
+            async with self._waits_told(entry, run), run:
                 self._runs[ident] = run
                 async for event in run:
                     self._tell(change(entry, event))
@@ -187,6 +192,21 @@ class Conversation:
             self._fail(entry, error)
         finally:
             self._runs.pop(ident, None)
+
+    @contextlib.asynccontextmanager
+    async def _waits_told(self, entry: Entry, run: AsyncChatRun) -> AsyncIterator[None]:
+        """Show in the entry when the run waits for another one: no event tells of that before the message is sent."""
+
+        async def look() -> None:
+            while True:
+                self._tell(waits(entry, run.activity.kind == "waiting"))
+                await asyncio.sleep(LOOK)
+
+        looking = asyncio.create_task(look(), name=f"webchat look {entry.id}")
+        try:
+            yield
+        finally:
+            looking.cancel()
 
     def _fail(self, entry: Entry, error: GatewayError) -> None:
         entry.state, entry.status, entry.problem, entry.retry = "failed", "", words.explain(error), True

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
+from examples.webchat import words
 from openclaw_client import (
     HistoryMessage,
     ProactiveMessage,
@@ -55,7 +56,8 @@ class Tool:
 class Entry:
     """One message. at: milliseconds. source: what a message that nobody asked for came from. run_id: "" for none.
 
-    problem: why there is no (whole) reply; retry: whether sending again makes sense.
+    note: what is said in the place of what is not shown. problem: why there is no (whole) reply; retry: whether sending
+    again makes sense.
     """
 
     id: str
@@ -67,6 +69,7 @@ class Entry:
     status: str = ""
     thinking: str = ""
     tools: list[Tool] = field(default_factory=list)
+    note: str = ""
     problem: str = ""
     retry: bool = False
     run_id: str = ""
@@ -76,9 +79,13 @@ class Entry:
         """Whether something is still to come."""
         return self.state in ("waiting", "running")
 
+    def reads_as(self, other: Entry) -> bool:
+        """Whether both say the same; what is not shown counts where there are no words."""
+        return self.text == other.text and bool(self.text or self.note == other.note)
+
     def begin_again(self) -> None:
         self.state, self.retry = "waiting", False
-        self.problem = self.text = self.thinking = ""
+        self.problem = self.note = self.text = self.thinking = ""
         self.tools = []
 
     def shown(self) -> dict[str, Any]:
@@ -93,7 +100,16 @@ def reply_entries(run_id: str, text: str, at: float) -> tuple[Entry, Entry]:
 
 
 def proactive_entry(message: ProactiveMessage, at: float) -> Entry:
-    return Entry(message.id, "assistant", message.text, at=at, source=message.kind, run_id=message.run_id)
+    note = words.not_shown(message.content)
+    return Entry(message.id, "assistant", message.text, at=at, source=message.kind, note=note, run_id=message.run_id)
+
+
+def waits(entry: Entry, waiting: bool) -> Change | None:
+    """Show that the reply waits for another run, or no longer; what the page must be told, None for nothing."""
+    if waiting == (entry.status == words.WAITS):
+        return None
+    entry.status = words.WAITS if waiting else ""
+    return "status", {"id": entry.id, "status": entry.status}
 
 
 def change(entry: Entry, event: RunEvent) -> Change | None:
@@ -122,11 +138,12 @@ def change(entry: Entry, event: RunEvent) -> Change | None:
             entry.text = text
         case SideResult(text=text):
             entry.text = f"{entry.text}\n\n{text}".lstrip()
-        case RunCompleted(text=text):
+        case RunCompleted(text=text, content=content):
             # What was aside of the conversation is not in the final text.
             entry.state, entry.status, entry.text = "final", "", text or entry.text
-        case RunAborted(text=text):
-            entry.state, entry.status, entry.text = "aborted", "", text
+            entry.note = words.not_shown(content) or ("" if entry.text else words.SILENT)
+        case RunAborted(text=text, content=content):
+            entry.state, entry.status, entry.text, entry.note = "aborted", "", text, words.not_shown(content)
         case _:
             # A failed run among them: `result()` raises it, with what is known.
             return None
@@ -167,16 +184,18 @@ def history_entries(messages: Iterable[HistoryMessage]) -> list[Entry]:
     entries: dict[str, Entry] = {}
     for place, row in enumerate(messages):
         text = _WRAPPER.sub("", row.text) if row.role == "user" else row.text
-        if row.role not in ("user", "assistant") or not text:
+        note = words.not_shown(row.content)
+        if row.role not in ("user", "assistant") or not (text or note):
             continue
         run_id = row.run_id or ""
         ident = f"{run_id}:user" if run_id and row.role == "user" else run_id or row.id or f"row-{place}"
         known = entries.get(ident)
         if known is not None:
-            known.text += f"\n\n{text}"
+            known.text = "\n\n".join(part for part in (known.text, text) if part)
+            known.note = " ".join(part for part in (known.note, note) if part)
         else:
             role: Literal["user", "assistant"] = "user" if row.role == "user" else "assistant"
-            entries[ident] = Entry(ident, role, text, at=row.timestamp, run_id=run_id)
+            entries[ident] = Entry(ident, role, text, at=row.timestamp, note=note, run_id=run_id)
     return list(entries.values())
 
 
@@ -214,4 +233,4 @@ def _same(entry: Entry, row: Entry) -> bool:
         return False
     if entry.id == row.id or (row.run_id and entry.run_id == row.run_id):
         return True
-    return not row.run_id and entry.text == row.text
+    return not row.run_id and entry.reads_as(row)

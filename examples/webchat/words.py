@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from openclaw_client import ConnectionState, GatewayError
 from openclaw_client.errors import (
     AuthRejected,
@@ -22,7 +25,11 @@ from openclaw_client.errors import (
     Unreachable,
     UsageError,
 )
+from openclaw_client.runs.blocks import beside_text
 
+WAITS = "waiting for another run"
+"""The status of a reply while another run of the conversation has the gateway's attention."""
+SILENT = "The assistant had nothing to say."
 CONNECTION = {
     ConnectionState.CONNECTING: "Connecting to the gateway …",
     ConnectionState.CONNECTED: "",
@@ -41,6 +48,12 @@ def connection_problem(error: GatewayError) -> str:
     if isinstance(error, FINAL):
         return CONNECTION[ConnectionState.PAUSED]
     return "The gateway cannot be reached. Trying again."
+
+
+def not_shown(content: Iterable[Mapping[str, Any]]) -> str:
+    """What a message holds that this page does not show; "" where that is nothing."""
+    beside = beside_text(content)
+    return f"Not shown here: {beside}." if beside else ""
 
 
 def explain(error: GatewayError) -> str:

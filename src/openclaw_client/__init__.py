@@ -19,13 +19,13 @@ from openclaw_client import errors
 from openclaw_client.version import __version__
 
 if TYPE_CHECKING:
-    from openclaw_client.client.attachments import Attachment
-    from openclaw_client.client.chat import AbortResult, InjectResult
-    from openclaw_client.client.client import AsyncGatewayClient
+    from openclaw_client.chat.arguments import AbortResult, InjectResult
+    from openclaw_client.chat.attachments import Attachment
+    from openclaw_client.client.async_client import AsyncGatewayClient
+    from openclaw_client.client.async_run import AsyncChatRun
     from openclaw_client.client.diagnosis import Certificate, StageReport
     from openclaw_client.client.events import EventStream, GatewayEvent
-    from openclaw_client.client.run import AsyncChatRun
-    from openclaw_client.client.slow import SlowConsumer
+    from openclaw_client.client.slow_consumer import SlowConsumer
     from openclaw_client.connection.settings import ClientInfo
     from openclaw_client.connection.supervisor import ConnectionState, StateChange
     from openclaw_client.errors import GatewayError
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         Resumed,
         RunAborted,
         RunCompleted,
+        RunDeferred,
         RunErrored,
         RunEvent,
         RunStarted,
@@ -58,11 +59,12 @@ if TYPE_CHECKING:
         ToolStarted,
         ToolUpdated,
     )
+    from openclaw_client.runs.peer import SentRun
     from openclaw_client.runs.proactive import ProactiveMessage
     from openclaw_client.sync.client import GatewayClient
     from openclaw_client.sync.events import BlockingEventStream
     from openclaw_client.sync.run import ChatRun
-    from openclaw_client.wire.history import HistoryMessage, HistoryPage, InFlightRun
+    from openclaw_client.wire.history import HistoryMessage, HistoryPage, InFlightRun, InputReceipt, PendingInput
     from openclaw_client.wire.sessions import SessionKey
 
 # A library says nothing where the program has set up no logging; every error is raised or handed to a handler.
@@ -71,12 +73,12 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 # A program that uses one face pays for one: each name is loaded when it is first asked for.
 _HOME = {
     "ALL_SESSIONS": "manager.credentials",
-    "AbortResult": "client.chat",
+    "AbortResult": "chat.arguments",
     "Activity": "runs.activity",
-    "AsyncChatRun": "client.run",
+    "AsyncChatRun": "client.async_run",
     "AsyncConnectionManager": "manager.coroutines",
-    "AsyncGatewayClient": "client.client",
-    "Attachment": "client.attachments",
+    "AsyncGatewayClient": "client.async_client",
+    "Attachment": "chat.attachments",
     "BlockingEventStream": "sync.events",
     "Certificate": "connection.certificate",
     "ChatReply": "runs.events",
@@ -96,10 +98,12 @@ _HOME = {
     "HistoryPage": "wire.history",
     "IdentityStore": "identity.store",
     "InFlightRun": "wire.history",
-    "InjectResult": "client.chat",
+    "InjectResult": "chat.arguments",
+    "InputReceipt": "wire.history",
     "ManagerCounters": "manager.status",
     "ManagerStatus": "manager.status",
     "MemoryIdentityStore": "identity.store",
+    "PendingInput": "wire.history",
     "ProactiveMessage": "runs.proactive",
     "RawEvent": "runs.events",
     "ReconnectPolicy": "policy.backoff",
@@ -107,14 +111,16 @@ _HOME = {
     "Resumed": "runs.events",
     "RunAborted": "runs.events",
     "RunCompleted": "runs.events",
+    "RunDeferred": "runs.events",
     "RunErrored": "runs.events",
     "RunEvent": "runs.events",
     "RunStarted": "runs.events",
     "RunStatus": "runs.events",
     "SecretIdentityStore": "identity.store",
+    "SentRun": "runs.peer",
     "SessionKey": "wire.sessions",
     "SideResult": "runs.events",
-    "SlowConsumer": "client.slow",
+    "SlowConsumer": "client.slow_consumer",
     "StageReport": "client.diagnosis",
     "StateChange": "connection.supervisor",
     "TextAppended": "runs.events",
@@ -169,9 +175,11 @@ __all__ = [
     "IdentityStore",
     "InFlightRun",
     "InjectResult",
+    "InputReceipt",
     "ManagerCounters",
     "ManagerStatus",
     "MemoryIdentityStore",
+    "PendingInput",
     "ProactiveMessage",
     "RawEvent",
     "ReconnectPolicy",
@@ -179,11 +187,13 @@ __all__ = [
     "Resumed",
     "RunAborted",
     "RunCompleted",
+    "RunDeferred",
     "RunErrored",
     "RunEvent",
     "RunStarted",
     "RunStatus",
     "SecretIdentityStore",
+    "SentRun",
     "SessionKey",
     "SideResult",
     "SlowConsumer",

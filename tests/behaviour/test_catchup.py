@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
 from openclaw_client import MemoryIdentityStore, ProactiveMessage, Timeouts
+from openclaw_client.chat import missed_messages
 from openclaw_client.identity.device import DeviceIdentity
+from openclaw_client.runs import proactive
 from openclaw_client.testing import BlockingEmbeddedGateway, OutFrame, Turn
 from openclaw_client.testing.faults import chat
 from tests.behaviour.test_inquiry import refuse
@@ -23,7 +26,7 @@ SCOPES = ["operator.read", "operator.write", "operator.admin"]
 
 
 async def gated(turn: Turn) -> AsyncIterator[str]:
-    if turn.message == "wait":
+    if turn.message == "linger":
         yield "beginning"
         await turn.gate.wait()
         yield " and end"
@@ -147,7 +150,7 @@ async def test_ones_own_replies_never_become_messages(
     async with listener.client as client:
         for number in range(3):
             await client.chat_send(session_key="main", message=f"own {number}")
-        async with client.chat_stream(session_key="main", message="wait") as run:
+        async with client.chat_stream(session_key="main", message="linger") as run:
             assert await anext(run.text_stream) == "beginning"
             await listener.goes()
             gateway.release()
@@ -174,7 +177,7 @@ async def test_a_run_that_was_heard_to_begin_is_caught_up_with(
     async with listener.client:
         stream = listener.client.events("chat")
         theirs = await other(gateway)
-        sending = asyncio.ensure_future(theirs.chat_send(session_key="main", message="wait"))
+        sending = asyncio.ensure_future(theirs.chat_send(session_key="main", message="linger"))
         while (await anext(stream)).payload["state"] != "delta":
             pass
         await listener.goes()
@@ -226,9 +229,10 @@ async def test_a_client_that_nobody_listens_to_does_not_ask(make: Make, start_ga
     async with make(gateway, sessions=["main"]) as client:
         await client.chat_send(session_key="main", message="x")
         gateway.faults.disconnect()
-        await until(lambda: gateway.seen.opened == 2)
+        await until(lambda: gateway.seen.opened == 2 and client.connected)
         assert (await client.chat_send(session_key="main", message="y")).text == "re: y"
-    assert gateway.seen.requests["chat.history"] == 0
+    # Once on each connection it is asked whether the session is busy.
+    assert gateway.seen.requests["chat.history"] == 2
 
 
 @pytest.mark.parametrize("release", ["2026.6.1", "2026.9.6"])
@@ -325,3 +329,99 @@ async def test_a_long_message_is_whole(make: Make, start_gateway: Start, release
         await listener.returns()
         await until(lambda: listener.heard)
     assert listener.texts == ["a" * size]
+
+
+async def missed_one(make: Make, gateway: BlockingEmbeddedGateway, other: Any, listener: Listener) -> Any:
+    """Another client, which said "missed" while the listener was away, whose history is not told yet."""
+    theirs = await other(gateway)
+    await theirs.chat_send(session_key="main", message="before")
+    await until(lambda: listener.texts == ["echo: before"])
+    await listener.goes()
+    theirs = await other(gateway)
+    await theirs.chat_send(session_key="main", message="missed")
+    return theirs
+
+
+async def test_live_messages_do_not_wait_for_a_gateway_that_refuses_for_long(
+    make: Make, gateway: BlockingEmbeddedGateway, other: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    monkeypatch.setattr(missed_messages, "CEILING", 0.5)
+    listener = Listener(make, gateway, sessions=["main"])
+    async with listener.client:
+        theirs = await missed_one(make, gateway, other, listener)
+        error = {"code": "UNAVAILABLE", "message": "not now", "retryable": True, "retryAfterMs": 600_000}
+        gateway.faults.rewrite(
+            "chat.history", lambda frame: {"type": "res", "id": frame["id"], "ok": False, "error": error}, times=1
+        )
+        await listener.returns()
+        await theirs.chat_send(session_key="main", message="live")
+        await until(lambda: "echo: live" in listener.texts)
+        # Later than told it is asked for all the same, in place of never.
+        await until(lambda: "echo: missed" in listener.texts)
+    assert sorted(listener.texts) == ["echo: before", "echo: live", "echo: missed"]
+    assert "the history is refused for 600 s" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [("HELD_FOR", 0.1, "no answer within"), ("MAX_HELD", 2, "3 messages"), ("MAX_HELD_BYTES", 15, "messages of 18")],
+)
+async def test_live_messages_wait_within_bounds(
+    make: Make,
+    gateway: BlockingEmbeddedGateway,
+    other: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: Any,
+    name: str,
+    value: float,
+    said: str,
+) -> None:
+    monkeypatch.setattr(missed_messages, name, value)
+    listener = Listener(make, gateway, sessions=["main"])
+    async with listener.client:
+        theirs = await missed_one(make, gateway, other, listener)
+        held = gateway.faults.hold("chat.history")
+        await listener.returns()
+        await until(lambda: held.frames)
+        for number in range(3):
+            gateway.say("agent:main:main", f"live {number}")
+        await until(lambda: len(listener.texts) == 4)
+        assert listener.texts[1:] == ["live 0", "live 1", "live 2"]
+        held.release()
+        await until(lambda: len(listener.texts) == 5)
+        # From now on nothing waits.
+        await theirs.chat_send(session_key="main", message="last")
+        await until(lambda: len(listener.texts) == 6)
+    assert listener.texts[4:] == ["echo: missed", "echo: last"]
+    assert said in caplog.text
+    assert "may come behind them" in caplog.text
+
+
+@EVERY
+async def test_a_session_that_was_given_up_is_known_from_then_on(
+    make: Make, start_gateway: Start, monkeypatch: pytest.MonkeyPatch, release: str
+) -> None:
+    """Of very many sessions: what was heard in one before is not told again, however much is forgotten of it."""
+    monkeypatch.setattr(missed_messages, "MAX_PLACES", 2)
+    monkeypatch.setattr(proactive, "MAX_FINISHED", 4)
+    gateway = start_gateway(gated, release=release)
+    listener = Listener(make, gateway)
+    async with listener.client as client:
+        assert (await client.chat_send(session_key="main", message="mine")).text == "re: mine"
+        gateway.say("agent:main:main", "early")
+        await until(lambda: listener.heard)
+        # Rows are dated in whole milliseconds, and the gateway's clock is known to within one more.
+        heard_at = time.time()
+        await until(lambda: time.time() > heard_at + 0.01)
+        for number in range(6):
+            gateway.say(f"agent:main:other-{number}", f"other {number}")
+        await until(lambda: len(listener.heard) == 7)
+        gateway.say("agent:main:main", "late")
+        await until(lambda: len(listener.heard) == 8)
+        await listener.goes()
+        gateway.say("agent:main:main", "missed")
+        await listener.returns()
+        await until(lambda: "missed" in listener.texts)
+        gateway.say("agent:main:main", "the end")
+        await until(lambda: listener.texts[-1] == "the end")
+    assert listener.texts == ["early", *(f"other {number}" for number in range(6)), "late", "missed", "the end"]

@@ -171,7 +171,7 @@ async def test_who_does_not_wait_gets_what_the_gateway_makes_of_it(make: Make, s
             await until(lambda: len(gateway.active_runs) == 2)
             gateway.release()
             reply, second = await first.result(), await steered
-        assert (second.text, second.merged_into) == ("", first.run_id)
+        assert (second.text, second.merged_into, second.state) == ("beginning of two", first.run_id, "final")
         assert reply.text == "beginning of one\n\nbeginning of two"
 
 
@@ -189,16 +189,16 @@ async def test_a_time_limit_does_not_end_the_run(make: Make, start_gateway: Star
 
 @pytest.mark.parametrize("face", ["async"], indirect=True)
 async def test_every_delta_is_a_sign_of_life(make: Make, start_gateway: Start) -> None:
-    """Also one that takes the short way, where nobody but the text is told of it."""
+    """Also one that takes the fast path, where nobody but the text is told of it."""
     gateway = start_gateway(gated)
     async with make(gateway) as client, client.chat_stream(session_key="main", message="x") as run:
         pieces = run.text_stream
         assert await anext(pieces) == "beginning"
-        connection, driver = client._engine.supervisor.connection, run._driver
+        connection, driver = client._engine.supervisor.connection, run._follower
         number, now = connection._core.next_seq, asyncio.get_running_loop().time() + 0.5
-        like, head = delta("beginning and more", seq=number), driver.fold.reducer._head
-        assert client._engine.shortcuts.take(head + like.removeprefix(head_of(like) or b""), number, now)
-        assert driver._clocks.last_sign == now
+        like, head = delta("beginning and more", seq=number), driver._life._fold.reducer._head
+        assert client._engine.fast_path.take(head + like.removeprefix(head_of(like) or b""), number, now)
+        assert driver._life._clock.last_sign == now
         assert await anext(pieces) == " and more"
         gateway.release()
 
@@ -314,6 +314,13 @@ async def test_attachments_arrive_and_are_checked_first(make: Make, start_gatewa
         assert gateway.seen.requests["chat.send"] == 1
 
 
+@pytest.mark.parametrize("key", ["a key", "schlüssel", "k" * 3000, "1", "a/b:c?d=e", "🔑"])
+async def test_what_a_key_may_be(make: Make, gateway: BlockingEmbeddedGateway, key: str) -> None:
+    async with make(gateway) as client:
+        reply = await client.chat_send(session_key="main", message="x", idempotency_key=key)
+        assert (reply.run_id, reply.state) == (key, "final")
+
+
 async def test_bad_arguments_never_reach_the_gateway(make: Make, gateway: BlockingEmbeddedGateway) -> None:
     async with make(gateway) as client:
         for arguments, words in (
@@ -324,8 +331,21 @@ async def test_bad_arguments_never_reach_the_gateway(make: Make, gateway: Blocki
             ({"session_key": "", "message": "x"}, "session key is empty"),
             ({"session_key": "k" * 513, "message": "x"}, "513 characters"),
             ({"session_key": "main", "message": "x", "idempotency_key": " "}, "idempotency key is empty"),
+            ({"session_key": "main", "message": "x", "idempotency_key": "\ufeff\n"}, "idempotency key is empty"),
+            *(
+                ({"session_key": "main", "message": "x", "idempotency_key": key}, "white space at an end")
+                # The first is what subprocess.check_output(["uuidgen"], text=True) gives.
+                for key in ("8f0c1f2e-5b7a-4b39-9d2c-0a1b2c3d4e5f\n", " key", "key\u3000", "\ufeffkey", "\r\nkey")
+            ),
+            *(
+                ({"session_key": "main", "message": "x", "idempotency_key": key}, "control character")
+                for key in ("a\nb", "a\tb", "a\0b", "a\x1b[2Jb", "a\u2028b", "a\x85b", "a\x7fb")
+            ),
             ({"session_key": "main", "message": "x", "idempotency_key": 7}, "idempotency key must be text, not int"),
-            ({"session_key": "main", "message": "\ud800"}, "JSON"),
+            (
+                {"session_key": "main", "message": "\ud800"},
+                "another encoding, or halves of characters; nothing was sent",
+            ),
             ({"session_key": "main", "message": "x", "when_busy": "perhaps"}, "when_busy"),
             ({"session_key": "main", "message": "x", "timeout": 0}, "timeout=0 is no time limit; nothing was sent"),
             ({"session_key": "main", "message": "x", "timeout": "5"}, "timeout='5' is no time limit"),

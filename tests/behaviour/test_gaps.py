@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from openclaw_client import RunCompleted, TextAppended, ToolFinished, ToolStarted
-from openclaw_client.client.inquiry import SILENCE_AFTER_GAP
+from openclaw_client.runs.clock import SILENCE_AFTER_GAP
 from openclaw_client.testing import BlockingEmbeddedGateway, OutFrame, Turn
 from openclaw_client.testing.faults import chat
 from tests.behaviour.test_resume import MovedClock
@@ -50,7 +50,8 @@ async def test_a_lost_delta_is_made_good_from_the_history(make: Make, start_gate
             gateway.tick()
             await until(lambda: run.text)
             assert await anext(run.text_stream) == "beginning"
-            assert gateway.seen.requests["chat.history"] == 1
+            # Before the message it was asked whether the session is busy.
+            assert gateway.seen.requests["chat.history"] == 2
             gateway.release()
             reply = await run.result()
     assert (reply.text, reply.recovered) == ("beginning of x", False)

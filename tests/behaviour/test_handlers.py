@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from openclaw_client import GatewayEvent, ProactiveMessage, StageReport
-from openclaw_client.connection.shortcuts import Shortcuts, Take
+from openclaw_client.connection.fast_path import FastPath, Take
 from openclaw_client.errors import ClientClosed, UsageError
 from openclaw_client.testing import BlockingEmbeddedGateway, Turn
 from tests.faces import Face, inner
@@ -193,20 +193,20 @@ async def test_who_begins_to_listen_in_mid_run_hears_every_event_from_there_on(
     assert heard[-1].payload["state"] == "final"
 
 
-class Crossed(Shortcuts):
-    """Somebody else's thread does something just before a short way is opened."""
+class Crossed(FastPath):
+    """Somebody else's thread does something just before a fast path is opened."""
 
     def __init__(self, crossing: Callable[[], object]) -> None:
         super().__init__()
         self.crossing = crossing
 
-    def offer(self, data: bytes, take: Take) -> None:
+    def enable(self, data: bytes, take: Take) -> None:
         self.crossing()
-        super().offer(data, take)
+        super().enable(data, take)
 
 
 @pytest.mark.parametrize("how", ["stream", "handler"])
-async def test_who_begins_to_listen_while_the_short_way_is_opened_hears_every_event(
+async def test_who_begins_to_listen_while_the_fast_path_is_opened_hears_every_event(
     make: Make, start_gateway: Callable[..., BlockingEmbeddedGateway], how: str
 ) -> None:
     gateway = start_gateway(two_halves, throttle=0)
@@ -219,7 +219,7 @@ async def test_who_begins_to_listen_while_the_short_way_is_opened_hears_every_ev
             streams.append(client.events("chat") if how == "stream" else client.on("chat", heard.append))
 
     engine = inner(client)._engine
-    engine.shortcuts = engine.router.shortcuts = Crossed(listen)
+    engine.fast_path = engine.router.fast_path = Crossed(listen)
     async with client:
         async with client.chat_stream(session_key="main", message="x") as run:
             pieces = run.text_stream
@@ -231,6 +231,37 @@ async def test_who_begins_to_listen_while_the_short_way_is_opened_hears_every_ev
         await until(lambda: heard and heard[-1].payload["state"] == "final")
     told = [event.payload["deltaText"] for event in heard if event.payload["state"] == "delta"]
     assert told[-5:] == ["two ", "three ", "four ", "five ", "six"]
+
+
+class Counting(FastPath):
+    """Knows how often it was opened."""
+
+    opened = 0
+
+    def enable(self, data: bytes, take: Take) -> None:
+        self.opened += 1
+        super().enable(data, take)
+
+
+@pytest.mark.parametrize("gone", [True, False])
+async def test_handlers_that_are_gone_keep_nobody_from_the_fast_path(
+    make: Make, start_gateway: Callable[..., BlockingEmbeddedGateway], gone: bool
+) -> None:
+    gateway = start_gateway(two_halves, throttle=0)
+    async with make(gateway) as client:
+        engine, fast_path = inner(client)._engine, Counting()
+        engine.fast_path = engine.router.fast_path = fast_path
+        ends = [client.on(name, print) for name in ("chat.unheard", "presence", "presence")]
+        for end in ends:
+            end()
+            end()
+        if not gone:
+            client.on("presence", print)
+        async with client.chat_stream(session_key="main", message="x") as run:
+            assert await anext(run.text_stream) == "one "
+            gateway.release()
+            await run.result()
+        assert (fast_path.opened > 0) is gone
 
 
 async def test_runs_that_take_turns_frame_by_frame_keep_their_words(

@@ -87,14 +87,15 @@ async def test_a_gateway_that_refuses_to_say_leaves_nobody_waiting(
 async def test_a_run_that_is_heard_again_needs_no_answer(make: Make, start_gateway: Start, release: str) -> None:
     """The events come at once, the answer late: the caller is told of the return before the text goes on."""
     gateway = start_gateway(gated, release=release)
-    answer = gateway.faults.hold("chat.history")
     seen: list[Any] = []
+    held: list[Any] = []
     async with make(gateway) as client, client.chat_stream(session_key="main", message="x") as run:
         async for event in run:
             seen.append(event)
             if isinstance(event, TextAppended) and event.text == "beginning":
+                held.append(gateway.faults.hold("chat.history"))
                 gateway.faults.disconnect()
-                await until(lambda: answer.frames)
+                await until(lambda: held[0].frames)
                 gateway.release()
         reply = await run.result()
     kinds = [type(event) for event in seen]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from openclaw_client.client.pages import MAX_CHARS
+from openclaw_client.chat.history_pages import MAX_CHARS
 from openclaw_client.errors import RunLost
 from openclaw_client.testing import BlockingEmbeddedGateway, Turn
 from tests.behaviour.test_inquiry import goes

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from openclaw_client import Credentials, MemoryIdentityStore, ProactiveMessage, ReconnectPolicy
-from openclaw_client.errors import AuthRejected, ManagerError, NotConnected, RunLost, UsageError
+from openclaw_client import Credentials, MemoryIdentityStore, ProactiveMessage, ReconnectPolicy, Timeouts
+from openclaw_client.errors import AuthRejected, ManagerError, NotConnected, RateLimited, RunLost, UsageError
 from openclaw_client.identity.device import DeviceIdentity
+from openclaw_client.policy.breaker import BUDGET
 from openclaw_client.testing import BlockingEmbeddedGateway, Turn
 from tests.faces import Face, inner
 from tests.waiting import until
@@ -44,7 +45,7 @@ class Clock:
         from time import monotonic
 
         self.ahead = 0.0
-        for module in ("client.engine", "client.router", "manager.keeper"):
+        for module in ("client.engine", "client.router", "manager.core"):
             monkeypatch.setattr(f"openclaw_client.{module}.monotonic", lambda: monotonic() + self.ahead)
 
 
@@ -383,6 +384,33 @@ async def test_disconnect_and_come_again(manage: Manage, gateway: BlockingEmbedd
     assert manager.connected_count == 0
     await until(lambda: gateway.open_connections == 0)
     assert (await manager.connection_for("ann")).connected
+
+
+async def refuse(manager: Any, users: range) -> None:
+    for user in users:
+        with pytest.raises(AuthRejected):
+            await manager.connection_for(user)
+
+
+@pytest.mark.parametrize("end", ["disconnect", "new credentials"])
+async def test_refusals_of_users_who_left_or_changed_hold_up_nobody(
+    end: str, manage: Manage, gateway: BlockingEmbeddedGateway
+) -> None:
+    tokens = {number: f"wrong-{number}" for number in range(BUDGET)}
+
+    def credentials(user: Any) -> Credentials:
+        return Credentials(gateway.url, token=tokens.get(user, gateway.token))
+
+    manager = manage(credentials, timeouts=Timeouts(connect=2.0))
+    await refuse(manager, range(BUDGET))
+    with pytest.raises(RateLimited):
+        await manager.connection_for("ann")
+    if end == "disconnect":
+        await manager.disconnect(0)
+        assert (await manager.connection_for("ann")).connected
+    else:
+        tokens[0] = gateway.token
+        assert (await manager.connection_for(0)).connected
 
 
 async def test_drain_lets_runs_end_and_takes_nobody(manage: Manage, start_gateway: Start) -> None:

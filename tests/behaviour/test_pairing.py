@@ -268,13 +268,14 @@ async def test_the_tries_become_rare(poll: float) -> None:
     assert (len(slept), refusing.awaited) == (12, 0)
 
 
-async def test_what_passes_is_waited_for_as_long_as_it_says() -> None:
-    locked = RateLimited(message="locked", retry_after=300.0)
+@pytest.mark.parametrize(("told", "waited"), [(300.0, 300.0), (1e12, 3600.0)], ids=["300 s", "an hour at most"])
+async def test_what_passes_is_waited_for_as_long_as_it_says(told: float, waited: float) -> None:
+    locked = RateLimited(message="locked", retry_after=told)
     refusing = Refusing(REFUSED, Unreachable(message="restarting"), locked, HandshakeTimeout(), REFUSED)
     pairing = Pairing(refusing, wait=True, poll=1.0)
     await pairing.next_request()
     assert await pairing.next_request() is None
-    assert refusing.pauses == [1.0, 1.5, 300.0, 1.0 * GROWTH**3, 1.0 * GROWTH**4]
+    assert refusing.pauses == [1.0, 1.5, waited, 1.0 * GROWTH**3, 1.0 * GROWTH**4]
     fresh = Pairing(Refusing(Unreachable(message="nobody there")), wait=True, poll=1.0)
     with pytest.raises(Unreachable):
         await fresh.next_request()

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 import pytest
 
-from openclaw_client.client.reads import Reads
+from openclaw_client import Timeouts
 from openclaw_client.connection.connection import Outcome, Responded
-from openclaw_client.errors import NotConnected, RequestFailed, RequestTimeout, UsageError
+from openclaw_client.errors import (
+    ClientClosed,
+    NotConnected,
+    OutcomeUnknown,
+    RequestFailed,
+    RequestTimeout,
+    UsageError,
+)
+from openclaw_client.requests.coalescing import RequestCoalescer
+from openclaw_client.requests.reads import AT_ONCE, READS_AGAIN
 from openclaw_client.testing import BlockingEmbeddedGateway
+from openclaw_client.wire.frames import ErrorShape
+from tests.behaviour.test_unknown import forget, world
 from tests.moved_clock import run, turns
 from tests.waiting import until
 
@@ -121,7 +134,7 @@ class Gateway:
 def test_who_leaves_takes_nothing_from_the_others_and_the_last_ends_the_request() -> None:
     async def main() -> None:
         gateway = Gateway()
-        reads = Reads(gateway.ask)
+        reads = RequestCoalescer(gateway.ask)
         calls = [asyncio.ensure_future(reads.read("sessions.list", {}, 30.0)) for _ in range(4)]
         await turns(3)
         calls[0].cancel()
@@ -149,7 +162,7 @@ def test_who_leaves_takes_nothing_from_the_others_and_the_last_ends_the_request(
 def test_the_turn_counts_for_the_time_limit(crowd: int) -> None:
     async def main() -> None:
         gateway, loop = Gateway(), asyncio.get_running_loop()
-        reads = Reads(gateway.ask)
+        reads = RequestCoalescer(gateway.ask)
         stuck = asyncio.ensure_future(reads.read("sessions.list", {}, 5.0))
         await turns(3)
         began = loop.time()
@@ -172,7 +185,7 @@ def test_what_keeps_a_read_from_being_sent_is_told_to_each() -> None:
             await asyncio.sleep(1)
             raise NotConnected(message="the client is not connected")
 
-        reads = Reads(ask)
+        reads = RequestCoalescer(ask)
         calls = [reads.read("sessions.list", {}, 30.0) for _ in range(3)]
         errors = await asyncio.gather(*calls, return_exceptions=True)
         assert {type(error) for error in errors} == {NotConnected}
@@ -180,3 +193,127 @@ def test_what_keeps_a_read_from_being_sent_is_told_to_each() -> None:
         assert not reads._lines
 
     run(main())
+
+
+Read = Callable[[Any], Any]
+READS: dict[str, Read] = {
+    "chat.history": lambda client: client.chat_history(session_key="main"),
+    "sessions.list": lambda client: client.request("sessions.list", {"limit": 5}),
+    "health": lambda client: client.request("health"),
+}
+
+
+@pytest.mark.parametrize("method", READS)
+async def test_a_read_whose_connection_is_cut_is_asked_again(
+    make: Make, gateway: BlockingEmbeddedGateway, method: str
+) -> None:
+    async with make(gateway) as client:
+        await client.chat_send(session_key="main", message="hi")
+        gateway.faults.swallow(method)
+        asked = [asyncio.ensure_future(READS[method](client)) for _ in range(2)]
+        await until(lambda: not gateway.faults.outstanding)
+        gateway.faults.disconnect()
+        assert all(await asyncio.gather(*asked))
+
+
+async def test_many_reads_are_not_asked_again_all_at_once(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    async with make(gateway) as client:
+        held = gateway.faults.hold("health")
+        asked = [asyncio.ensure_future(client.request("health")) for _ in range(3 * AT_ONCE)]
+        await until(lambda: len(held.frames) == 3 * AT_ONCE)
+        gateway.faults.disconnect()
+        await until(lambda: len(held.frames) == 4 * AT_ONCE)
+        # Behind all that was sent.
+        await client.request("sessions.list")
+        assert len(held.frames) == 4 * AT_ONCE
+        held.release()
+        assert all(answer["ok"] for answer in await asyncio.gather(*asked))
+
+
+async def test_a_read_that_waits_its_turn_keeps_its_limit(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    async with make(gateway) as client:
+        held = gateway.faults.hold("health")
+        asked = [asyncio.ensure_future(client.request("health")) for _ in range(AT_ONCE)]
+        late = asyncio.ensure_future(client.request("health", timeout=2))
+        await until(lambda: len(held.frames) == AT_ONCE + 1)
+        gateway.faults.disconnect()
+        with pytest.raises(OutcomeUnknown):
+            await late
+        held.release()
+        await asyncio.gather(*asked)
+
+
+async def test_what_may_have_an_effect_is_not_asked_again(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    async with make(gateway) as client:
+        gateway.faults.swallow("sessions.patch")
+        asked = asyncio.ensure_future(client.request("sessions.patch", {"key": "main"}))
+        await until(lambda: not gateway.faults.outstanding)
+        gateway.faults.disconnect()
+        with pytest.raises(OutcomeUnknown):
+            await asked
+
+
+@pytest.mark.parametrize("method", READS)
+async def test_a_read_that_costs_the_connection_every_time_ends(
+    make: Make, gateway: BlockingEmbeddedGateway, method: str
+) -> None:
+    async with make(gateway) as client:
+        gateway.faults.swallow(method, times=1 + READS_AGAIN)
+        asked = asyncio.ensure_future(READS[method](client))
+        for left in reversed(range(1 + READS_AGAIN)):
+            await until(lambda: gateway.faults.outstanding == left)  # noqa: B023 - awaited here
+            gateway.faults.disconnect()
+        with pytest.raises(OutcomeUnknown):
+            await asked
+
+
+@pytest.mark.parametrize("method", READS)
+async def test_a_read_ends_with_the_client_and_with_the_gateway(
+    make: Make, gateway: BlockingEmbeddedGateway, method: str
+) -> None:
+    async with make(gateway, timeouts=Timeouts(connect=1, request=1)) as client:
+        gateway.faults.swallow(method)
+        asked = asyncio.ensure_future(READS[method](client))
+        await until(lambda: not gateway.faults.outstanding)
+        gateway.crash()
+        # No connection is there in time: what is known is that the one was lost.
+        with pytest.raises(OutcomeUnknown):
+            await asked
+        asked = asyncio.ensure_future(READS[method](client))
+        await asyncio.sleep(0)
+        await client.disconnect()
+        with pytest.raises((ClientClosed, NotConnected)):
+            await asked
+
+
+@pytest.mark.parametrize("method", ["status", "chat.history", "chat.abort"])
+@pytest.mark.parametrize("outcome", ["answered", "refused", "late"])
+async def test_what_was_asked_for_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch, method: str, outcome: str
+) -> None:
+    """A page of a history may be megabytes: once answered it is gone, also where Python does not look for circles."""
+    async with world(monkeypatch) as here:
+        if outcome == "refused":
+            here.place.errors[method] = ErrorShape("INVALID_REQUEST", "no")
+        elif outcome == "late":
+            here.place.unanswered.add(method)
+
+        async def ask(times: int) -> None:
+            for _ in range(times):
+                with suppress(RequestFailed, RequestTimeout):
+                    await here.client.request(method, {}, timeout=0.001 if outcome == "late" else 30)
+                forget(here)
+            if outcome != "answered":
+                # Exceptions go in circles by themselves.
+                gc.collect()
+
+        await ask(10)
+        gc.collect()
+        gc.disable()
+        try:
+            before = len(gc.get_objects())
+            await ask(100)
+            grown = len(gc.get_objects()) - before
+        finally:
+            gc.enable()
+    assert grown < 50

@@ -11,6 +11,7 @@ import pytest
 
 from openclaw_client import ConnectionState, Reconnecting, Resumed, RunCompleted, TextAppended
 from openclaw_client.errors import AuthRejected, OutcomeUnknown, RunFailed, RunLost
+from openclaw_client.runs.clock import UNANSWERED
 from openclaw_client.testing import BlockingEmbeddedGateway, OutFrame, Turn
 from openclaw_client.testing.faults import chat
 from tests.waiting import until
@@ -252,12 +253,19 @@ async def test_a_key_whose_run_had_nothing_to_say(make: Make, start_gateway: Sta
 @pytest.mark.parametrize("face", ["async"], indirect=True)
 async def test_a_key_whose_words_were_said_twice_gives_nobodys_reply(make: Make, start_gateway: Start) -> None:
     """2026.4.15 names no run in its rows: which of two equal messages it was cannot be told."""
-    gateway = start_gateway(release="2026.4.15")
+    gateway = start_gateway(release="2026.4.15", tick_interval=3600)
+    clock = MovedClock()
     async with make(gateway) as client:
         for key in ("one", "two"):
             await client.chat_send(session_key="main", message="x", idempotency_key=key)
+        before = gateway.seen.requests["chat.history"]
+        again = asyncio.ensure_future(client.chat_send(session_key="main", message="x", idempotency_key="one"))
+        await until(lambda: gateway.seen.requests["chat.history"] > before)
+        await client.request("health")
+        # It could still wait for another run, of which something would be heard.
+        clock.move(UNANSWERED + 1)
         with pytest.raises(RunLost):
-            await client.chat_send(session_key="main", message="x", idempotency_key="one")
+            await again
 
 
 @pytest.mark.parametrize("face", ["async"], indirect=True)
@@ -331,3 +339,68 @@ async def test_a_client_that_fails_itself_leaves_no_run_waiting(
         with pytest.raises(RunLost, match="the client failed"):
             await run.result()
         assert client.state is ConnectionState.DISCONNECTED
+
+
+WITHOUT_BOOT_ID = pytest.mark.parametrize("release", ["2026.2.17", "2026.4.15", "2026.6.1"])
+
+
+@WITHOUT_BOOT_ID
+@pytest.mark.parametrize("acknowledged", [True, False])
+async def test_a_gateway_that_is_back_before_its_handshake_is_over_is_another_one(
+    make: Make, start_gateway: Start, release: str, acknowledged: bool
+) -> None:
+    """Its uptime is younger than its hello was long on its way, and it names no process."""
+    ran: list[str] = []
+
+    async def counted(turn: Turn) -> AsyncIterator[str]:
+        ran.append(turn.message)
+        async for piece in gated(turn):
+            yield piece
+
+    gateway = start_gateway(counted, release=release)
+    async with make(gateway) as client:
+        if not acknowledged:
+            gateway.faults.drop(taken)
+            gateway.faults.drop("chat", times=None)
+            gateway.faults.drop("agent", times=None)
+        run = client.chat_stream(session_key="main", message="x")
+        result = asyncio.ensure_future(run.result())
+        await until(lambda: ran and (run.text or not acknowledged))
+        gateway.crash()
+        gateway.faults.clear()
+        gateway.faults.delay("connect", 0.3, times=None)
+        gateway.start()
+        with pytest.raises(RunLost if acknowledged else OutcomeUnknown):
+            await result
+        # Nothing was sent again, and the gateway is as good as any.
+        await client.request("health")
+    assert ran == ["x"]
+    assert gateway.seen.requests["chat.send"] == 1
+
+
+@pytest.mark.parametrize("release", ["2026.2.17", "2026.4.15", "2026.6.1", "2026.9.6"])
+async def test_a_second_cut_before_anything_is_known_is_told_once(
+    make: Make, start_gateway: Start, release: str
+) -> None:
+    gateway = start_gateway(gated, release=release)
+    async with make(gateway) as client, client.chat_stream(session_key="main", message="x") as run:
+        assert await anext(run.text_stream) == "beginning"
+        answer = gateway.faults.hold("chat.history")
+        for _ in range(3):
+            pages = len(answer.frames)
+            gateway.faults.disconnect()
+            # Back, and asked, and not answered.
+            await until(lambda pages=pages: len(answer.frames) > pages)
+            assert run.activity.kind == "reconnecting"
+        answer.release()
+        await until(lambda: run.activity.kind != "reconnecting")
+        # And once more, with something known between.
+        opened = gateway.seen.opened
+        gateway.faults.disconnect()
+        await until(lambda: gateway.seen.opened > opened)
+        await client.request("health")
+        gateway.release()
+        events = [event async for event in run]
+        assert (await run.result()).text == "beginning of x"
+    told = [type(event) for event in events if isinstance(event, Reconnecting | Resumed)]
+    assert told == [Reconnecting, Resumed, Reconnecting, Resumed]

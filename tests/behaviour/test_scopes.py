@@ -84,13 +84,13 @@ async def test_where_hello_tells_nothing_is_asked(make: Make, start_gateway: Sta
 
 async def test_what_a_method_needs_is_learnt_from_its_refusal(make: Make, gateway: BlockingEmbeddedGateway) -> None:
     async with make(gateway, scopes=[READ]) as client:
-        assert client.missing_scopes("config.get") == ()
+        assert client.missing_scopes("config.openFile") == ()
         for _ in range(2):
             # Known, and sent all the same: the gateway decides.
             with pytest.raises(MissingScope):
-                await client.request("config.get", {})
-            assert client.missing_scopes("config.get") == (ADMIN,)
-    assert gateway.seen.requests["config.get"] == 2
+                await client.request("config.openFile", {})
+            assert client.missing_scopes("config.openFile") == (ADMIN,)
+    assert gateway.seen.requests["config.openFile"] == 2
 
 
 @pytest.mark.parametrize("release", ["2026.2.17", "2026.4.15"])

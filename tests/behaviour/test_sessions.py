@@ -174,6 +174,39 @@ async def test_only_the_administrator_s_feed_has_everything(manage: Callable[...
     assert len(seen["op"]) == 7
 
 
+@pytest.mark.parametrize(
+    "naming",
+    [
+        {"targetSessionKey": "agent:main:web:bob"},
+        {"targetSessionKey": "web:bob"},
+        {"watcher": {"requesterSessionKeys": ["main", "web:bob"]}},
+        {"session": {"key": "agent:main:main", "parentSessionKey": "web:bob"}},
+        {"ancestorSessions": [{"key": "web:bob"}]},
+        {"spawnedBy": "web:bob"},
+        {"peer": "agent:main:web:bob"},
+        {"byKey": {"agent:main:web:bob": 1}},
+        {"targetSession": "agent:main:web:bob", "many": list(range(20_000))},
+    ],
+    ids=lambda naming: ",".join(naming),
+)
+@pytest.mark.parametrize("name", ["session.operation", "chat"])
+async def test_an_event_that_also_names_the_session_of_another_is_kept_back(
+    manage: Callable[..., Any], start_gateway: Start, name: str, naming: dict[str, Any]
+) -> None:
+    gateway = start_gateway(release=PLAIN)
+    manager = manage(gateway, lambda user: ["main"])
+    client = await manager.connection_for("Ann")
+    seen: list[Any] = []
+    client.on(name, lambda event: seen.append(event.payload.get("runId")))
+    own = {"sessionKey": "agent:main:main", "state": "status", "childSessionKeys": ["agent:main:subagent:1"]}
+    gateway.emit(name, {**own, "runId": "hidden", **naming})
+    gateway.emit(name, {**own, "runId": "shown", "message": {"content": [{"type": "text", "text": "agent:main:bob"}]}})
+    gateway.emit(name, {**own, "runId": ["no", "id"]})
+    gateway.emit(name, {**own, "runId": "last"})
+    await until(lambda: "last" in seen)
+    assert [one for one in seen if isinstance(one, str)] == ["shown", "last"]
+
+
 async def test_a_sub_agent_of_one_s_own_session(manage: Callable[..., Any], start_gateway: Start) -> None:
     gateway = start_gateway(release=PLAIN)
     manager = manage(gateway, lambda user: [f"web:{user}"])

@@ -11,13 +11,18 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from openclaw_client import ProactiveMessage, RunStarted, SlowConsumer, TextAppended
 from openclaw_client.client import callbacks
 from openclaw_client.client.callbacks import MAX_CALLS
-from openclaw_client.client.events import MAX_WAITING
+from openclaw_client.client.events import MAX_BURST, MAX_WAITING, MAX_WAITING_BYTES, EventStream, GatewayEvent
+from openclaw_client.errors import ClientClosed
+from openclaw_client.runs.events import ToolFinished
 from openclaw_client.runs.stream import BUFFER_EVENTS
+from openclaw_client.sync.events import BlockingEventStream
 from openclaw_client.testing import BlockingEmbeddedGateway, Turn
+from openclaw_client.wire.frames import Event
 from tests.behaviour.test_resume import MovedClock
 from tests.faces import Face
 from tests.waiting import until
@@ -201,6 +206,33 @@ async def test_a_stream_that_is_not_read_drops_its_oldest_events(make: Make, gat
     assert [(report.kind, report.name, report.dropped) for report in told(reports)] == [("events", "noise", 1)]
 
 
+async def test_what_comes_in_one_turn_of_the_loop_waits_for_its_reader() -> None:
+    """However much it is; what is left of it behind that turn is a slow reader's."""
+    reports: list[tuple[str, int]] = []
+    stream = EventStream(("x",), lambda _: None, lambda slow: reports.append((slow.kind, slow.dropped)))
+    events = [GatewayEvent(Event("x", seq=number)) for number in range(2 * MAX_WAITING + 1)]
+    reader = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0)
+    for event in events[:-1]:
+        stream.put(event)
+    assert (await reader).seq == 0
+    assert [(await anext(stream)).seq for _ in range(MAX_WAITING)] == list(range(1, MAX_WAITING + 1))
+    assert stream.dropped == 0
+    # A reader that takes nothing keeps the bound that all have, from the next turn on.
+    for event in events:
+        stream.put(event)
+    assert (stream.dropped, len(reports)) == (2 * MAX_WAITING, 2)
+    assert (await anext(stream)).seq == MAX_WAITING + 1
+
+
+async def test_one_turn_of_the_loop_is_bounded_too() -> None:
+    stream = EventStream((), lambda _: None, lambda slow: None)
+    event = GatewayEvent(Event("x"))
+    for _ in range(MAX_BURST + 1):
+        stream.put(event)
+    assert stream.dropped == 1
+
+
 @pytest.mark.parametrize("face", ["async"], indirect=True)
 async def test_a_loop_that_is_held_up_is_reported(
     make: Make, gateway: BlockingEmbeddedGateway, caplog: pytest.LogCaptureFixture
@@ -235,3 +267,88 @@ async def test_a_handler_that_holds_up_the_loop_is_named(
         await until(lambda: told(reports))
     assert told(reports)[0].kind == "handler"
     assert told(reports)[0].name.endswith("blocking")
+
+
+async def test_events_that_nobody_reads_are_not_kept(make: Make, start_gateway: Start) -> None:
+    go = threading.Event()
+
+    async def agent(turn: Turn) -> AsyncIterator[str]:
+        for number in range(50):
+            turn.tool("search", {"number": number}, "x" * 1000)
+        yield "done"
+        await asyncio.to_thread(go.wait)
+
+    gateway = start_gateway(agent=agent)
+    seen: list[str] = []
+    client = make(gateway, caps=("tool-events",))
+    client.on("agent", lambda event: seen.append(event.payload.get("stream")))
+    async with client:
+        sending = asyncio.ensure_future(client.chat_send(session_key="main", message="go"))
+        await until(lambda: seen.count("tool") >= 100)
+        await client.request("health")
+        kept = sum(isinstance(one, ToolFinished) for one in gc.get_objects())
+        go.set()
+        assert (await sending).text == "done"
+        # One or two may be on their way; of other tests some may be left.
+        assert kept <= 10
+        heard: list[Any] = []
+        await client.chat_send(session_key="main", message="again", on_event=heard.append)
+        assert sum(isinstance(one, ToolFinished) for one in heard) == 50
+
+
+def padded(size: int, number: int = 0) -> GatewayEvent:
+    """An event of so many bytes."""
+    return GatewayEvent(Event("x", Raw(b'"' + b"x" * (size - 2) + b'"'), number))
+
+
+async def test_what_waits_for_a_reader_is_bounded_in_bytes_too(face: Face) -> None:
+    slow: list[SlowConsumer] = []
+    kind = EventStream if face.name == "async" else BlockingEventStream
+    stream = kind(("x",), lambda _: None, slow.append)
+    quarter = MAX_WAITING_BYTES // 4
+    for number in range(6):
+        stream.put(padded(quarter, number))
+    assert stream.dropped == 2
+    assert [(report.kind, report.name, report.waiting, report.dropped) for report in slow] == [("events", "x", 4, 1)]
+    # What was read counts no longer.
+    assert [(await take(stream)).seq for _ in range(3)] == [2, 3, 4]
+    stream.put(padded(3 * quarter, 6))
+    assert stream.dropped == 2
+    assert [(await take(stream)).seq for _ in range(2)] == [5, 6]
+    # One that is longer than all of it takes the place of what waits.
+    stream.put(padded(quarter, 7))
+    stream.put(padded(MAX_WAITING_BYTES + 1, 8))
+    assert stream.dropped == 3
+    assert (await take(stream)).seq == 8
+
+
+async def take(stream: EventStream | BlockingEventStream) -> GatewayEvent:
+    return await anext(stream) if isinstance(stream, EventStream) else await asyncio.to_thread(next, stream)
+
+
+def test_the_end_of_a_blocking_stream_is_never_dropped() -> None:
+    stream = BlockingEventStream((), lambda _: None, lambda _: None)
+    stream.end(ClientClosed(message="over"))
+    stream.put(padded(MAX_WAITING_BYTES + 1))
+    with pytest.raises(ClientClosed):
+        next(stream)
+
+
+def test_calls_that_wait_for_handlers_are_bounded_in_bytes_too(caplog: pytest.LogCaptureFixture) -> None:
+    slow: list[SlowConsumer] = []
+    backlog = callbacks.Backlog(slow.append)
+    third = callbacks.MAX_CALL_BYTES // 3
+    message = ProactiveMessage("id", "x" * third, "main", "run", "run")
+    backlog.add(callbacks.Call(print, ("user", message), is_event=False))
+    for number in range(3):
+        backlog.add(callbacks.Call(print, (padded(third, number),), is_event=True))
+    # Events go before messages, the oldest first.
+    assert (len(slow), slow[0].dropped, slow[0].waiting) == (1, 1, 3)
+    for _ in range(3):
+        backlog.add(callbacks.Call(print, ("user", message), is_event=False))
+    assert "4 calls wait for handlers; one of print was given up" in caplog.text
+    left = [backlog.pop() for _ in range(3)]
+    assert [call.is_event for call in left if call is not None] == [False] * 3
+    assert backlog.pop() is None
+    backlog.add(callbacks.Call(print, (padded(4 * third),), is_event=True))
+    assert backlog.pop() is not None

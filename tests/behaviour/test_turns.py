@@ -66,6 +66,54 @@ async def test_also_when_the_run_ends_while_the_connection_is_away(
         assert (await second).text == "beginning of two"
 
 
+@pytest.mark.parametrize("message", ["/etc/hosts \u2014 what is this file for?", "wait", "/help me"])
+async def test_what_only_looks_like_a_command_waits_for_its_turn(
+    make: Make, start_gateway: Start, message: str
+) -> None:
+    gateway = start_gateway(gated, release="2026.9.6")
+    async with make(gateway) as client:
+        first = asyncio.ensure_future(client.chat_send(session_key="main", message="one"))
+        await until(lambda: gateway.active_runs)
+        second = asyncio.ensure_future(client.chat_send(session_key="main", message=message))
+        await client.request("health")
+        assert gateway.seen.requests["chat.send"] == 1
+        gateway.release()
+        assert (await first).text == "beginning of one"
+        await until(lambda: gateway.active_runs)
+        gateway.release()
+        assert (await second).text == f"beginning of {message}"
+
+
+@EVERY
+async def test_a_message_waits_for_another_clients_run_and_says_so(
+    make: Make, start_gateway: Start, release: str
+) -> None:
+    gateway = start_gateway(gated, release=release)
+    async with make(gateway) as one, make(gateway) as other:
+        # The session is no news to the one who waits: the run of the other begins behind a message of its own.
+        before = asyncio.ensure_future(other.chat_send(session_key="main", message="before"))
+        await until(lambda: gateway.active_runs)
+        gateway.release()
+        own = (await before).run_id
+        heard: list[str] = []
+        other.on("chat", lambda event: heard.append(event.payload["runId"]))
+        first = asyncio.ensure_future(one.chat_send(session_key="main", message="first"))
+        await until(lambda: set(heard) - {own} and gateway.active_runs)
+        sent = gateway.seen.requests["chat.send"]
+        run = other.chat_stream(session_key="main", message="second")
+        second = asyncio.ensure_future(run.result())
+        await until(lambda: run.activity.kind == "waiting")
+        assert run.sent_run is None
+        assert gateway.seen.requests["chat.send"] == sent
+        gateway.release()
+        assert (await first).text == "beginning of first"
+        await until(lambda: gateway.seen.requests["chat.send"] == sent + 1 and gateway.active_runs)
+        gateway.release()
+        reply = await second
+        assert (reply.text, reply.answered_by) == ("beginning of second", None)
+        assert run.activity.kind == "over"
+
+
 async def test_who_cannot_wait_says_so(make: Make, start_gateway: Start) -> None:
     gateway = start_gateway(gated)
     async with make(gateway) as client:

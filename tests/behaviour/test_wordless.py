@@ -35,6 +35,8 @@ async def test_what_comes_late_takes_nothing_from_the_end(
 ) -> None:
     gateway = start_gateway(silent, release=release)
     async with make(gateway) as client:
+        # Behind it nothing needs to be asked before a message goes out.
+        await client.chat_send(session_key="main", message="before it")
         answer = gateway.faults.hold("chat.history")
         seen: list[Any] = []
         sending = asyncio.ensure_future(
@@ -54,6 +56,7 @@ async def test_a_time_limit_that_passes_meanwhile_is_no_failure(make: Make, star
     gateway = start_gateway(silent)
     clock = MovedClock()
     async with make(gateway, timeouts=Timeouts(request=600, total=60)) as client:
+        await client.chat_send(session_key="main", message="before it")
         answer = gateway.faults.hold("chat.history")
         sending = asyncio.ensure_future(client.chat_send(session_key="main", message="x"))
         await until(lambda: answer.frames)

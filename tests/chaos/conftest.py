@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.chaos import report
 from tests.chaos.real import RealStage
-from tests.gateways.model import StubModel
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    table = report.lines()
-    if table:
-        terminalreporter.section("chaos: what came of it")
-        for line in table:
-            terminalreporter.write_line(line)
-    if config.getoption("--chaos-report") and table:
-        report.write(Path(config.getoption("--chaos-report")))
+from tests.gateways.shared import SharedGateway
 
 
 @pytest.fixture(scope="session")
@@ -36,13 +23,6 @@ def chaos_seed(pytestconfig: pytest.Config) -> int:
     return int(given) if given is not None else random.SystemRandom().randrange(2**32)
 
 
-@pytest.fixture(scope="session")
-def stub_model() -> Iterator[StubModel]:
-    """The model provider behind the real gateways."""
-    with StubModel() as model:
-        yield model
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "real" in metafunc.fixturenames:
         marked = metafunc.definition.get_closest_marker("release")
@@ -51,11 +31,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def real(request: pytest.FixtureRequest) -> Iterator[RealStage]:
-    """One real gateway per release, started when its first test comes; for tests that are `only(gateways="real")`."""
-    stage = RealStage(request.param, request.getfixturevalue("stub_model"))
-    try:
-        stage.begin()
-        yield stage
-    finally:
-        stage.close()
+def real(request: pytest.FixtureRequest, shared_gateway: SharedGateway) -> RealStage:
+    """A real gateway of a release; for tests that are `only(gateways="real")`."""
+    return RealStage(shared_gateway.of(request.param), shared_gateway.model)

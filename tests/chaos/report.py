@@ -9,6 +9,16 @@ from typing import Any
 _rows: list[dict[str, Any]] = []
 
 
+def rows() -> list[dict[str, Any]]:
+    """What was noted, as plain values."""
+    return list(_rows)
+
+
+def take(of_another: list[dict[str, Any]]) -> None:
+    """Note what another process of the same tests noted."""
+    _rows.extend(of_another)
+
+
 def add(what: str, figures: dict[str, Any]) -> None:
     """Note the figures of one test."""
     _rows.append({"what": what, **figures})

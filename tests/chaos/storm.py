@@ -97,14 +97,15 @@ def plan_mishaps(seed: int, clients: int, gateways: int, duration: float) -> lis
     rng = random.Random(f"mishaps {seed}")
     mishaps: list[Mishap] = []
     for kinds, among, mean in ((LINE_FAULTS, clients, 0.5), (GATEWAY_FAULTS, gateways, 2.0)):
-        at, deck = rng.expovariate(1 / mean), list[str]()
-        while at < duration:
+        # Never fewer than one of each kind, however short the storm is.
+        count, deck = max(len(kinds), round(duration / mean)), list[str]()
+        for _ in range(count):
             if not deck:
                 # As a deck of cards: all kinds come before one comes again.
                 deck = rng.sample(kinds, len(kinds))
             seconds = rng.uniform(0.2, 6.0) if rng.random() < 0.8 else min(STALL, duration / 3)
+            at = rng.uniform(0.0, duration)
             mishaps.append(Mishap(at, deck.pop(), rng.randrange(among), seconds, rng.randrange(2**30)))
-            at += rng.expovariate(1 / mean)
     return sorted(mishaps, key=lambda one: one.at)
 
 

@@ -33,6 +33,18 @@ async def _gated(turn: Turn) -> AsyncIterator[str]:
     yield ", behind the gate"
 
 
+async def _quiet(turn: Turn) -> AsyncIterator[str]:
+    """A run of which nothing is heard until it ends."""
+    await turn.gate.wait()
+    yield "behind the gate"
+
+
+async def _silent(turn: Turn) -> AsyncIterator[str]:
+    turn.final_without_message()
+    for nothing in ():
+        yield nothing
+
+
 async def _tool(turn: Turn) -> AsyncIterator[str]:
     turn.thinking("which one?")
     call = turn.tool_start("web_search", {"query": "weather"})
@@ -76,6 +88,8 @@ async def _snow(turn: Turn) -> AsyncIterator[str]:
 _SPEAKERS = {
     "endless": _endless,
     "gated": _gated,
+    "quiet": _quiet,
+    "silent": _silent,
     "tool": _tool,
     "rewrite": _rewrite,
     "fail": _fail,

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
+from openclaw_client import ChatRun, DeviceIdentity, GatewayClient
 from openclaw_client.testing import BlockingEmbeddedGateway
 from tests.cli.agents import agent
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 TOKEN = "canary-shared-token-7f3a"
 PROGRAM = (sys.executable, "-m", "openclaw_client")
@@ -84,9 +85,25 @@ class Ran:
 
 
 @pytest.fixture
-def gateway() -> Iterator[BlockingEmbeddedGateway]:
-    with BlockingEmbeddedGateway(agent, token=TOKEN, throttle=0) as gateway:
+def gateway(request: pytest.FixtureRequest) -> Iterator[BlockingEmbeddedGateway]:
+    """Parametrised indirectly with a release, one that behaves like it."""
+    with BlockingEmbeddedGateway(agent, token=TOKEN, throttle=0, release=getattr(request, "param", None)) as gateway:
         yield gateway
+
+
+@pytest.fixture
+def other(gateway: BlockingEmbeddedGateway) -> Iterator[GatewayClient]:
+    """Another client of the same gateway."""
+    with GatewayClient(gateway.url, token=TOKEN, identity=DeviceIdentity.generate()) as other:
+        yield other
+
+
+@contextmanager
+def held(other: GatewayClient, gateway: BlockingEmbeddedGateway, message: str) -> Iterator[ChatRun]:
+    """The session `main` while another client's run goes on in it."""
+    with other.chat_stream(session_key="main", message=message) as run:
+        wait_until(lambda: gateway.active_runs)
+        yield run
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from openclaw_client.cli.report import advice
 from openclaw_client.cli.view import JsonRunView, PlainRunView
 from openclaw_client.errors import GatewayError
 from openclaw_client.testing import BlockingEmbeddedGateway
-from tests.cli.conftest import TOKEN, Program, finish, read_until
+from tests.cli.conftest import TOKEN, Program, finish, held, read_until
 from tests.waiting import wait_until
 
 DOCUMENT = Path(openclaw_client.__file__).parents[2] / "docs" / "cli.md"
@@ -38,6 +38,7 @@ EXPECTED = {
     "AuthRejected": 4,
     "RateLimited": 4,
     "PairingRequired": 5,
+    "MethodUnavailable": 1,
     "MissingScope": 4,
     "TlsPinMismatch": 3,
     "ConnectionLost": 3,
@@ -52,6 +53,7 @@ EXPECTED = {
     "RunFailed": 9,
     "RunTimeout": 7,
     "RunLost": 9,
+    "RunUnknown": 9,
     "ManagerError": 1,
 }
 
@@ -94,6 +96,7 @@ def pairing(program: Program, gateway: BlockingEmbeddedGateway) -> tuple[str, ..
 Situation = Callable[[Program, BlockingEmbeddedGateway], tuple[str, ...]]
 SITUATIONS: list[tuple[ExitCode, str, Situation]] = [
     (ExitCode.FAILED, "RequestFailed", lambda *_: ("call", "chat.history", "{}")),
+    (ExitCode.FAILED, "MethodUnavailable", lambda *_: ("call", "session.list")),
     (ExitCode.USAGE, "UsageError", lambda *_: ("chat", " ")),
     # What a script gives whose variable is unset: not the main session, and not this machine's gateway.
     (ExitCode.USAGE, "UsageError", lambda *_: ("chat", "hi", "--session", "")),
@@ -178,6 +181,30 @@ def test_no_options_object_shows_a_secret() -> None:
     assert "s3cret" not in repr(parse(["chat", "--token", "s3cret", "--password", "s3cret"]))
 
 
+def test_a_message_that_found_the_session_busy_was_not_sent(
+    program: Program, gateway: BlockingEmbeddedGateway, other: GatewayClient
+) -> None:
+    with held(other, gateway, "endless"):
+        ran = program.run("chat", "mine", "--timeout", "1")
+    assert (ran.code, ran.out) == (ExitCode.TIMEOUT, "")
+    assert "the message was not sent" in ran.err
+    assert "more time with --timeout, or stop it with `openclaw-client abort`" in ran.err
+    assert gateway.seen.requests["chat.send"] == 1
+
+
+def test_ctrl_c_while_another_run_goes_on_takes_the_message_back(
+    program: Program, gateway: BlockingEmbeddedGateway, other: GatewayClient
+) -> None:
+    with held(other, gateway, "endless"), program.start("chat", "--json", "mine") as process:
+        # Each of the two asked once whether the session is busy.
+        wait_until(lambda: gateway.seen.requests["chat.history"] == 2)
+        process.send_signal(signal.SIGINT)
+        out, err = finish(process)
+        assert (process.returncode, out, err) == (ExitCode.INTERRUPTED, "", "")
+        assert gateway.seen.requests["chat.send"] == 1
+        assert len(gateway.active_runs) == 1
+
+
 def test_ctrl_c_aborts_the_run(program: Program, gateway: BlockingEmbeddedGateway) -> None:
     with program.start("chat", "--json", "endless") as process:
         read_until(process, "text_appended")
@@ -247,7 +274,7 @@ def test_a_gateway_that_stays_away_is_not_waited_for_for_ever(gateway: BlockingE
         view = JsonRunView()
         client.on("chat", lambda event: crash.start() if event.payload.get("state") == "delta" else None)
         with pytest.raises(errors.Unreachable) as lost:
-            converse(client, "main", "endless", view, patience=0.2)
+            converse(client, "main", "endless", view, away_timeout=0.2)
         crash.join()
     assert exit_code(lost.value) == ExitCode.UNREACHABLE
     assert "the run may go on" in str(lost.value)
@@ -298,15 +325,37 @@ def test_no_secret_is_ever_printed(program: Program, tmp_path: Path, verbose: st
             assert secret not in each.out + each.err
 
 
+@pytest.mark.parametrize("options", [(), ("-v",), ("-vv",), ("--json",), ("--json", "-vv")])
+def test_a_refusal_steers_no_terminal(
+    program: Program, gateway: BlockingEmbeddedGateway, options: tuple[str, ...]
+) -> None:
+    steering = "\x1b]52;c;aGk=\x07\x1b]0;title\x07\x1b[2J\x9b2J\u202e\r\nforged"
+    gateway.faults.refuse(f"no {steering}", code="NOT_TODAY", details={"reason": steering}, close_code=1008, times=9)
+    ran = program.run("history", *options)
+    assert "no ]52;c;aGk=]0;title[2J2J forged" in ran.err
+    for shown in (ran.out, ran.err):
+        assert not set(shown) & set("\x1b\x07\x9b\u202e\r")
+    assert not any(line.startswith("forged") for line in ran.err.splitlines())
+
+
 def test_tracebacks_come_when_asked_for_twice(program: Program) -> None:
     assert "Traceback" not in program.run("call", "chat.history", "{}", "-v").err
     assert "Traceback" in program.run("call", "chat.history", "{}", "-vv").err
+
+
+def test_a_missing_token_is_told_with_where_it_is_found(program: Program) -> None:
+    del program.environment["OPENCLAW_GATEWAY_TOKEN"]
+    ran = program.run("chat", "hi")
+    assert ran.code == ExitCode.AUTH
+    for told in ("Set OPENCLAW_GATEWAY_TOKEN", "`openclaw gateway auth-token --show`", "~/.openclaw/openclaw.json"):
+        assert told in ran.err
 
 
 def test_a_token_that_was_not_sent_is_explained(program: Program, gateway: BlockingEmbeddedGateway) -> None:
     del program.environment["OPENCLAW_GATEWAY_URL"]
     ran = program.run("chat", "hi", "--url", gateway.url)
     assert ran.code == ExitCode.AUTH
+    assert "auth-token" not in ran.err
     assert "OPENCLAW_GATEWAY_TOKEN goes with OPENCLAW_GATEWAY_URL only" in ran.err
 
 
@@ -314,3 +363,13 @@ def _strings(text: str, key: str) -> list[str]:
     import re
 
     return re.findall(rf'"{key}":\s*"([^"]+)"', text)
+
+
+@pytest.mark.parametrize("verbose", ["-v", "-vv"])
+def test_who_read_stderr_has_gone_and_the_command_goes_on(program: Program, verbose: str) -> None:
+    with program.start("chat", "hi", verbose) as process:
+        assert process.stderr is not None
+        process.stderr.close()
+        assert process.stdout is not None
+        out = process.stdout.read()
+    assert (process.returncode, out) == (0, "echo: hi\n")

@@ -10,10 +10,13 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from openclaw_client.cli.output import encode, fields_of, one_line, printable
+from openclaw_client.cli.blocks import event_in_short, event_mark, mark
+from openclaw_client.cli.markdown import finished_length
+from openclaw_client.cli.output import encode, fields_of
 from openclaw_client.cli.prompt import plain
-from openclaw_client.cli.render import RichRunView, finished_length
+from openclaw_client.cli.render import RichRunView
 from openclaw_client.cli.view import PlainRunView
+from openclaw_client.errors.peer_text import harmless, one_line
 from openclaw_client.runs.events import (
     ChatReply,
     RunEvent,
@@ -74,9 +77,20 @@ def test_the_fields_of_an_event_are_all_but_its_type() -> None:
     assert {field.name for field in fields(event)} == {*fields_of(event), "type"}
 
 
+def test_what_is_no_text_is_named_in_one_line() -> None:
+    assert mark([{"type": "image"}, {"type": "text"}, {"type": "a\x1b[2J\nb"}]) == "[image, a[2J b]"
+    assert mark([{"type": "text", "text": "words"}, {"type": "thinking"}]) == ""
+
+
+@pytest.mark.parametrize("payload", [None, [], "text", {"message": "text"}, {"message": {"content": "text"}}, {"n": 1}])
+def test_an_event_without_blocks_is_shown_as_it_is(payload: object) -> None:
+    assert event_in_short(payload) is payload
+    assert event_mark(payload) == ""
+
+
 def test_text_for_a_terminal_cannot_steer_it() -> None:
     every = "".join(map(chr, range(256)))
-    assert printable(every) == "".join(c for c in every if c.isprintable() or c in "\n\t\xa0\xad")
+    assert harmless(every) == "".join(c for c in every if c.isprintable() or c in "\n\t\xa0\xad")
     assert one_line(" a\r\n\x1b[2Jb\t c ") == "a [2Jb c"
     assert plain("\001\033[1m\002you>\001\033[0m\002 ") == "you> "
 

@@ -8,8 +8,9 @@ from contextlib import ExitStack
 
 import pytest
 
+from openclaw_client import GatewayClient
 from openclaw_client.testing import BlockingEmbeddedGateway
-from tests.cli.conftest import PROGRAM, WITHOUT_RICH, Program
+from tests.cli.conftest import PROGRAM, WITHOUT_RICH, Program, held
 from tests.cli.terminal import Terminal
 from tests.waiting import wait_until
 
@@ -68,6 +69,78 @@ def test_ctrl_c_stops_the_run_and_not_the_chat(
     assert gateway.active_runs == []
     chat.say("still there?")
     assert "echo: still there?" in chat.wait_for_prompt()
+
+
+@LOOKS
+def test_a_message_waits_for_another_run_of_its_session(
+    open_terminal: Open, gateway: BlockingEmbeddedGateway, other: GatewayClient, look: tuple[str, ...]
+) -> None:
+    chat = open_terminal("chat", look=look)
+    chat.wait_for_prompt()
+    with held(other, gateway, "gated") as theirs:
+        chat.say("tool")
+        chat.wait_for("waiting for another run of this session", "Ctrl-C takes the message back")
+        gateway.release()
+        assert theirs.result().text == "before the gate, behind the gate"
+    # What the other client was answered comes as soon as it is there, and not behind the reply.
+    chat.wait_for("before the gate, behind the gate", "using web_search")
+    gateway.release()
+    screen = chat.wait_for_prompt()
+    assert screen.index("behind the gate") < screen.index("the reply to your message:") < screen.index("sunny")
+
+
+@LOOKS
+def test_ctrl_c_takes_a_message_back_that_waits(
+    open_terminal: Open, gateway: BlockingEmbeddedGateway, other: GatewayClient, look: tuple[str, ...]
+) -> None:
+    chat = open_terminal("chat", look=look)
+    chat.wait_for_prompt()
+    with held(other, gateway, "gated") as theirs:
+        chat.say("never mind")
+        chat.wait_for("Ctrl-C takes the message back")
+        chat.press("C-c")
+        screen = chat.wait_for_prompt()
+        assert "the message was not sent" in screen
+        assert ":abort stops" not in screen
+        assert "Traceback" not in screen
+        assert gateway.active_runs == [theirs.run_id]
+        gateway.release()
+    chat.wait_for("behind the gate")
+    chat.say("still there?")
+    assert "echo: still there?" in chat.wait_for_prompt()
+    said = [row["text"] for row in gateway.transcript("agent:main:main") if row["role"] == "user"]
+    assert said == ["gated", "still there?"]
+
+
+@LOOKS
+@pytest.mark.parametrize("gateway", ["2026.4.15"], indirect=True)
+def test_a_message_that_met_another_run_is_waited_for(
+    open_terminal: Open, gateway: BlockingEmbeddedGateway, other: GatewayClient, look: tuple[str, ...]
+) -> None:
+    # Nothing is heard of the other run, and this release does not tell: the message goes out into it.
+    with held(other, gateway, "quiet"):
+        terminal = open_terminal("chat", "mine", look=look)
+        terminal.wait_for("waiting for another run of this session")
+        gateway.release()
+        assert terminal.wait_for_end() == 0
+    assert "echo: mine" in terminal.screen()
+    assert "no text" not in terminal.screen()
+
+
+@LOOKS
+def test_what_is_no_text_is_named(open_terminal: Open, gateway: BlockingEmbeddedGateway, look: tuple[str, ...]) -> None:
+    image = {"type": "image", "data": "iVBORw0KGgo="}
+    final = {"sessionKey": "agent:main:main", "state": "final", "seq": 99}
+    chat = open_terminal("chat", look=look)
+    chat.wait_for_prompt()
+    gateway.emit("chat", {**final, "runId": "r1", "message": {"role": "assistant", "content": [image]}})
+    assert chat.wait_for("[image]").count("assistant:") == 1
+    chat.wait_for_prompt()
+    chat.say("quiet")
+    (run_id,) = wait_until(lambda: gateway.active_runs)
+    gateway.emit("chat", {**final, "runId": run_id, "message": {"role": "assistant", "content": [image, image]}})
+    chat.wait_for("[2 images]")
+    assert "no text" not in chat.wait_for_prompt()
 
 
 def test_the_status_line_is_there_while_the_run_is(chat: Terminal, gateway: BlockingEmbeddedGateway) -> None:

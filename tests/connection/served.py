@@ -8,11 +8,11 @@ from typing import Any
 
 from openclaw_client.connection.connection import Connection
 from openclaw_client.connection.dialer import Dialer
+from openclaw_client.connection.fast_path import FastPath
 from openclaw_client.connection.settings import Settings
-from openclaw_client.connection.shortcuts import Shortcuts
 from openclaw_client.connection.supervisor import StateChange, Supervisor
 from openclaw_client.errors import ConnectionLost, GatewayError, Unreachable
-from openclaw_client.policy.credentials import Credentials
+from openclaw_client.policy.credentials import AuthInput
 from openclaw_client.policy.urls import parse_url
 from openclaw_client.protocol.events import Gap
 from openclaw_client.protocol.server import ConnectReceived, RequestReceived, ServerProtocol
@@ -36,12 +36,14 @@ class Served:
     def on_opened(self, transport: Transport) -> None:
         self.transport = transport
         self.place.strangers.add(self)
+        if self.place.silent(len(self.place.served) - 1):
+            return
         self.place.most_strangers = max(self.place.most_strangers, len(self.place.strangers))
         now = asyncio.get_running_loop().time()
         self.core = ServerProtocol(now, {"nonce": f"nonce-{len(self.place.served)}", "ts": 1_700_000_000_000})
         self.flush()
 
-    def claim(self, data: bytes) -> bool:
+    def try_fast_path(self, data: bytes) -> bool:
         return False
 
     def on_message(self, data: bytes) -> None:
@@ -54,10 +56,13 @@ class Served:
                     self.transport.send(self.place.raw_answer(event.id))
                     self.transport.close(1008, "refused")
                     return
-                self._connect()
+                self._connect(event.params)
             elif isinstance(event, RequestReceived):
                 self.place.requests.append(event.method)
-                if event.method != "never":
+                self.place.params.append(event.params)
+                if event.method in self.place.errors:
+                    self.core.respond(event.id, error=self.place.errors[event.method])
+                elif event.method not in self.place.unanswered:
                     self.core.respond(event.id, {"method": event.method})
         self.flush()
 
@@ -90,10 +95,13 @@ class Served:
             elif not self.place.lingers:
                 self.transport.close(item.code, item.reason)
 
-    def _connect(self) -> None:
+    def _connect(self, params: Any) -> None:
         assert self.core is not None
         now = asyncio.get_running_loop().time()
-        if self.place.refusals:
+        wrong = self.place.wrong(params)
+        if wrong is not None:
+            self.core.refuse(wrong, 1008, wrong.message, now)
+        elif self.place.refusals:
             error, code, reason = self.place.refusals.pop(0)
             self.core.refuse(error, code, reason, now)
         elif not self.place.mute:
@@ -103,18 +111,25 @@ class Served:
 
 class Place:
     """Where connections are accepted. refusals: how the next connects are refused; mute: connect is not answered;
+    silent: whether the connection of this number is never answered; wrong: why these parameters are refused;
     lingers: what was refused is not closed; raw_answer: the bytes that answer the connect with this id, before a close.
+    errors: what requests of a method get; unanswered: methods that get nothing. params: those of `requests`.
     """
 
     def __init__(self) -> None:
         self.served: list[Served] = []
         self.requests: list[str] = []
+        self.params: list[Any] = []
+        self.errors: dict[str, ErrorShape] = {}
+        self.unanswered = {"never"}
         self.opened_at: list[float] = []
         self.strangers: set[Served] = set()
         self.most_strangers = 0
         self.refusals: list[tuple[ErrorShape, int, str]] = []
         self.reachable = True
         self.mute = False
+        self.wrong: Callable[[Any], ErrorShape | None] = lambda _: None
+        self.silent: Callable[[int], bool] = lambda _: False
         self.lingers = False
         self.raw_answer: Callable[[str], bytes] | None = None
         self.hello: Mapping[str, Any] = {
@@ -150,14 +165,14 @@ class Log:
         self.parked: list[GatewayError] = []
         self.frames: list[ChatFrame | Event] = []
         self.gaps: list[Gap] = []
-        self.shortcuts = Shortcuts()
+        self.fast_path = FastPath()
 
     def on_state(self, change: StateChange) -> None:
         self.changes.append(change)
 
-    def on_ready(self, connection: Connection) -> None: ...
+    def on_connected(self, connection: Connection) -> None: ...
 
-    def on_back(self) -> None: ...
+    def on_usable(self) -> None: ...
 
     def on_lost(self, error: ConnectionLost, *, returning: bool) -> None:
         self.lost.append((error, returning))
@@ -178,7 +193,7 @@ class Log:
 
 def supervisor(place: Place, **settings: Any) -> tuple[Supervisor, Log]:
     """A supervisor whose connections end at this place, without jitter: every delay is the longest it can be."""
-    made = Settings(url=parse_url("ws://127.0.0.1:1"), credentials=Credentials(token="sesame"), **settings)
+    made = Settings(url=parse_url("ws://127.0.0.1:1"), credentials=AuthInput(token="sesame"), **settings)
     log = Log()
     return Supervisor(
         made, log, dialer=Dialer(made, opener=place.open, clock=asyncio.get_running_loop().time), rand=lambda: 1.0

@@ -39,6 +39,28 @@ def test_every_refused_connect_is_a_connect_error(seed: int) -> None:
     run(main())
 
 
+@pytest.mark.parametrize("nested", ["[{}]", '{{"a":{}}}'])
+@pytest.mark.parametrize("depth", [40, 800, 5000])
+def test_details_that_are_nested_very_deep(nested: str, depth: int) -> None:
+    async def main() -> None:
+        value, place, loop = "1", Place(), asyncio.get_running_loop()
+        for _ in range(depth):
+            value = nested.format(value)
+        frame = (
+            '{{"type":"res","id":"{}","ok":false,"error":{{"code":"NOT_TODAY","message":"no","details":{{"x":{}}}}}}}'
+        )
+        place.raw_answer = lambda ident: frame.format(ident, value).encode()
+        loop.set_exception_handler(lambda _, context: pytest.fail(str(context)))
+        made, _ = supervisor(place)
+        begun = loop.time()
+        with pytest.raises(ConnectError):
+            await made.connect()
+        assert loop.time() == begun
+        await made.disconnect()
+
+    run(main())
+
+
 async def test_every_refused_request_is_a_request_failed() -> None:
     source = random.Random(5)
     bodies = [body for body in (fuzzed_body(source) for _ in range(BODIES)) if isinstance(body, dict)]

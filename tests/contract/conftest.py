@@ -7,8 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.contract.targets import RELEASES, Target, embedded_target, real_target
-from tests.gateways.model import StubModel
+from tests.contract.targets import RELEASES, Real, Target, embedded_target
 
 REAL_TIMEOUT = 300
 """Seconds for one test on a real gateway, restarts and first turns included."""
@@ -17,7 +16,8 @@ REAL_TIMEOUT = 300
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "target" in metafunc.fixturenames:
         marked = metafunc.definition.get_closest_marker("release")
-        metafunc.parametrize("target", marked.args if marked else RELEASES, indirect=True, scope="session")
+        releases = marked.args if marked else RELEASES
+        metafunc.parametrize("target", releases, indirect=True, scope="session")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -27,18 +27,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def model() -> Iterator[StubModel]:
-    """The model provider behind the real gateways."""
-    with StubModel() as model:
-        yield model
-
-
-@pytest.fixture(scope="session")
 def target(request: pytest.FixtureRequest) -> Iterator[Target]:
     """One gateway per release, started when its first test comes and stopped behind its last."""
     if request.config.getoption("--gateways") == "real":
-        with real_target(request.param, request.getfixturevalue("model")) as target:
-            yield target
+        shared = request.getfixturevalue("shared_gateway")
+        yield Real(shared.of(request.param), shared.model)
     else:
         with embedded_target(request.param) as target:
             yield target

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
 from openclaw_client import MemoryIdentityStore, Timeouts
+from openclaw_client.errors import GatewayError
 from openclaw_client.identity.device import DeviceIdentity
 from openclaw_client.testing import BlockingEmbeddedGateway, EmbeddedGateway, Turn
-from openclaw_client.testing.profiles import Profile
-from tests.gateways.install import RELEASES, release_key
+from openclaw_client.testing.profiles import PROFILES, Profile
+from tests.gateways.install import RELEASES
 from tests.gateways.launch import RealGateway
 from tests.gateways.model import long_text
 
@@ -22,17 +25,20 @@ FORWARDED = {"X-Forwarded-For": "203.0.113.7"}
 PACE = 0.03
 """Seconds between two pieces of the embedded gateway's slow answer; above its throttle of 10 ms."""
 
-__all__ = ["RELEASES", "Target", "embedded_target", "real_target"]
+__all__ = ["RELEASES", "Real", "Target", "embedded_target"]
 
 
 class Target(Protocol):
     """One running gateway. Blocking; `restart` stops it with SIGTERM (the embedded one: the same announcement)."""
 
     release: str
+    profile: Profile
     protocol: int
     url: str
     token: str
     real: bool
+    names_runs: bool
+    """Whether the history tells which run a message was answered in."""
 
     def stop(self) -> None: ...
 
@@ -59,22 +65,22 @@ class Target(Protocol):
         ...
 
 
-def protocol_of(release: str) -> int:
-    return 3 if release < "2026.5.12" else 4
+def names_runs(profile: Profile) -> bool:
+    """Whether rows of the history carry the key of a message, in whatever place; its run has the same id."""
+    return profile.user_keys != "none" or profile.wraps_user_text
 
 
-def wants_proxies_named(release: str) -> bool:
-    """Whether connects through a proxy that the configuration doesn't name are refused; older releases ask nothing."""
-    return release_key(release) >= (2026, 9)
+class Real:
+    """A real gateway that runs and is warm."""
 
-
-class _Real:
     real = True
 
     def __init__(self, gateway: Any, model: Any) -> None:
         self._gateway, self._model = gateway, model
         self.release: str = gateway.version
-        self.protocol = protocol_of(self.release)
+        self.profile = PROFILES[self.release]
+        self.protocol = self.profile.protocol
+        self.names_runs = names_runs(self.profile)
         self.url: str = gateway.url
         self.token: str = gateway.token
 
@@ -83,6 +89,7 @@ class _Real:
 
     def start(self) -> None:
         self._gateway.start()
+        self._gateway.wait_ready()
 
     def asked(self, text: str) -> int:
         return int(self._model.count(text))
@@ -100,7 +107,7 @@ class _Real:
 
     @contextlib.contextmanager
     def behind_proxy(self) -> Iterator[tuple[str, str]]:
-        if not wants_proxies_named(self.release):
+        if not self.profile.refuses_proxies:
             yield self.url, self.token
             return
         config = {"gateway": {"trustedProxies": ["127.0.0.1"]}}
@@ -117,25 +124,15 @@ class _Real:
             yield second.url, second.token
 
 
-_MANY_AT_ONCE = {"agents": {"defaults": {"maxConcurrent": 16}}}
-"""Runs of different sessions that a gateway performs at the same time; 4 where nothing is said."""
-
-
-@contextlib.contextmanager
-def real_target(release: str, model: Any) -> Iterator[Target]:
-    """A real gateway, started, ready and warm."""
-    with RealGateway(release, model_url=model.url, config=_MANY_AT_ONCE) as gateway:
-        gateway.warm_up()
-        yield _Real(gateway, model)
-
-
 class _Embedded:
     real = False
 
     def __init__(self, gateway: Any, release: str, asked: dict[str, int], pictures: dict[str, int]) -> None:
         self._gateway, self._asked, self._pictures = gateway, asked, pictures
         self.release = release
-        self.protocol = protocol_of(release)
+        self.profile = PROFILES[release]
+        self.protocol = self.profile.protocol
+        self.names_runs = names_runs(self.profile)
         self.url: str = gateway.url
         self.token: str = gateway.token
 
@@ -146,7 +143,8 @@ class _Embedded:
         self._gateway.start()
 
     def asked(self, text: str) -> int:
-        return self._asked.get(text, 0)
+        # A gateway that answers several messages in one run hands them over as one.
+        return sum(count for message, count in self._asked.items() if text in message)
 
     def pictures(self, text: str) -> int:
         return self._pictures.get(text, 0)
@@ -195,32 +193,72 @@ def directive_agent(asked: dict[str, int], pictures: dict[str, int]) -> Callable
         # The last one counts, as for the stub model: a gateway may hand over several messages at once.
         _, mark, directive = turn.message.rpartition("stub:")
         kind, _, rest = directive.partition(" ")
-        match kind if mark else "":
-            case "slow":
-                for number in range(1, int(rest) + 1):
-                    yield f"piece-{number}" if number == 1 else f" piece-{number}"
-                    # The pace of the stub model: what is under test are pieces that come one by one.
-                    await asyncio.sleep(PACE)
-            case "work":
-                count, pause = (int(word) for word in rest.split()[:2])
-                for number in range(1, count + 1):
-                    if number == count // 2 + 1:
-                        turn.tool("process", {"action": "list"}, "no sessions")
-                    yield f"piece-{number}" if number in (1, count // 2 + 1) else f" piece-{number}"
-                    await asyncio.sleep(pause / 1000)
-            case "long":
-                yield long_text(int(rest))
-            case "fail":
-                turn.fail(f"stub failure {rest}")
-            case "tool":
+        if kind in ("slow", "work") and mark:
+            async for piece in _pieces(turn, kind, rest):
+                yield piece
+        elif kind in ("fail", "latefail") and mark:
+            status, pause = numbers_of(rest, 0, 0)
+            await asyncio.sleep(pause / 1000 if kind == "latefail" else 0)
+            turn.fail(f"stub failure {status}")
+        else:
+            if kind == "tool":
                 turn.tool("process", {"action": "list"}, "no sessions")
-                yield f"tool answered: {rest}"
-            case "echo":
-                yield f"echo: {rest}"
-            case _:
-                yield f"echo: {turn.message}"
+            words = _words(kind, rest) if mark else f"echo: {turn.message}"
+            if words:
+                yield words
 
     return agent
+
+
+def _words(kind: str, rest: str) -> str:
+    """What is said at once."""
+    known = {"long": lambda: long_text(int(rest)), "tool": lambda: f"tool answered: {rest}", "say": lambda: rest}
+    return known.get(kind, lambda: "" if kind == "empty" else f"echo: {rest}")()
+
+
+async def _pieces(turn: Turn, kind: str, rest: str) -> AsyncIterator[str]:
+    """What is said piece by piece, with a tool call in the middle of `work`."""
+    count, pause = numbers_of(rest, 0, int(PACE * 1000))
+    middle = count // 2 + 1 if kind == "work" else 0
+    for number in range(1, count + 1):
+        if number == middle:
+            turn.tool("process", {"action": "list"}, "no sessions")
+        yield f"piece-{number}" if number in (1, middle) else f" piece-{number}"
+        # The pace of the stub model: what is under test are pieces that come one by one.
+        await asyncio.sleep(pause / 1000)
+
+
+def numbers_of(words: str, *defaults: int) -> list[int]:
+    """The numbers at the beginning of these words, completed by the defaults."""
+    given = [int(word) for word in itertools.takewhile(str.isdigit, words.split())]
+    return [*given, *defaults[len(given) :]][: len(defaults)]
+
+
+@contextlib.asynccontextmanager
+async def minutes_in_seconds(target: Target, client: Any) -> AsyncIterator[None]:
+    """Within it the clock of the running loop is moved on with every answer that this client gets from the embedded
+    gateway, for tests that wait for a long silence. Real gateways are given their time."""
+    if target.real:
+        yield
+        return
+    loop, ahead = asyncio.get_running_loop(), 0.0
+
+    async def move() -> None:
+        nonlocal ahead
+        while True:
+            with contextlib.suppress(GatewayError):
+                # A minute in which no frame came by the true clock, and the client begins another connection.
+                await client.request("health")
+            await asyncio.sleep(0.01)
+            ahead += 0.5
+
+    # Not put back: a clock that goes backwards is none.
+    loop.time = lambda: time.monotonic() + ahead  # type: ignore[method-assign]
+    moving = asyncio.create_task(move())
+    try:
+        yield
+    finally:
+        moving.cancel()
 
 
 def device_store() -> MemoryIdentityStore:

@@ -23,7 +23,8 @@ ATTEMPTS = 3
 LOCKED = 4.0
 """Seconds: long enough to be seen by a client that did not cause it, on a slow machine."""
 
-PATIENT = Timeouts(connect=50.0)
+PATIENT = Timeouts(connect=120.0)
+"""A real gateway beside another one took 35 s to take 300 clients on two cores, and more than 50 s on busy ones."""
 
 
 def users_of(target: Target) -> int:
@@ -48,7 +49,7 @@ async def test_one_bad_token_among_many_users_then_a_lock_out(target: Target) ->
 
             await one_bad_among(users_of(target), user, relay)
             await asyncio.to_thread(fail_elsewhere, url)
-            await meet_the_lock_out(user, relay, tells=target.release >= "2026.9")
+            await meet_the_lock_out(user, relay, tells=target.profile.retry_after)
 
 
 async def one_bad_among(count: int, user: Any, relay: Relay) -> None:

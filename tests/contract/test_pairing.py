@@ -20,6 +20,7 @@ from openclaw_client.errors import AuthRejected, PairingRequired, RequestFailed
 from openclaw_client.identity.device import DeviceIdentity
 from openclaw_client.identity.store import DeviceToken
 from openclaw_client.policy.urls import parse_url
+from openclaw_client.testing.profiles import PROFILES
 from tests.contract.targets import FORWARDED, PATIENT, RELEASES, Target, device_store
 from tests.relay import Relay
 from tests.waiting import until
@@ -120,7 +121,7 @@ async def test_more_scopes_and_other_metadata_are_told_apart(door: Door, target:
     identity = DeviceIdentity.generate(platform="linux")
     store = MemoryIdentityStore(identity)
     await door.paired(store, [READ])
-    tells = target.release >= "2026.4"
+    tells = target.profile.detail_codes
     more = door.client(store, scopes=[READ, WRITE])
     with pytest.raises(PairingRequired) as caught:
         await more.connect()
@@ -129,7 +130,7 @@ async def test_more_scopes_and_other_metadata_are_told_apart(door: Door, target:
     assert caught.value.approved_scopes == ((READ,) if target.protocol == 4 else ())
     await more.disconnect()
     other = door.client(MemoryIdentityStore(DeviceIdentity.from_seed(identity.seed, platform="darwin")), scopes=[READ])
-    if tells:
+    if target.profile.checks_metadata:
         with pytest.raises(PairingRequired) as caught:
             await other.connect()
         assert caught.value.reason == "metadata-upgrade"
@@ -160,23 +161,23 @@ async def test_a_token_that_is_taken_back_costs_one_connect(
 
 
 @SHARED
-@pytest.mark.release(*RELEASES[1:])
+@pytest.mark.release(*(release for release in RELEASES if PROFILES[release].removes_devices))
 async def test_a_device_that_is_removed_costs_one_connect(door: Door, target: Target, shared: bool) -> None:
     await meet_what_is_taken_back(door, target, "removed", shared)
 
 
-@pytest.mark.release(RELEASES[0])
+@pytest.mark.release(*(release for release in RELEASES if not PROFILES[release].removes_devices))
 async def test_the_oldest_release_removes_no_device(door: Door, target: Target) -> None:
     store = device_store()
     await door.paired(store, [READ])
     async with door.client(store, shared=False, scopes=[READ]) as client:
-        with pytest.raises(RequestFailed, match=r"unknown method: device\.pair\.remove"):
+        with pytest.raises(RequestFailed, match=r"has no method device\.pair\.remove"):
             await door.admin.request("device.pair.remove", {"deviceId": store.load().id})
         assert (await client.request("health"))["ok"] is True
 
 
 async def meet_what_is_taken_back(door: Door, target: Target, what: str, shared: bool) -> None:
-    old = target.release < "2026.4"
+    old = not target.profile.rotation_closes
     store = device_store()
     await door.paired(store, [READ])
     client = door.client(store, shared=shared, scopes=[READ])
@@ -223,7 +224,7 @@ async def test_who_may_approve_may_not_always_take_back(proxied: tuple[str, str]
     approver = AsyncGatewayClient(url, token=token, identity=device_store(), scopes=APPROVER, timeouts=PATIENT)
     params = {"deviceId": other.load().id, "role": "operator"}
     async with approver:
-        if target.release == "2026.4.15":
+        if target.profile.admin_for_others:
             with pytest.raises(RequestFailed, match="rotation denied"):
                 await approver.request("device.token.rotate", params)
         else:

@@ -28,11 +28,16 @@ MAX_BODY = 64 * 1024 * 1024
 """Bytes of a request: a gateway sends the whole history of a session, images as base64 included."""
 
 _DIRECTIVE = re.compile(
-    r"stub:(?:(?:echo|say|empty|cut|tool|hang)\b|(?:slow|slowtool|long|work) \d+\b|fail [45]\d\d\b)[^\r\n]*"
+    r"stub:(?:(?:echo|say|empty|cut|tool|hang)\b|(?:slow|slowtool|long|work) \d+\b"
+    r"|fail [45]\d\d\b|latefail [45]\d\d \d+\b)[^\r\n]*"
 )
 _ENVELOPE = re.compile(r"\A.*?\[[A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:\d\d [^\]\n]*\] ", re.DOTALL)
 _TRAILER = re.compile(r"\n\nRuntime: agent=[^\n]*\Z")
-_NOT_FROM_A_USER = ("<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>", "The previous attempt ")
+_NOT_FROM_A_USER = (
+    "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>",
+    "OpenClaw runtime context for the immediately preceding user message.",
+    "The previous attempt ",
+)
 """How the user messages begin that newer gateways add to the one the user wrote: facts for the model after every one,
 and the request to try again after an empty answer."""
 
@@ -230,7 +235,9 @@ class StubModel:
     async def _answer(self, request: Request, answer: _Answer) -> Outcome:
         directive, _, argument = request.directive.removeprefix("stub:").partition(" ")
         numbers = _leading_numbers(argument)
-        if directive == "fail" and not self._enough(request, numbers[1:]):
+        if directive == "latefail":
+            await asyncio.sleep(numbers[1] / 1000)
+        if directive == "latefail" or (directive == "fail" and not self._enough(request, numbers[1:])):
             status = numbers[0]
             await answer.json(status, {"error": {"message": f"stub failure {status}", "type": "stub_error"}})
             return "failed"

@@ -70,8 +70,14 @@ def test_without_streaming_the_answer_is_one_body(model: StubModel) -> None:
         assert json.load(response)["choices"][0]["message"]["content"] == "echo: hello"
 
 
-def test_what_a_gateway_adds_after_the_message_is_not_the_message(model: StubModel) -> None:
-    facts = "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>\nfacts\n<<<END_OPENCLAW_INTERNAL_CONTEXT>>>"
+@pytest.mark.parametrize(
+    "facts",
+    [
+        "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>\nfacts\n<<<END_OPENCLAW_INTERNAL_CONTEXT>>>",
+        "OpenClaw runtime context for the immediately preceding user message.\nfacts",
+    ],
+)
+def test_what_a_gateway_adds_after_the_message_is_not_the_message(model: StubModel, facts: str) -> None:
     assert pieces(post(model, "stub:echo hello", facts)) == ["echo:", " hello"]
 
 
@@ -80,6 +86,9 @@ def test_fail_and_cut_can_be_limited_to_the_first_times(model: StubModel) -> Non
         with post(model, "stub:fail 503 2") as response:
             assert response.status == expected
             response.read()
+    with post(model, "stub:latefail 400 1") as response:
+        assert response.status == 400
+        response.read()
     with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
         post(model, "stub:cut 1").read()
     assert pieces(post(model, "stub:cut 1")) == ["recovered:", " stub:cut", " 1"]

@@ -14,7 +14,7 @@ import urllib.parse
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -35,17 +35,29 @@ async def agent(turn: Turn) -> AsyncIterator[str]:
     yield turn.message
 
 
+class Gateway(Protocol):
+    """What the programs connect to."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def token(self) -> str | None: ...
+
+
 class Host:
     """Starts programs in a folder of their own."""
 
-    def __init__(self, folder: Path, gateway: BlockingEmbeddedGateway) -> None:
+    def __init__(self, folder: Path, gateway: Gateway) -> None:
         self.folder = folder
         self.environment = {
             **os.environ,
             "OPENCLAW_GATEWAY_URL": gateway.url,
             "OPENCLAW_GATEWAY_TOKEN": str(gateway.token),
-            "PYTHONPATH": str(folder),
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH")))),
             "PYTHONUNBUFFERED": "1",
+            # From 3.12 on Python warns of every fork beside a thread; the loop's thread is one.
+            "PYTHONWARNINGS": "ignore:This process:DeprecationWarning",
         }
 
     def write(self, name: str, text: str) -> Path:
@@ -101,9 +113,11 @@ def server_socket() -> Iterator[str]:
         yield f"{folder}/web"
 
 
-def get(server: str, path: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
+def get(
+    server: str, path: str, headers: dict[str, str] | None = None, *, patience: float = PATIENCE
+) -> tuple[int, str]:
     """GET over the socket of a web server: status and text."""
-    return _ask(server, "GET", path, headers or {}, None)
+    return _ask(server, "GET", path, headers or {}, None, patience)
 
 
 def post(server: str, path: str, headers: dict[str, str], form: dict[str, str]) -> tuple[int, str]:
@@ -112,8 +126,10 @@ def post(server: str, path: str, headers: dict[str, str], form: dict[str, str]) 
     return _ask(server, "POST", path, headers, urllib.parse.urlencode(form))
 
 
-def _ask(server: str, method: str, path: str, headers: dict[str, str], body: str | None) -> tuple[int, str]:
-    connection = _Connection("localhost", timeout=PATIENCE)
+def _ask(
+    server: str, method: str, path: str, headers: dict[str, str], body: str | None, patience: float = PATIENCE
+) -> tuple[int, str]:
+    connection = _Connection("localhost", timeout=patience)
     connection.server = server
     try:
         connection.request(method, path, body, headers)

@@ -153,4 +153,6 @@ def test_the_page(host: Host, gateway: BlockingEmbeddedGateway) -> None:
     assert texts == ["echo: once", "echo: once", *["echo: hello"] * 3]
     spoken = [row["text"] for row in gateway.transcript("agent:main:tasks:ann") if row["role"] == "user"]
     assert spoken == ["once", "hello"]
+    # What was delivered again was taken up, and not sent.
+    assert gateway.seen.requests["chat.send"] == 1 + 3
     assert process.returncode == 0

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import pickle
+import socket
 import stat
 import sys
 import traceback
@@ -183,7 +184,7 @@ def refuse(*_args: Any, **_kw: Any) -> Any:
 
 
 @posix
-@pytest.mark.parametrize("why", ["the file of another user", "a file system that is read-only"])
+@pytest.mark.parametrize("why", ["the file of root", "a file system that is read-only"])
 def test_permissions_that_cannot_be_narrowed_are_told_once(
     path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
@@ -191,7 +192,7 @@ def test_permissions_that_cannot_be_narrowed_are_told_once(
     identity = store.load()
     path.chmod(0o640)
     if why.startswith("the file"):
-        monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+        as_seen_by(4000, 0, monkeypatch)
     else:
         monkeypatch.setattr(os, "fchmod", refuse)
     with caplog.at_level(logging.WARNING, logger="openclaw_client.identity"):
@@ -200,6 +201,19 @@ def test_permissions_that_cannot_be_narrowed_are_told_once(
     assert [record.getMessage() for record in caplog.records] == [
         f"{path} is open to other users (mode 0640), which this process cannot change"
     ]
+
+
+def as_seen_by(user: int, owner: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on this process is of a user, and what it opens of an owner, both numbers."""
+    real = os.fstat
+
+    def fstat(fd: int) -> os.stat_result:
+        found = list(real(fd))
+        found[stat.ST_UID] = owner
+        return os.stat_result(found)
+
+    monkeypatch.setattr(os, "fstat", fstat)
+    monkeypatch.setattr(os, "geteuid", lambda: user)
 
 
 def edited(**changes: Any) -> Callable[[bytes], bytes]:
@@ -288,6 +302,70 @@ def test_a_link_to_nothing_is_an_error(path: Path, tmp_path: Path) -> None:
         FileIdentityStore(path).load()
     assert path.is_symlink()
     assert not path.exists()
+
+
+def as_pipe(path: Path) -> None:
+    os.mkfifo(path, 0o644)
+
+
+def as_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+
+
+def as_link(path: Path) -> None:
+    other = path.with_name("other")
+    other.write_text("{}")
+    other.chmod(0o644)
+    path.symlink_to(other)
+
+
+STRANGE = {"a pipe": as_pipe, "a device or a socket": as_socket, "a link to another file": as_link}
+
+
+@posix
+@pytest.mark.parametrize("kind", STRANGE)
+@pytest.mark.parametrize("place", ["path", "tokens_path", "_lock_path"])
+def test_only_regular_files_are_opened(tmp_path: Path, kind: str, place: str) -> None:
+    store = FileIdentityStore(tmp_path / "id.json")
+    path = getattr(store, place)
+    STRANGE[kind](path)
+    before, kinds = mode(path), stat.S_IFMT(path.lstat().st_mode)
+
+    def use() -> None:
+        store.load()
+        store.save_token(GATEWAY, "device", TOKEN)
+
+    with pytest.raises(IdentityError, match=kind):
+        use()
+    assert (mode(path), stat.S_IFMT(path.lstat().st_mode)) == (before, kinds)
+
+
+@posix
+def test_what_becomes_a_pipe_behind_the_look_is_not_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FileIdentityStore(path)
+    store.load()
+    regular = path.stat()
+    path.unlink()
+    as_pipe(path)
+    monkeypatch.setattr(os, "lstat", lambda _: regular)
+    with pytest.raises(IdentityError, match="a pipe"):
+        store.load()
+
+
+@posix
+@pytest.mark.parametrize(("owner", "taken"), [(4000, True), (0, True), (4001, False)])
+def test_the_file_of_another_user_is_refused_but_for_root_s(
+    path: Path, monkeypatch: pytest.MonkeyPatch, owner: int, taken: bool
+) -> None:
+    store = FileIdentityStore(path)
+    identity = store.load()
+    as_seen_by(4000, owner, monkeypatch)
+    if taken:
+        assert store.load() == identity
+    else:
+        with pytest.raises(IdentityError, match=r"another user \(uid 4001\)"):
+            store.load()
 
 
 def test_a_folder_that_is_a_file_is_an_error(tmp_path: Path) -> None:

@@ -10,19 +10,19 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from openclaw_client.errors import AuthRejected, ManagerError, Unreachable
+from openclaw_client.errors import AuthRejected, ManagerError, RateLimited, Unreachable
 from openclaw_client.identity.device import DeviceIdentity
 from openclaw_client.manager.credentials import Credentials
 from openclaw_client.manager.table import (
     REFUSAL_MEMORY,
     REMEMBERED,
-    Activity,
     Ask,
+    ClientSnapshot,
     Limits,
     MakeRoom,
     Open,
-    Place,
     Slot,
+    SlotState,
     Table,
     Use,
     Wait,
@@ -58,7 +58,7 @@ class World:
 
     def __post_init__(self) -> None:
         limits = Limits(self.limit, self.timeout, self.ttl)
-        self.table = Table(limits, lambda one: Activity(one.alive, one.alive, one.busy, one.idle), Door)
+        self.table = Table(limits, lambda one: ClientSnapshot(one.alive, one.alive, one.busy, one.idle), Door)
 
     def open(self, user: str, now: float = 0.0, given: Credentials = GIVEN) -> Slot[Client]:
         decision = self.table.acquire(user, now)
@@ -222,6 +222,19 @@ def test_refused_credentials_are_remembered_for_a_while() -> None:
     assert table.refusal(3, GIVEN, 1.0) is None
 
 
+def test_refused_credentials_are_withdrawn_by_others_and_by_the_end() -> None:
+    table = World().table
+    for number, error in enumerate((AuthRejected(), RateLimited(), Unreachable())):
+        opening = table.acquire(number, 0.0)
+        assert isinstance(opening, Open)
+        table.failed(opening.slot, error, GIVEN, 0.0)
+    assert [table.withdrawn(number, None) for number in range(3)] == [GIVEN, GIVEN, None]
+    assert [table.withdrawn(number, OTHER) for number in range(3)] == [GIVEN, GIVEN, None]
+    assert [table.withdrawn(number, GIVEN) for number in range(3)] == [None] * 3
+    # A lock-out is no reason to give the same answer again.
+    assert table.refusal(1, GIVEN, 0.0) is None
+
+
 def test_who_was_disconnected_while_connecting_keeps_no_device() -> None:
     world = World()
     mine = Credentials("ws://127.0.0.1:1", identity=DeviceIdentity.generate())
@@ -254,7 +267,7 @@ def test_who_is_closed_takes_nobody() -> None:
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """Whatever callers, clients and the clock do: one place per user, the limit holds, and nobody waits for ever."""
+    """Whatever callers, clients and the clock do: one slot per user, the limit holds, and nobody waits for ever."""
 
     users = st.sampled_from("abcdef")
 
@@ -271,7 +284,9 @@ class AnyOrder(RuleBasedStateMachine):
         try:
             decision = self.world.table.acquire(user, self.now)
         except ManagerError:
-            assert all(slot.place is Place.OPENING or client_of(slot).busy for slot in self.world.table.slots.values())
+            assert all(
+                slot.state is SlotState.OPENING or client_of(slot).busy for slot in self.world.table.slots.values()
+            )
             return
         if isinstance(decision, Open):
             self.opening.append(decision.slot)
@@ -327,7 +342,7 @@ class AnyOrder(RuleBasedStateMachine):
         for wait in self.waiting:
             assert wait.gate.opened or id(wait.slot) in pending  # type: ignore[attr-defined]
         for slot in self.world.table.slots.values():
-            assert slot.place is Place.OPEN or id(slot) in pending
+            assert slot.state is SlotState.OPEN or id(slot) in pending
 
 
 TestAnyOrder = AnyOrder.TestCase

@@ -51,7 +51,8 @@ def test_every_code_that_a_text_stands_for_is_in_the_table() -> None:
     [
         ("HTTP_403", "HTTP_403"),
         ("HTTP_308", "HTTP_301"),
-        ("HTTP_200", "HTTP"),
+        ("HTTP_200", "HTTP_200"),
+        ("HTTP_204", "HTTP"),
         ("HTTP_418", "HTTP"),
         ("AUTH_TOKEN_MISSING", "AUTH_TOKEN_MISSING"),
         ("BRAND_NEW", None),

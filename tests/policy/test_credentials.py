@@ -14,7 +14,7 @@ import pytest
 
 from openclaw_client.errors import UsageError
 from openclaw_client.policy.credentials import (
-    Credentials,
+    AuthInput,
     Selection,
     clarify,
     may_retry_with_stored,
@@ -78,7 +78,7 @@ def test_every_combination(compat: bool) -> None:
                 if t and uses_stored:
                     auth["token"] = signed = s
             selection = select(
-                Credentials(token=t, bootstrap_token=b, device_token=d, password=p),
+                AuthInput(token=t, bootstrap_token=b, device_token=d, password=p),
                 Stored(s, stored_scopes) if s else None,
                 scopes=scopes,
                 default_scopes=DEFAULT,
@@ -115,35 +115,35 @@ def test_every_combination(compat: bool) -> None:
     ],
 )
 def test_the_common_cases_spelled_out(given: dict[str, str], stored: Stored | None, auth: AuthFields | None) -> None:
-    assert select(Credentials(**given), stored, scopes=None, default_scopes=DEFAULT).auth == auth
+    assert select(AuthInput(**given), stored, scopes=None, default_scopes=DEFAULT).auth == auth
 
 
 def test_values_are_trimmed_and_blank_ones_absent() -> None:
-    credentials = Credentials(token=" tok\r\n", password="", device_token="\t", bootstrap_token=None)
-    assert credentials == Credentials(token="tok")
+    credentials = AuthInput(token=" tok\r\n", password="", device_token="\t", bootstrap_token=None)
+    assert credentials == AuthInput(token="tok")
 
 
 @pytest.mark.parametrize("field", ["token", "device_token", "password", "bootstrap_token"])
 @pytest.mark.parametrize("value", ["hush\nhush", "hush\x00x", "x\x7fhush", "x\u2028hush", "x\udcffhush"])
 def test_control_characters_are_refused_without_showing_the_value(field: str, value: str) -> None:
     with pytest.raises(UsageError, match=rf"^{field} has a line break") as caught:
-        Credentials(**{field: value})
+        AuthInput(**{field: value})
     assert "hush" not in "".join(traceback.format_exception_only(caught.value))
 
 
 @pytest.mark.parametrize("value", [b"hush", 7, ["hush"]])
 def test_other_types_are_refused_without_showing_the_value(value: Any) -> None:
     with pytest.raises(UsageError, match=r"^token must be text, not") as caught:
-        Credentials(token=value)
+        AuthInput(token=value)
     assert "hush" not in str(caught.value)
 
 
 def test_no_repr_shows_a_secret() -> None:
-    credentials = Credentials(token="hush-t", password="hush-p", device_token="hush-d", bootstrap_token="hush-b")
+    credentials = AuthInput(token="hush-t", password="hush-p", device_token="hush-d", bootstrap_token="hush-b")
     selection = select(credentials, Stored("hush-s"), scopes=None, default_scopes=DEFAULT)
     for shown in (repr(credentials), str(credentials), repr(selection), str(selection)):
         assert "hush" not in shown
-    assert repr(Credentials(token="x")) == "Credentials(token=…)"
+    assert repr(AuthInput(token="x")) == "AuthInput(token=…)"
     for other in (pickle.loads(pickle.dumps(credentials)), copy.deepcopy(credentials)):
         assert other == credentials
 
@@ -168,7 +168,7 @@ def test_trusted_endpoint(loopback: bool, tls: bool, pinned: bool, trusted: bool
 MISMATCH = ErrorShape(code="INVALID_REQUEST", details={"code": "AUTH_TOKEN_MISMATCH"})
 
 
-def refused(credentials: Credentials, stored: Stored | None) -> Selection:
+def refused(credentials: AuthInput, stored: Stored | None) -> Selection:
     return select(credentials, stored, scopes=None, default_scopes=DEFAULT)
 
 
@@ -187,7 +187,7 @@ def refused(credentials: Credentials, stored: Stored | None) -> Selection:
     ],
 )
 def test_which_refusals_are_worth_the_stored_token(error: ErrorShape, worth: bool) -> None:
-    credentials, stored = Credentials(token="T"), Stored("S")
+    credentials, stored = AuthInput(token="T"), Stored("S")
     assert worth == may_retry_with_stored(
         error,
         credentials=credentials,
@@ -213,7 +213,7 @@ def test_which_refusals_are_worth_the_stored_token(error: ErrorShape, worth: boo
 def test_when_the_stored_token_stays_where_it_is(
     given: dict[str, str], stored: Stored | None, trusted: bool, retried: bool
 ) -> None:
-    credentials = Credentials(**given)
+    credentials = AuthInput(**given)
     assert not may_retry_with_stored(
         MISMATCH,
         credentials=credentials,
@@ -225,7 +225,7 @@ def test_when_the_stored_token_stays_where_it_is(
 
 
 def test_a_configured_device_token_that_compat_left_out_is_not_replaced_by_the_stored_one() -> None:
-    credentials, stored = Credentials(token="T", device_token="D"), Stored("S")
+    credentials, stored = AuthInput(token="T", device_token="D"), Stored("S")
     sent = select(credentials, stored, scopes=None, default_scopes=DEFAULT, compat=True)
     assert sent.auth == AuthFields(token="T")
     assert not sent.uses_device_token
@@ -235,7 +235,7 @@ def test_a_configured_device_token_that_compat_left_out_is_not_replaced_by_the_s
 
 
 def test_the_retry_ends_where_it_was_refused() -> None:
-    credentials, stored = Credentials(token="T"), Stored("S")
+    credentials, stored = AuthInput(token="T"), Stored("S")
     again = select(
         credentials, stored, scopes=None, default_scopes=DEFAULT, retry_with_stored=True, trusted_endpoint=True
     )
@@ -249,8 +249,8 @@ def test_the_retry_ends_where_it_was_refused() -> None:
 
 def test_a_device_token_mismatch_without_a_device_token_is_one_of_the_shared_token() -> None:
     text = ErrorShape(message="unauthorized: device token mismatch (rotate/reissue device token)")
-    shared = select(Credentials(token="shared"), None, scopes=None, default_scopes=())
-    stored = select(Credentials(), Stored("kept"), scopes=None, default_scopes=())
+    shared = select(AuthInput(token="shared"), None, scopes=None, default_scopes=())
+    stored = select(AuthInput(), Stored("kept"), scopes=None, default_scopes=())
     assert clarify(text, shared).detail("code") == "AUTH_TOKEN_MISMATCH"
     assert clarify(text, stored) is text
     other = ErrorShape(message="unauthorized: gateway token mismatch")
@@ -260,8 +260,8 @@ def test_a_device_token_mismatch_without_a_device_token_is_one_of_the_shared_tok
 def test_a_good_device_token_with_too_many_scopes_is_told_from_a_bad_one() -> None:
     text = ErrorShape(message="unauthorized: device token mismatch")
     stored = Stored("kept", ("operator.read",))
-    more = select(Credentials(), stored, scopes=("operator.read", "operator.write"), default_scopes=())
+    more = select(AuthInput(), stored, scopes=("operator.read", "operator.write"), default_scopes=())
     assert more.exceeds_stored
     assert clarify(text, more).message.endswith("more scopes than were approved for it)")
-    as_many = select(Credentials(), stored, scopes=("operator.read",), default_scopes=())
+    as_many = select(AuthInput(), stored, scopes=("operator.read",), default_scopes=())
     assert clarify(text, as_many) is text

@@ -27,10 +27,12 @@ from openclaw_client.policy.diagnose import (
     refusal,
     remedy_for,
     request_failure,
+    too_old,
     too_slow,
     unreachable,
 )
 from openclaw_client.wire.frames import ErrorShape
+from openclaw_client.wire.handshake import Hello, ServerInfo
 from tests.wire.test_codes import TEXTS
 from tests.wire.test_frames import values
 
@@ -261,3 +263,20 @@ def test_a_refusal_is_of_its_step_however_far_the_attempt_had_come() -> None:
     assert closed_early(late).stage == "challenge"
     assert closed_early(Attempt(url="ws://h", close_code=4999)).remedy
     assert closed_early(late).last_frame_age == 0.5
+
+
+@pytest.mark.parametrize("version", ["2026.2.16", "2026.2.9", "2026.1.30", "2025.12.31", "2026.2.1-beta.1"])
+def test_a_gateway_that_says_that_it_is_older_than_what_is_supported(version: str) -> None:
+    error = too_old(Hello(protocol=3, server=ServerInfo(version=version)), ATTEMPT)
+    assert isinstance(error, ProtocolMismatch)
+    assert (error.stage, error.detail_code, error.url) == ("connect", "GATEWAY_TOO_OLD", ATTEMPT.url)
+    assert version.partition("-")[0] in error.message
+    assert "2026.2.17" in error.message
+    assert error.remedy == "Upgrade the gateway to 2026.2.17 or later"
+
+
+@pytest.mark.parametrize(
+    "version", ["2026.2.17", "2026.2.17-1", "2026.2.20", "2026.10.1", "2027.1.1", "dev", "", "2026"]
+)
+def test_a_gateway_that_is_not_older_or_does_not_say_so(version: str) -> None:
+    assert too_old(Hello(protocol=3, server=ServerInfo(version=version)), ATTEMPT) is None

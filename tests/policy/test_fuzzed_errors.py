@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from openclaw_client.errors import ConnectError, RequestFailed
-from openclaw_client.policy.credentials import Credentials, clarify, select
+from openclaw_client.policy.credentials import AuthInput, clarify, select
 from openclaw_client.policy.diagnose import Attempt, closed_early, refusal, request_failure
 from openclaw_client.policy.redact import Redactor
 from openclaw_client.policy.verdict import Action, judge_close, judge_refusal
@@ -23,8 +23,8 @@ from tests.policy.bodies import BODIES, fuzzed_body
 
 ATTEMPT = Attempt("ws://127.0.0.1:1", requested_scopes=("operator.read",))
 SELECTIONS = [
-    select(Credentials(token="T"), None, scopes=None, default_scopes=("operator.read",)),
-    select(Credentials(device_token="D"), None, scopes=None, default_scopes=("operator.read",)),
+    select(AuthInput(token="T"), None, scopes=None, default_scopes=("operator.read",)),
+    select(AuthInput(device_token="D"), None, scopes=None, default_scopes=("operator.read",)),
 ]
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from openclaw_client.policy.redact import MASK, SHOWN, Redactor
+from openclaw_client.errors.peer_text import SHOWN
+from openclaw_client.policy.redact import LONGEST, MASK, MAX_DEPTH, MAX_VALUES, Redactor
 from openclaw_client.wire.frames import ErrorShape
 
 LONG = "a-long-secret-token"
@@ -79,3 +80,52 @@ def test_a_long_frame_is_cut_after_it_was_redacted() -> None:
 def test_what_is_no_json_is_counted() -> None:
     assert Redactor().frame(b"\xfftoken") == "6 bytes that are no JSON"
     assert Redactor().frame(b"[" * 100_000) == "100000 bytes that are no JSON"
+
+
+@pytest.mark.parametrize("depth", [MAX_DEPTH, MAX_DEPTH + 1, 800])
+def test_what_is_nested_deeper_than_anybody_reads_is_left_out(depth: int) -> None:
+    lists = json.loads("[" * depth + "5" + "]" * depth)
+    kept = "[" * min(depth, MAX_DEPTH) + ("5" if depth <= MAX_DEPTH else f'"{MASK}"') + "]" * min(depth, MAX_DEPTH)
+    redactor = Redactor([LONG])
+    assert redactor.error(ErrorShape(details=lists)).details == json.loads(kept)
+    assert redactor.frame(json.dumps(lists).encode()) == kept
+    payload = redactor.payload(msgspec.Raw(json.dumps(lists).encode()))
+    assert msgspec.json.decode(payload) == json.loads(kept)
+
+
+def test_of_very_many_values_the_first_are_kept() -> None:
+    many = {"first": list(range(MAX_VALUES - 10)), "second": list(range(20)), "third": [[1]]}
+    kept = Redactor().value(many)
+    assert len(kept["first"]) == MAX_VALUES - 10
+    assert kept["second"] == list(range(7))
+    assert kept["third"] == []
+
+
+def test_nothing_in_an_error_steers_a_terminal() -> None:
+    error = ErrorShape(
+        "A\x1b[2J", "no \x1b]0;t\x07\nforged", {"reason": "\x9b2J", "\u202e": ["a\n\x07b"], "text": "x" * 5000}
+    )
+    shown = Redactor().error(error)
+    assert (shown.code, shown.message) == ("A[2J", "no ]0;t forged")
+    assert shown.details == {"reason": "2J", "": ["a\nb"], "text": "x" * 5000}
+    assert len(Redactor().text("x" * 5000)) < 2 * SHOWN
+
+
+def test_a_secret_that_is_broken_up_by_what_is_left_out() -> None:
+    assert Redactor([LONG]).text(f"{LONG[:5]}\x00{LONG[5:]}") == MASK
+
+
+def test_a_logged_frame_shows_what_steers_as_escapes() -> None:
+    assert Redactor().frame('{"a":"\x9b2J\u202e\\n"}'.encode()) == '{"a":"\\u009b2J\\u202e\\n"}'
+
+
+def test_of_a_very_long_frame_the_short_parts_are_logged() -> None:
+    frame = {"type": "res", "id": "7", "payload": {"text": "x" * LONGEST}, "error": {"token": "a"}}
+    shown = {"type": "res", "id": "7", "payload": f"… ({LONGEST + 11} bytes)", "error": {"token": MASK}}
+    assert json.loads(Redactor().frame(json.dumps(frame, separators=(",", ":")).encode())) == shown
+    assert bytes(Redactor().payload(msgspec.Raw(json.dumps(frame).encode()))) == b""
+
+
+def test_what_is_no_word_of_the_protocol_in_its_place() -> None:
+    assert Redactor([LONG]).identifier(None) is None
+    assert Redactor([LONG]).identifier([LONG]) == [MASK]

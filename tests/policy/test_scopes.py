@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from openclaw_client.errors import UsageError
 from openclaw_client.policy.scopes import (
     DEFAULT_SCOPES,
+    MAX_NEEDS,
     NEEDED_BY_DEFAULT,
     MethodScopes,
     covers,
@@ -106,3 +107,13 @@ def test_what_methods_need_is_observed_and_learnt() -> None:
     scopes.learn("config.get", ())
     assert scopes.missing("config.get", ("operator.read",)) == ("operator.admin",)
     assert scopes.missing("config.get", ("operator.admin",)) == ()
+
+
+def test_what_methods_need_is_remembered_of_so_many() -> None:
+    scopes = MethodScopes()
+    for number in range(3 * MAX_NEEDS):
+        scopes.learn(f"method-{number}", ("operator.admin",))
+    assert scopes.missing(f"method-{3 * MAX_NEEDS - 1}", ()) == ("operator.admin",)
+    assert scopes.missing("method-0", ()) == ()
+    assert scopes.missing("chat.send", ()) == ("operator.write",)
+    assert len(scopes._needs) <= MAX_NEEDS

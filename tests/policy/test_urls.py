@@ -19,7 +19,8 @@ from openclaw_client.policy.urls import DEFAULT_URL, GatewayUrl, is_loopback, is
         (" ws://localhost:18789/ ", "ws://localhost:18789"),
         ("http://127.0.0.1", "ws://127.0.0.1"),
         ("HTTPS://Gateway.Example", "wss://gateway.example"),
-        ("wss://gateway.example:443/gw/", "wss://gateway.example/gw"),
+        ("wss://gateway.example:443/gw/", "wss://gateway.example/gw/"),
+        ("wss://h/a//b//", "wss://h/a//b//"),
         ("ws://127.0.0.1:80", "ws://127.0.0.1"),
         ("wss://gateway.example:80", "wss://gateway.example:80"),
         ("ws://localhost.:1", "ws://localhost:1"),
@@ -36,7 +37,14 @@ def test_a_url_is_brought_into_one_form(text: str, connected_to: str) -> None:
     url = parse_url(text)
     assert url.text == connected_to
     assert parse_url(url.text) == url
-    assert url.origin == connected_to.partition("?")[0]
+    assert url.origin == connected_to.partition("?")[0].rstrip("/")
+    assert url.redacted.partition("?")[0] == connected_to.partition("?")[0]
+
+
+def test_a_slash_at_the_end_makes_no_other_gateway() -> None:
+    with_slash, without = parse_url("wss://h/gw/"), parse_url("wss://h/gw")
+    assert with_slash.origin == without.origin
+    assert with_slash.text != without.text
 
 
 @pytest.mark.parametrize(
@@ -100,6 +108,21 @@ def test_a_refusal_shows_no_secret_anywhere(text: str) -> None:
     assert "sesame" not in "".join(traceback.format_exception_only(caught.value)) + repr(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(("url", "instead"), [("ws://0.0.0.0:18789", "127.0.0.1"), ("ws://[::]:18789", "[::1]")])
+@pytest.mark.parametrize("allow", [True, False])
+def test_the_address_that_a_gateway_listens_on_is_told_apart(url: str, instead: str, allow: bool) -> None:
+    with pytest.raises(UsageError, match="is where a gateway listens") as caught:
+        parse_url(url, allow_insecure=allow)
+    assert f"ws://{instead}:18789" in caught.value.remedy
+
+
+@pytest.mark.parametrize(("url", "named"), [("ws://gateway:18789", True), ("ws://8.8.8.8:18789", False)])
+def test_the_setting_that_allows_a_name_is_told_where_it_helps(url: str, named: bool) -> None:
+    with pytest.raises(UsageError, match="in clear") as caught:
+        parse_url(url)
+    assert ("OPENCLAW_ALLOW_INSECURE_PRIVATE_WS=1" in caught.value.remedy) is named
 
 
 def test_insecure_names_are_taken_on_request_and_insecure_addresses_never() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from openclaw_client.errors import ConnectionLost, GatewayError, RequestFailed
 from openclaw_client.policy.verdict import (
     LOCKOUT,
+    LONGEST,
     PARK,
     RETRY,
     SHORTEST,
@@ -50,6 +51,9 @@ ROWS: list[tuple[str | None, dict[str, object], float | None, Verdict]] = [
     # A lock-out ends by itself.
     ("AUTH_RATE_LIMITED", {}, None, wait(LOCKOUT)),
     ("AUTH_RATE_LIMITED", {}, 4000, wait(4.0)),
+    # A hint is no sentence for life.
+    ("AUTH_RATE_LIMITED", {}, 1e15, wait(LONGEST)),
+    (None, {}, 1e15, wait(LONGEST)),
     # Pairing waits for a person, unless the gateway says otherwise.
     (PAIRING, {}, None, PARK),
     (PAIRING, {"pauseReconnect": True}, 1000, PARK),

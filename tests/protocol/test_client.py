@@ -13,6 +13,7 @@ from openclaw_client.errors import NotConnected, PayloadTooLarge, UsageError
 from openclaw_client.protocol.client import REFUSAL_GRACE, ClientProtocol
 from openclaw_client.protocol.events import Abandoned, Cause, Challenged, Close, End, Ended, Gap, Responded, Welcomed
 from openclaw_client.protocol.states import State
+from openclaw_client.wire import limits
 from openclaw_client.wire.frames import ErrorShape, Event
 from openclaw_client.wire.handshake import AuthFields, Challenge
 from openclaw_client.wire.requests import encode_event, encode_response
@@ -50,6 +51,22 @@ def test_what_comes_before_the_challenge_is_not_it() -> None:
     core.receive(encode_event("tick", {"nonce": "n"}), START)
     core.receive(b'{"type":"event","event":"chat","payload":{"runId":"r","state":"final"}}', START)
     assert (core.state, events(core)) == (State.AWAITING_CHALLENGE, [])
+
+
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("over", [0, 1])
+def test_a_frame_before_hello_that_is_longer_than_any_of_a_gateway(begun: bool, over: int) -> None:
+    core = connecting() if begun else ClientProtocol(START)
+    limit = limits.MAX_HELLO_BYTES if begun else limits.MAX_CHALLENGE_BYTES
+    core.receive(b'{"type":"event","event":"x"}'.ljust(limit + over), START)
+    cause = Cause.BAD_HELLO if begun else Cause.BAD_CHALLENGE
+    assert core.end == (End(cause, 1009, "message too big before hello") if over else None)
+    if not over:
+        for message in (hello(),) if begun else (CHALLENGE,):
+            core.receive(message, START)
+        core = ready()
+        core.receive(b'{"type":"event","event":"x"}'.ljust(limits.MAX_HELLO_BYTES + 1), START)
+        assert core.end is None
 
 
 @pytest.mark.parametrize("payload", [None, {}, {"nonce": ""}, {"nonce": 5}, []])

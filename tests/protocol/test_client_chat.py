@@ -22,9 +22,9 @@ def texts(core: ClientProtocol) -> list[object]:
 @pytest.mark.parametrize("length", [5, 5000], ids=["short", "long"])
 def test_the_next_one_in_order_is_returned_and_not_queued(length: int) -> None:
     core = ready()
-    assert core.take(delta(1, "a" * length), START) is None
+    assert core.receive_one(delta(1, "a" * length), START) is None
     assert texts(core) == ["a" * length]
-    frame = core.take(delta(2, "b" * length), START + 1)
+    frame = core.receive_one(delta(2, "b" * length), START + 1)
     assert frame is not None
     assert (frame.payload.message, core.last_activity) == ("b" * length, START + 1)
     assert core.next_event() is None
@@ -40,7 +40,7 @@ def test_receive_queues_what_take_would_return() -> None:
 def test_behind_what_waits_it_waits() -> None:
     core = ready()
     core.receive(delta(1, "a"), START)
-    assert core.take(delta(2, "b"), START) is None
+    assert core.receive_one(delta(2, "b"), START) is None
     assert texts(core) == ["a", "b"]
 
 
@@ -48,9 +48,9 @@ def test_behind_a_gap_it_comes_after_the_news_of_the_gap() -> None:
     core = ready()
     core.receive(delta(1), START)
     events(core)
-    assert core.take(delta(3, "c"), START) is None
+    assert core.receive_one(delta(3, "c"), START) is None
     assert [type(event) for event in events(core)] == [Gap, ChatFrame]
-    following = core.take(delta(4, "d"), START)
+    following = core.receive_one(delta(4, "d"), START)
     assert following is not None
     assert following.payload.message == "d"
 
@@ -60,7 +60,7 @@ def test_behind_the_end_there_is_nothing() -> None:
     core.receive(delta(1), START)
     core.close()
     events(core)
-    assert core.take(delta(2), START + 1) is None
+    assert core.receive_one(delta(2), START + 1) is None
     assert events(core) == []
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from openclaw_client.runs.catchup import MAX_WORDS, Place, missed
+from openclaw_client.runs.catchup import MAX_FRESH, MAX_FRESH_TEXT, MAX_WORDS, MAX_WORDS_TEXT, Place, missed
 from openclaw_client.runs.proactive import ProactiveAssembler
 from openclaw_client.wire.chat import ChatPayload
 from openclaw_client.wire.history import HistoryMessage, HistoryPage, InFlightRun
@@ -26,7 +26,8 @@ def assistant(
     text: str, at: float, run_id: str | None = None, stop: str | None = "stop", **more: Any
 ) -> dict[str, Any]:
     meta = {"id": f"row-{at:g}"} | ({} if run_id is None else {"runId": run_id})
-    return {"role": "assistant", "content": text, "timestamp": at, "stopReason": stop, "__openclaw": meta, **more}
+    row = {"role": "assistant", "content": text, "timestamp": at, "stopReason": stop, "__openclaw": meta}
+    return {**row, **more}
 
 
 def injected(text: str, at: float, ident: str | None = None) -> dict[str, Any]:
@@ -114,6 +115,45 @@ def test_what_is_news(found: HistoryPage, messages: list[tuple[str, str, str]]) 
     assert news(found) == messages
 
 
+IMAGE = {"type": "image", "artifactId": "a1", "mimeType": "image/png"}
+CALL = {"type": "toolCall", "id": "c1", "name": "draw"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "content"),
+    [
+        ([assistant("", 1_002, "r", content=[IMAGE])], (IMAGE,)),
+        ([assistant("", 1_002, content=[IMAGE])], (IMAGE,)),
+        (
+            [assistant("", 1_002, "r", "toolUse", content=[CALL]), TOOL, assistant("", 1_004, "r", content=[IMAGE])],
+            (CALL, IMAGE),
+        ),
+        ([assistant("", 1_002, "r", content=[{"type": "thinking", "thinking": "hm"}])], None),
+        ([assistant("", 1_002, "r", "error", content=[IMAGE])], None),
+    ],
+)
+def test_a_missed_message_may_be_an_image_alone(rows: list[dict[str, Any]], content: tuple[Any, ...] | None) -> None:
+    found = page(user("draw", 1_001), *rows)
+    messages = missed(found, Place(SINCE), "agent:main:cron:job", is_known=lambda _: False, is_open=lambda _: False)
+    assert [(message.kind, message.text, message.content) for message in messages] == (
+        [] if content is None else [("cron", "", content)]
+    )
+
+
+def test_a_missed_message_has_its_blocks() -> None:
+    found = page(user("Hi", 1_001, "r"), assistant("", 1_002, "r", content=[{"type": "text", "text": "Hello"}, IMAGE]))
+    (message,) = missed(found, Place(SINCE), KEY, is_known=lambda _: False, is_open=lambda _: False)
+    assert (message.text, message.content) == ("Hello", ({"type": "text", "text": "Hello"}, IMAGE))
+
+
+def test_an_image_that_was_heard_is_no_news_where_rows_name_no_run() -> None:
+    found = page(user("draw", 1_001), assistant("", 1_002, content=[IMAGE]))
+    place = Place(SINCE)
+    place.heard("", 1_002)
+    assert news(found, place) == []
+    assert news(found) == [("row-1002", "run", "")]
+
+
 def test_what_is_known_is_no_news() -> None:
     found = page(user("Hi", 1_001, "r"), assistant("Hello", 1_002, "r"), injected("fyi", 1_003, "i"))
     assert news(found, known=["r"]) == [("i", "injected", "fyi")]
@@ -186,6 +226,19 @@ def test_many_words_move_the_place_forward() -> None:
     assert len(place.said) == MAX_WORDS
 
 
+def test_the_texts_of_a_session_are_bounded_in_characters() -> None:
+    place, long = Place(SINCE), MAX_WORDS_TEXT // 4
+    for number in range(10):
+        place.note_sent(f"{number}" * long)
+        place.heard(f"{number}" * long, SINCE + number)
+    assert [text[0] for text in place.sent] == [text[0] for text, _ in place.said] == ["6", "7", "8", "9"]
+    # What was heard longer ago is not taken for news.
+    assert place.since_ms == SINCE + 5
+    place.heard("x" * (3 * MAX_WORDS_TEXT), SINCE + 10)
+    assert [text[0] for text, _ in place.said] == ["x"]
+    assert place.text == 3 * MAX_WORDS_TEXT + 4 * long
+
+
 @pytest.mark.parametrize(
     ("found", "row_id", "reached"),
     [
@@ -214,9 +267,9 @@ def test_the_kind_by_the_session(key: str, kind: str) -> None:
 def test_an_assembler_tells_what_it_knows_and_hears() -> None:
     assembler = ProactiveAssembler()
     assembler.receive(ChatPayload(run_id="r", session_key=KEY, state="delta", message="Hel"))
-    assert (assembler.hears("r"), assembler.knows("r"), assembler.open_sessions()) == (True, False, [KEY])
+    assert (assembler.has_open("r"), assembler.is_known("r"), assembler.open_sessions()) == (True, False, [KEY])
     assembler.finished("r")
-    assert (assembler.hears("r"), assembler.knows("r"), assembler.open_sessions()) == (False, True, [])
+    assert (assembler.has_open("r"), assembler.is_known("r"), assembler.open_sessions()) == (False, True, [])
 
 
 def burst(first: int, count: int) -> list[dict[str, Any]]:
@@ -242,6 +295,19 @@ def test_after_a_burst_the_order_of_the_words_tells_what_was_heard(heard: range,
     assert [text for _, _, text in news(page(*burst(0, 200)), place)] == told
 
 
+@pytest.mark.parametrize("missed_since", [0, 3])
+def test_what_was_heard_since_the_row_of_the_last_look_is_no_news(missed_since: int) -> None:
+    """On a busy machine the gateway's clock seems to be behind, so that all of a burst is dated behind the place."""
+    rows = [row | {"__openclaw": {"id": f"i{number}"}} for number, row in enumerate(burst(0, 1_000))]
+    place = Place(SINCE)
+    assert len(news(page(*rows[:50]), place)) == 50
+    assert place.row_id == "i49"
+    for number in range(50, 1_000 - missed_since):
+        place.heard(f"word {number}", 1_001.0)
+    told = [text for _, _, text in news(page(*rows), place)]
+    assert told == [f"word {number}" for number in range(1_000 - missed_since, 1_000)]
+
+
 @pytest.mark.parametrize("on_the_page", [0, 6, 100])
 @pytest.mark.parametrize("while_asked", [6, 100])
 def test_what_is_heard_while_a_page_is_asked_for_hides_nothing_that_was_heard_before_or_missed(
@@ -259,6 +325,32 @@ def test_what_is_heard_while_a_page_is_asked_for_hides_nothing_that_was_heard_be
     place.settle()
     # What the page had not will be on the next one.
     assert len(place.said) == min(MAX_WORDS, max(0, while_asked - on_the_page))
+
+
+def test_what_is_heard_while_no_page_comes_does_not_move_the_place() -> None:
+    """A gateway may refuse its history for an hour, in which hundreds of messages are heard."""
+    place = Place(SINCE)
+    place.ask()
+    rows = [assistant(f"word {number}", 1_001.0 + number) for number in range(3 * MAX_WORDS)]
+    for number in range(1, 3 * MAX_WORDS):
+        place.heard(f"word {number}", 1_001.0 + number)
+        # Asked for again, and again in vain.
+        place.ask()
+    assert [text for _, _, text in news(page(*rows), place)] == ["word 0"]
+    place.settle()
+    assert place.since_ms > 1_001.0 + 3 * MAX_WORDS - 2
+
+
+@pytest.mark.parametrize(("size", "kept"), [(1, MAX_FRESH), (MAX_FRESH_TEXT // 4, 4), (2 * MAX_FRESH_TEXT, 1)])
+def test_what_is_heard_meanwhile_is_bounded(size: int, kept: int) -> None:
+    place = Place(SINCE)
+    place.ask()
+    for _ in range(MAX_FRESH + 5):
+        place.heard("x" * size, 1_001.0)
+    assert place.fresh is not None
+    assert (len(place.fresh), place.fresh_text) == (kept, kept * size)
+    assert place.consume("x" * size)
+    assert place.fresh_text == (kept - 1) * size
 
 
 def test_a_page_that_is_asked_for_again_hides_nothing_heard_since_the_first_asking() -> None:
@@ -292,12 +384,14 @@ def test_ones_own_words_are_known_however_the_gateway_writes_them_down() -> None
     assert news(page(user("caf\u00e9 Hi", 1_001), assistant("Hello", 1_002)), place) == []
 
 
-def test_what_was_sent_and_is_answered_elsewhere_is_nobodys_own() -> None:
+def test_a_message_without_words_is_not_known_by_them() -> None:
     place = Place(SINCE)
     for message in ("mine", " \x07 "):
         place.note_sent(message)
     assert list(place.sent) == ["mine"]
-    for message in ("yours", "mi ne"):
-        place.forget_sent(message)
-    assert not place.sent
-    assert news(page(user("[Mon] mine", 1_001), assistant("Hello", 1_002)), place) == [("row-1002", "run", "Hello")]
+
+
+def test_the_word_for_silence_is_no_message() -> None:
+    place = Place(0.0)
+    found = page(user("Go", 1.0, "r"), assistant("NO_REPLY", 2.0, "r", stop="stop"))
+    assert missed(found, place, "s", is_known=lambda _: False, is_open=lambda _: False) == []

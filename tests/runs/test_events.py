@@ -11,7 +11,7 @@ from typing import Any, get_args
 import pytest
 
 from openclaw_client.runs import events
-from openclaw_client.runs.events import ChatReply, RunEvent, SideResult, Terminal
+from openclaw_client.runs.events import ChatReply, RunAborted, RunCompleted, RunEvent, SideResult, Terminal
 
 EXAMPLES: dict[str, Any] = {
     "run_id": "r",
@@ -28,6 +28,9 @@ EXAMPLES: dict[str, Any] = {
     "question": "q",
     "stop_reason": "rpc",
     "usage": {"input": 1},
+    "content": ({"type": "image", "data": "aa"},),
+    "model": "mock-1",
+    "provider": "mock",
     "message": "m",
     "kind": "timeout",
     "detail": {"d": 1},
@@ -68,3 +71,11 @@ def test_a_reply_is_a_value() -> None:
     reply = ChatReply("t", "r", "final", "agent:main:main", usage={"input": 1}, side_results=(SideResult("r", "s"),))
     assert pickle.loads(pickle.dumps(reply)) == reply
     assert (reply.recovered, reply.merged_into, reply.aborted_run_ids) == (False, None, ())
+    assert (reply.content, reply.model, reply.provider) == ((), None, None)
+
+
+def test_what_was_added_later_stands_last() -> None:
+    # Whoever gives the arguments by their place, or matches by it, goes on as before.
+    assert RunCompleted.__match_args__ == ("run_id", "text", "stop_reason", "usage", "content", "model", "provider")
+    assert RunAborted.__match_args__ == ("run_id", "text", "stop_reason", "content")
+    assert ChatReply.__match_args__[-5:] == ("side_results", "content", "model", "provider", "answered_by")

@@ -21,7 +21,8 @@ from openclaw_client.runs.events import (
 )
 from openclaw_client.runs.fold import RunFold
 from openclaw_client.wire.agent import AgentPayload
-from openclaw_client.wire.chat import ChatMessage, ChatPayload
+from openclaw_client.wire.chat import ChatMessage, ChatPayload, MessageDetails
+from openclaw_client.wire.frames import ChatFrame, decode_frame
 
 THINKING = AgentPayload("r", stream="thinking", data=msgspec.Raw(b'{"delta":"hm"}'))
 
@@ -38,6 +39,26 @@ def after(*payloads: ChatPayload) -> RunFold:
 
 
 HELLO = chat("delta", "Hello")
+IMAGE = {"type": "image", "data": "iVBORw0KGgo=", "mimeType": "image/png"}
+AUDIO = {"type": "audio", "url": "/media/1.mp3"}
+CALL = {"type": "toolCall", "id": "c1", "name": "read"}
+
+
+def words(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
+
+
+def completed(text: str, *rest: Any, **more: Any) -> RunCompleted:
+    """The end of a run whose last message is this text and nothing else."""
+    return RunCompleted("r", text, *rest, content=(words(text),), **more)
+
+
+def ended(message: object, state: str = "final", **rest: Any) -> ChatPayload:
+    """The payload of an event, decoded as one is that comes from a gateway."""
+    payload = {"runId": "r", "sessionKey": "agent:main:main", "state": state, "message": message, **rest}
+    frame = decode_frame(msgspec.json.encode({"type": "event", "event": "chat", "payload": payload, "seq": 3}))
+    assert isinstance(frame, ChatFrame)
+    return frame.payload
 
 
 @pytest.mark.parametrize(
@@ -53,24 +74,60 @@ HELLO = chat("delta", "Hello")
         (chat("brand_new"), (RawEvent("r", "chat.brand_new"),)),
         (chat(""), (RawEvent("r", "chat."),)),
         # final: the last word, whatever was streamed.
-        (chat("final", "Hello"), (RunCompleted("r", "Hello"),)),
-        (chat("final", "Hello!"), (TextAppended("r", "!"), RunCompleted("r", "Hello!"))),
-        (chat("final", "Bye"), (TextReplaced("r", "Bye"), RunCompleted("r", "Bye"))),
-        (chat("final", ""), (TextReplaced("r", ""), RunCompleted("r", ""))),
-        (chat("final"), (RunCompleted("r", "Hello"),)),
+        (chat("final", "Hello"), (completed("Hello"),)),
+        (chat("final", "Hello!"), (TextAppended("r", "!"), completed("Hello!"))),
+        (chat("final", "Bye"), (TextReplaced("r", "Bye"), completed("Bye"))),
+        # Without a word: what was streamed stands.
+        (chat("final", ""), (RunCompleted("r", "Hello"),)),
+        (ended({"content": [words("")]}), (RunCompleted("r", "Hello", content=(words(""),)),)),
         (
             chat("final", ChatMessage(content="Hello", stop_reason="end_turn"), usage={"input": 3}),
-            (RunCompleted("r", "Hello", "end_turn", {"input": 3}),),
+            (completed("Hello", "end_turn", {"input": 3}),),
         ),
         (
             chat("final", ChatMessage(content="Hello", stop_reason="end_turn"), stop_reason="stop"),
-            (RunCompleted("r", "Hello", "stop"),),
+            (completed("Hello", "stop"),),
+        ),
+        # A final that says nothing about the text: what was streamed stands.
+        (chat("final"), (RunCompleted("r", "Hello"),)),
+        (ended({}), (RunCompleted("r", "Hello"),)),
+        (ended({"content": []}), (RunCompleted("r", "Hello"),)),
+        (ended({"content": [AUDIO]}), (RunCompleted("r", "Hello", content=(AUDIO,)),)),
+        (ended({"content": IMAGE}), (RunCompleted("r", "Hello", content=(IMAGE,)),)),
+        (ended({"content": [IMAGE, words("")]}), (RunCompleted("r", "Hello", content=(IMAGE, words(""))),)),
+        # Blocks of several kinds.
+        (
+            ended({"content": [IMAGE], "text": "Hello world"}),
+            (TextAppended("r", " world"), RunCompleted("r", "Hello world", content=(IMAGE,))),
+        ),
+        (
+            ended({"content": [words("Hello"), CALL, words("Done.")]}),
+            (
+                TextAppended("r", "\n\nDone."),
+                RunCompleted("r", "Hello\n\nDone.", content=(words("Hello"), CALL, words("Done."))),
+            ),
+        ),
+        # Who answered, and what it took; the event's own usage counts before its message's.
+        (
+            ended({"content": [words("Hello")], "usage": {"input": 3}, "model": "mock-1", "provider": "mock"}),
+            (completed("Hello", None, {"input": 3}, model="mock-1", provider="mock"),),
+        ),
+        (
+            ended({"content": [words("Hello")], "usage": {"input": 3}}, usage={"input": 4}),
+            (completed("Hello", None, {"input": 4}),),
         ),
         # aborted: the longer of what was streamed and what it says.
         (chat("aborted", stop_reason="rpc"), (RunAborted("r", "Hello", "rpc"),)),
-        (chat("aborted", "Hel"), (RunAborted("r", "Hello"),)),
-        (chat("aborted", "Hello you"), (TextAppended("r", " you"), RunAborted("r", "Hello you"))),
-        (chat("aborted", "Bye"), (TextReplaced("r", "Bye"), RunAborted("r", "Bye"))),
+        (chat("aborted", "Hel"), (RunAborted("r", "Hello", content=(words("Hel"),)),)),
+        (
+            chat("aborted", "Hello you"),
+            (TextAppended("r", " you"), RunAborted("r", "Hello you", content=(words("Hello you"),))),
+        ),
+        (
+            chat("aborted", "Bye"),
+            (TextReplaced("r", "Bye"), RunAborted("r", "Bye", content=(words("Bye"),))),
+        ),
+        (ended({"content": [IMAGE]}, "aborted"), (RunAborted("r", "Hello", content=(IMAGE,)),)),
         # error.
         (chat("error", error_message="boom"), (RunErrored("r", "boom", "Hello"),)),
         (chat("error"), (RunErrored("r", "the gateway gave no reason", "Hello"),)),
@@ -86,7 +143,7 @@ def test_what_comes_after_a_first_delta(payload: ChatPayload, events: tuple[RunE
     assert after(HELLO).chat(payload) == events
 
 
-@pytest.mark.parametrize(("state", "kind"), [("final", RunCompleted), ("aborted", RunAborted), ("error", RunErrored)])
+@pytest.mark.parametrize(("state", "kind"), [("aborted", RunAborted), ("error", RunErrored)])
 def test_a_run_may_end_without_a_text(state: str, kind: type[Any]) -> None:
     fold = after(chat(state))
     assert isinstance(fold.outcome, kind)
@@ -177,14 +234,34 @@ def test_a_phase_that_is_told_twice_is_handed_out_once() -> None:
     ("payloads", "wordless"),
     [
         ([chat("final")], True),
-        ([chat("final", "")], False),
+        ([ended({"content": []})], True),
+        ([ended({"content": [IMAGE]})], False),
+        ([ended({"content": [], "text": "Hello"})], False),
+        ([chat("final", "")], True),
         ([HELLO, chat("final")], False),
+        ([HELLO, chat("final", "")], False),
         ([chat("aborted")], False),
         ([], False),
     ],
 )
-def test_a_final_without_a_message_of_a_run_that_said_nothing(payloads: list[ChatPayload], wordless: bool) -> None:
-    assert after(*payloads).wordless is wordless
+def test_a_final_with_nothing_in_it_of_a_run_that_said_nothing(payloads: list[ChatPayload], wordless: bool) -> None:
+    fold = after(*payloads)
+    assert fold.wordless is wordless
+    # The message may be answered elsewhere: it is no outcome.
+    assert not (wordless and fold.outcome)
+
+
+def test_a_run_that_ended_without_words_may_speak_again() -> None:
+    fold = after(chat("final"))
+    assert fold.chat(chat("final", "Hello")) == (TextAppended("r", "Hello"), completed("Hello"))
+    assert not fold.wordless
+
+
+def test_a_run_that_is_followed_goes_on_behind_the_text() -> None:
+    fold = after(HELLO)
+    fold.follow()
+    assert fold.text == "Hello"
+    assert fold.chat(chat("delta", "Hello you", seq=1)) == (TextAppended("r", " you"),)
 
 
 def test_an_answer_beside_the_conversation_is_an_answer() -> None:
@@ -200,3 +277,20 @@ def test_a_delta_is_a_chat_event_on_a_shorter_way() -> None:
     assert fold.delta(HELLO) is None
     fold.chat(chat("final", "Hello"))
     assert fold.delta(chat("delta", "Hello you")) is None
+
+
+def test_what_is_told_beside_the_events_stands_at_the_end() -> None:
+    fold = RunFold("r")
+    fold.note(MessageDetails(usage={"input": 1, "cost": {"total": 2}}, model="m-1", provider="p"))
+    fold.note(MessageDetails(usage={"input": 2, "cost": {"total": 3}}))
+    [*_, outcome] = fold.chat(ChatPayload(run_id="r", state="final", message="done"))
+    assert isinstance(outcome, RunCompleted)
+    assert (outcome.usage, outcome.model, outcome.provider) == ({"input": 3, "cost": {"total": 5}}, "m-1", "p")
+
+
+def test_the_last_event_has_the_last_word() -> None:
+    fold = RunFold("r")
+    fold.note(MessageDetails(usage={"input": 1}))
+    [*_, outcome] = fold.chat(ChatPayload(run_id="r", state="final", message="done", usage={"input": 9}))
+    assert isinstance(outcome, RunCompleted)
+    assert outcome.usage == {"input": 9}

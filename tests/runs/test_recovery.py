@@ -10,66 +10,37 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openclaw_client.runs.phases import Unknown
 from openclaw_client.runs.recovery import (
-    CLOCK_SLACK_MS,
     Answered,
     AskAgain,
     Continue,
+    Decision,
+    Discarded,
     Finding,
     Finish,
-    Known,
+    LocalFacts,
     Lost,
-    Question,
     Resend,
-    Step,
     StillRunning,
     Unanswered,
-    Unknown,
-    absorbed_by,
+    Wait,
     cut_rows,
     decide,
+    is_busy,
     look_up,
-    reaches,
 )
-from openclaw_client.wire.history import HistoryMessage, HistoryPage, InFlightRun, history_page
+from openclaw_client.runs.rows import CLOCK_SLACK_MS, Question
+from openclaw_client.wire.history import HistoryPage, InFlightRun, history_page
+from tests.runs.pages import INJECTED, SENT, TOOL, assistant, collected, page, pending, steered, user
 
-SENT = 1_700_000_000_000.0
 QUESTION = Question("r", "Hi", SENT)
 
 
-def user(text: str, run_id: str | None = None, at: float | None = SENT) -> dict[str, Any]:
-    meta = {"__openclaw": {"idempotencyKey": f"{run_id}:user"}} if run_id else {}
-    return {"role": "user", "content": text, **({} if at is None else {"timestamp": at}), **meta}
-
-
-def assistant(text: str, run_id: str | None = None, stop: str | None = None, **rest: Any) -> dict[str, Any]:
-    meta = {"__openclaw": {"runId": run_id}} if run_id else {}
-    stopped = {} if stop is None else {"stopReason": stop}
-    return {"role": "assistant", "content": [{"type": "text", "text": text}], **meta, **stopped, **rest}
-
-
-TOOL = {"role": "toolResult", "content": "ok"}
-
-
-INJECTED = {**assistant("injected", stop="stop"), "provider": "openclaw", "model": "gateway-injected"}
-
-
-def steered(run_id: str, into: str) -> dict[str, Any]:
-    meta = {"idempotencyKey": f"{run_id}:user", "steerTargetRunId": into}
-    return {"role": "user", "content": "x", "__openclaw": meta}
-
-
-def pending(page: HistoryPage, *run_ids: str) -> HistoryPage:
-    return replace(page, pending_run_ids=run_ids)
-
-
-def page(
-    *rows: dict[str, Any],
-    flight: InFlightRun | None = None,
-    active: tuple[str, ...] | None = None,
-    busy: bool | None = None,
-) -> HistoryPage:
-    return HistoryPage([HistoryMessage(row) for row in rows], flight, active, busy)
+def found_on(found: HistoryPage, question: Question = QUESTION) -> Finding:
+    """`look_up`, without the rows of the answer."""
+    finding = look_up(found, question)
+    return replace(finding, rows=()) if isinstance(finding, Answered) else finding
 
 
 @pytest.mark.parametrize(
@@ -111,14 +82,14 @@ def page(
         # The run was steered into another: that one's words are not its own.
         (
             page(user("x", "f"), assistant("a", "f", "stop"), steered("r", "f"), assistant("b", "f", "stop")),
-            Answered("", merged_into="f"),
+            Answered("b", "stop", None, "f", "f", steered=True),
         ),
         # It waits for another, or was answered in a run that the gateway chose.
         (pending(page(user("x", "f"), flight=InFlightRun("f", "a")), "r"), StillRunning(None)),
         (page(user("Hi", "r"), assistant("Hello", "chosen", "stop")), Answered("Hello", "stop", None, "chosen")),
         (page(assistant("a", "r", "toolUse"), assistant("", "r", "stop")), Answered("a", "stop")),
-        (page(user("Hi", "r"), assistant("a", "r", "toolUse"), TOOL), Unanswered(sent=True, partly=True)),
-        (page(assistant("a", "r", "toolUse"), TOOL, assistant("b", "r")), Unanswered(sent=True, partly=True)),
+        (page(user("Hi", "r"), assistant("a", "r", "toolUse"), TOOL), Unanswered(sent=True)),
+        (page(assistant("a", "r", "toolUse"), TOOL, assistant("b", "r")), Unanswered(sent=True)),
         # 2026.4.15 names nothing: the first with its words since its time.
         (page(user("Hi"), assistant("Hello")), Answered("Hello")),
         (page(user("[Mon 10:00] Hi "), assistant("Hello")), Answered("Hello")),
@@ -139,15 +110,32 @@ def page(
         (page(assistant("proactive")), Unanswered(sent=False)),
         (
             page(flight=InFlightRun("other", "x"), active=("other",), busy=True),
-            Unanswered(sent=False, active=False, early=True),
+            Unanswered(sent=False, active=False),
         ),
-        (page(active=()), Unanswered(sent=False, active=False, early=True)),
+        (page(active=()), Unanswered(sent=False, active=False)),
         (page(user("Hi", "r"), busy=False), Unanswered(sent=True, active=False)),
         (page(user("Hi", "r"), busy=True), Unanswered(sent=True)),
+        (page(user("Hi", "r"), active=(), busy=True), Unanswered(sent=True)),
+        (page(user("Hi", "r"), active=(), busy=False), Unanswered(sent=True, active=False)),
+        # A run that no row names may be the one that answers; one that a row names is not.
+        (page(user("Hi", "r"), active=("f",)), Unanswered(sent=True)),
+        (page(user("Hi", "r"), user("x", "f"), active=("f",)), Unanswered(sent=True, active=False)),
+        (page(user("Hi", "r"), assistant("a", "f"), TOOL, active=("f",)), Answered("a", None, None, "f")),
+        (page(active=("f",)), Unanswered(sent=False, active=False)),
+        (page(user("x", "f"), steered("r", "f"), active=("f",)), Unanswered(sent=True, active=True)),
+        # A stopped run is over, although 2026.7.1 names it among the active ones for 15 s more.
+        (page(user("Hi", "r"), assistant("ha", "r", "aborted"), active=("r",)), Answered("ha", "aborted")),
+        # What waited is queued, stopped, or was forgotten with its process.
+        (pending(page(), "r"), StillRunning(None)),
+        (pending(page(), "r", state="cancelled"), Discarded(cancelled=True)),
+        (pending(page(), "r", state="interrupted"), Discarded(cancelled=False)),
+        (pending(page(), "s", state="cancelled"), Unanswered(sent=False)),
+        # Several messages in one row are known by their words.
+        (page(collected("No", "Hi"), assistant("both", "f", "stop")), Answered("both", "stop", None, "f", "f")),
     ],
 )
 def test_findings(found: HistoryPage, finding: Finding) -> None:
-    assert look_up(found, QUESTION) == finding
+    assert found_on(found) == finding
 
 
 @pytest.mark.parametrize(
@@ -160,9 +148,9 @@ def test_findings(found: HistoryPage, finding: Finding) -> None:
 )
 def test_words_before_and_after_a_tool_call_make_the_text_of_the_final(row: dict[str, Any], text: str) -> None:
     rows = [assistant("before", stop="toolUse") | row, TOOL, assistant("after", stop="stop") | row]
-    assert look_up(page(user("Hi", "r"), *rows), QUESTION) == Answered(text, "stop")
+    assert found_on(page(user("Hi", "r"), *rows)) == Answered(text, "stop")
     silent = [assistant("", stop="toolUse") | row, TOOL, assistant("", stop="stop") | row]
-    assert look_up(page(user("Hi", "r"), *silent), QUESTION) == Answered("", "stop")
+    assert found_on(page(user("Hi", "r"), *silent)) == Answered("", "stop")
 
 
 CUT = "a\n...(truncated)..."
@@ -171,26 +159,16 @@ CUT = "a\n...(truncated)..."
 def test_a_part_of_an_answer_is_no_answer() -> None:
     whole, part = assistant("before", "r", "toolUse"), assistant(CUT, "r", "toolUse")
     found = page(user("Hi", "r"), whole, part, TOOL, assistant("after", "r", "stop"))
-    finding = look_up(found, QUESTION)
+    finding = found_on(found)
     assert finding == Answered("before\n\na", "stop", cut=True)
     assert [row.text for row in cut_rows(found, QUESTION)] == [CUT]
-    assert decide(finding, Known(True)) == Lost(part="before\n\na")
-
-
-def test_how_far_back_a_page_goes() -> None:
-    assert reaches(page(user("Hi", "r")), QUESTION)
-    assert reaches(page(user("Hi")), QUESTION)
-    assert reaches(replace(page(), has_more=False), QUESTION)
-    assert reaches(page(user("No", at=SENT - 1_000)), QUESTION)
-    assert not reaches(page(user("No", at=SENT - 1_000)), replace(QUESTION, before=True))
-    assert not reaches(page(user("No"), user("No", at=None)), QUESTION)
-    assert not reaches(page(), QUESTION)
+    assert decide(finding, LocalFacts(True)) == Lost(part="before\n\na")
 
 
 @pytest.mark.parametrize("question", [Question("r"), Question("r", " ", SENT), Question("r", "Hi")])
 def test_without_the_words_or_the_time_only_names_count(question: Question) -> None:
-    assert look_up(page(user("Hi"), assistant("no")), question) == Unanswered(sent=False)
-    assert look_up(page(user("Hi", "r"), assistant("Hello")), question) == Answered("Hello")
+    assert found_on(page(user("Hi"), assistant("no")), question) == Unanswered(sent=False)
+    assert found_on(page(user("Hi", "r"), assistant("Hello")), question) == Answered("Hello")
 
 
 rows = st.builds(
@@ -204,9 +182,9 @@ rows = st.builds(
 
 @given(messages=st.lists(rows, max_size=8))
 def test_a_later_turn_of_another_run_changes_nothing(messages: list[dict[str, Any]]) -> None:
-    finding = look_up(history_page({"messages": messages}), QUESTION)
+    finding = found_on(history_page({"messages": messages}))
     later = [{"role": "user", "content": "Hi", "runId": "s"}, {"role": "assistant", "content": "FOREIGN", "runId": "s"}]
-    assert look_up(history_page({"messages": [*messages, *later]}), QUESTION) == finding
+    assert found_on(history_page({"messages": [*messages, *later]})) == finding
 
 
 # What is done.
@@ -217,7 +195,7 @@ SENT_OR_TAKEN = [(True, False), (False, True), (True, True)]
 @pytest.mark.parametrize(("restarted", "patient"), list(itertools.product([False, True], repeat=2)))
 @pytest.mark.parametrize("acknowledged", [False, True])
 def test_what_the_page_shows_decides_whatever_else_is_known(acknowledged: bool, restarted: bool, patient: bool) -> None:
-    known = Known(acknowledged, restarted, patient)
+    known = LocalFacts(acknowledged, restarted, patient)
     answer = Answered("Hello", "stop")
     assert decide(StillRunning("so far"), known) == Continue("so far")
     assert decide(StillRunning(None), known) == Continue(None)
@@ -229,8 +207,10 @@ def test_what_the_page_shows_decides_whatever_else_is_known(acknowledged: bool, 
     ("active", "restarted", "patient", "step"),
     [
         # It may go on: its events will come.
-        (None, False, True, Continue()),
-        (None, False, False, Continue()),
+        (True, False, True, Continue()),
+        (True, False, False, Continue()),
+        (None, False, True, Continue(alive=False)),
+        (None, False, False, Continue(alive=False)),
         # It is over, because the page says so or because its process is gone.
         (False, False, True, AskAgain()),
         (False, True, True, AskAgain()),
@@ -241,81 +221,124 @@ def test_what_the_page_shows_decides_whatever_else_is_known(acknowledged: bool, 
     ],
 )
 def test_a_message_that_the_gateway_took(
-    acknowledged: bool, sent: bool, active: bool | None, restarted: bool, patient: bool, step: Step
+    acknowledged: bool, sent: bool, active: bool | None, restarted: bool, patient: bool, step: Decision
 ) -> None:
-    assert decide(Unanswered(sent, active), Known(acknowledged, restarted, patient)) == step
+    assert decide(Unanswered(sent, active), LocalFacts(acknowledged, restarted, patient)) == step
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_run_that_the_gateway_stopped(sent: bool) -> None:
+    finding = Unanswered(sent)
+    assert decide(finding, LocalFacts(True, stopped=True)) == AskAgain()
+    assert decide(finding, LocalFacts(True, patient=False, stopped=True)) == Finish(Answered("", "aborted"))
 
 
 @pytest.mark.parametrize(
-    ("ended", "sent", "partly", "step"),
+    ("facts", "patient", "impatient"),
     [
-        ("aborted", False, False, Finish(Answered("", "aborted"))),
-        ("aborted", True, True, Finish(Answered("", "aborted"))),
-        ("ok", True, False, Finish(Answered(""))),
-        # Something was said, and where it ended is not there: what is there is not the reply.
-        ("ok", True, True, Lost()),
-        ("ok", False, False, Lost()),
+        # Perhaps restarted: only a silence makes it so.
+        (LocalFacts(True, restarted=None), Continue(alive=False), Continue(alive=False)),
+        (LocalFacts(True, restarted=None, silent=True), AskAgain(), Lost(forgotten=True)),
+        # The page cannot show it any more.
+        (LocalFacts(True, missing="reset"), AskAgain(), Lost()),
+        (LocalFacts(True, missing="short"), AskAgain(), Lost()),
+        (LocalFacts(False, missing="reset"), AskAgain(), Unknown()),
+        # Nothing has shown for an hour that it goes on.
+        (LocalFacts(True, stale=True), AskAgain(), Lost()),
+        # What may have run, nobody asks for: nothing is sent.
+        (LocalFacts(True, deaf=True, may_send=False), Continue(alive=False), Continue(alive=False)),
+        (LocalFacts(True, deaf=True, restarted=None), Continue(alive=False), Continue(alive=False)),
     ],
 )
-def test_a_run_that_the_gateway_says_is_over(ended: str, sent: bool, partly: bool, step: Step) -> None:
-    finding = Unanswered(sent, partly=partly)
-    assert decide(finding, Known(True, ended=ended)) == AskAgain()
-    assert decide(finding, Known(True, patient=False, ended=ended)) == step
+def test_what_else_tells_that_a_run_is_over(facts: LocalFacts, patient: Decision, impatient: Decision) -> None:
+    finding = Unanswered(sent=False)
+    assert decide(finding, facts) == patient
+    assert decide(finding, replace(facts, patient=False)) == impatient
+
+
+@pytest.mark.parametrize("restarted", [False, None, True])
+def test_a_message_that_will_never_be_taken_up(restarted: bool | None) -> None:
+    facts = LocalFacts(True, restarted)
+    assert decide(Discarded(cancelled=True), facts) == Finish(Answered("", "aborted"))
+    assert decide(Discarded(cancelled=False), facts) == Lost(forgotten=restarted is not False)
 
 
 @pytest.mark.parametrize("sent", [False, True])
 def test_a_gateway_that_does_not_tell_what_is_active_is_asked_by_the_key(sent: bool) -> None:
-    assert decide(Unanswered(sent), Known(True, deaf=True)) == Resend()
+    assert decide(Unanswered(sent), LocalFacts(True, deaf=True)) == Resend()
     # It does tell, or the key may be forgotten.
-    assert decide(Unanswered(sent, active=False), Known(True, deaf=True)) == AskAgain()
-    assert decide(Unanswered(sent), Known(True, restarted=True, deaf=True)) == AskAgain()
-    assert decide(Unanswered(sent), Known(True)) == Continue()
+    assert decide(Unanswered(sent, active=False), LocalFacts(True, deaf=True)) == AskAgain()
+    assert decide(Unanswered(sent), LocalFacts(True, restarted=True, deaf=True)) == AskAgain()
+    assert decide(Unanswered(sent), LocalFacts(True)) == Continue(alive=False)
 
 
 @pytest.mark.parametrize("sent", ["cafe\u0301\x07  Hi", " caf\u00e9\r\nHi\n"])
 def test_words_are_known_again_however_the_gateway_writes_them_down(sent: str) -> None:
     found = page(user("[Mon 10:00] caf\u00e9\nHi"), assistant("Hello", stop="stop"))
-    assert look_up(found, Question("r", sent, SENT)) == Answered("Hello", "stop")
+    assert found_on(found, Question("r", sent, SENT)) == Answered("Hello", "stop")
 
 
 def test_a_run_from_before_is_known_by_words_that_were_said_once() -> None:
     before = Question("r", "Hi", SENT + 3_600_000, before=True)
     once = [user("Hi"), assistant("Hello", stop="stop")]
-    assert look_up(page(*once), replace(before, before=False)) == Unanswered(sent=False)
-    assert look_up(page(*once), before) == Answered("Hello", "stop")
-    assert look_up(page(*once, user("Hi"), assistant("No", stop="stop")), before) == Unanswered(sent=False)
+    assert found_on(page(*once), replace(before, before=False)) == Unanswered(sent=False)
+    assert found_on(page(*once), before) == Answered("Hello", "stop")
+    assert found_on(page(*once, user("Hi"), assistant("No", stop="stop")), before) == Unanswered(sent=False)
 
 
 @pytest.mark.parametrize(("active", "patient"), list(itertools.product([None, False], [False, True])))
 @pytest.mark.parametrize(
-    ("early", "restarted", "step"),
+    ("facts", "step"),
     [
         # The same process knows the key: a second sending is no second run.
-        (False, False, Resend()),
-        (True, False, Resend()),
+        (LocalFacts(False), Resend()),
+        (LocalFacts(False, age=239.0), Resend()),
+        # The key may be forgotten, or nobody asks: the row may still come.
+        (LocalFacts(False, age=240.0), Wait()),
+        (LocalFacts(False, may_send=False), Wait()),
+        (LocalFacts(False, age=3600.0), Unknown()),
+        (LocalFacts(False, age=3600.0, may_send=False), Unknown()),
         # A turn that is written down when it begins has not begun.
-        (True, True, Resend()),
+        (LocalFacts(False, early=True), Resend()),
+        (LocalFacts(False, early=True, restarted=True, age=7200.0), Resend()),
+        (LocalFacts(False, early=True, may_send=False), Unknown()),
         # A new process forgot the key, and the turn may have been under way without a trace.
-        (False, True, Unknown()),
+        (LocalFacts(False, restarted=True), Unknown()),
+        # Perhaps a new process: nothing is sent, and a silence decides.
+        (LocalFacts(False, restarted=None), Wait()),
+        (LocalFacts(False, restarted=None, early=True), Wait()),
+        (LocalFacts(False, restarted=None, silent=True), Unknown()),
     ],
 )
 def test_a_message_of_which_there_is_no_trace(
-    active: bool | None, early: bool, restarted: bool, patient: bool, step: Step
+    active: bool | None, facts: LocalFacts, patient: bool, step: Decision
 ) -> None:
-    assert decide(Unanswered(False, active, early), Known(False, restarted, patient)) == step
+    assert decide(Unanswered(False, active), replace(facts, patient=patient)) == step
 
 
 @pytest.mark.parametrize(
-    ("found", "absorbed"),
+    ("found", "busy"),
     [
-        (page(user("x", "f"), steered("r", "f"), assistant("b", "f", "stop")), "f"),
-        # It waits, or it ran and had nothing to say.
-        (pending(page(user("x", "f")), "r"), ""),
-        (page(user("Hi", "r"), user("Next", "s")), ""),
-        # Not written down yet.
-        (page(user("x", "f"), assistant("a", "f", "stop")), None),
-        (page(), None),
+        (page(), False),
+        (page(active=()), False),
+        (page(active=(), busy=False), False),
+        # 2026.7.1 says that a run is active, and names none.
+        (page(active=(), busy=True), True),
+        (page(busy=True), True),
+        (page(active=("f",)), True),
+        (page(flight=InFlightRun("f", "")), True),
     ],
 )
-def test_where_a_run_without_words_went(found: HistoryPage, absorbed: str | None) -> None:
-    assert absorbed_by(found, "r") == absorbed
+def test_whether_a_session_is_busy(found: HistoryPage, busy: bool) -> None:
+    assert is_busy(found) is busy
+
+
+def test_the_word_for_silence_is_no_answer() -> None:
+    found = look_up(page(user("Hi", "r"), assistant("NO_REPLY", "r", "stop")), QUESTION)
+    assert isinstance(found, Answered)
+    assert (found.text, found.rows) == ("", ())
+    found = look_up(
+        page(user("Hi", "r"), assistant("Yes", "r", "toolUse"), assistant("NO_REPLY", "r", "stop")), QUESTION
+    )
+    assert isinstance(found, Answered)
+    assert found.text == "Yes"

@@ -51,7 +51,7 @@ def fold_in(fold: RunFold, frames: Iterable[Frame | CoreEvent]) -> list[RunEvent
 
 
 def fold_in_short(fold: RunFold, frames: Iterable[bytes]) -> list[RunEvent]:
-    """The same, where deltas take the short way as long as nothing speaks against it."""
+    """The same, where deltas take the fast path as long as nothing speaks against it."""
     told: list[RunEvent] = []
     for data in frames:
         event = fold.reducer.take(data, _number_of(data)) if fold.outcome is None else UNCLEAR

@@ -6,18 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openclaw_client.runs import stream
 from openclaw_client.runs.events import (
     RawEvent,
     RunCompleted,
     RunEvent,
     RunStatus,
+    SideResult,
     TextAppended,
     TextReplaced,
     ThinkingAppended,
+    ToolFinished,
     ToolStarted,
     ToolUpdated,
 )
-from openclaw_client.runs.stream import MAX_PIECES, EventBuffer, TextPieces
+from openclaw_client.runs.stream import MAX_PIECES, EventBuffer, TextPieces, size_beside_text
 
 
 def appended(text: str) -> TextAppended:
@@ -104,12 +107,12 @@ def test_a_reader_who_never_reads_costs_no_more_than_the_text() -> None:
     for number in range(pieces):
         buffer.append(appended(f"{number} "))
         buffer.append(status(str(number)))
-    assert buffer.lagging
+    assert buffer.worth_telling()
+    assert not buffer.worth_telling()
     assert len(buffer) == 6
     # Beside the one text, the pieces that are not joined yet.
     assert max(len(joined._pieces) for joined in buffer._joined.values()) < MAX_PIECES
     assert text_of(drained(buffer)) == "".join(f"{number} " for number in range(pieces))
-    assert not buffer.lagging
 
 
 def test_reading_makes_room_after_the_joined_text_is_out() -> None:
@@ -122,6 +125,75 @@ def test_reading_makes_room_after_the_joined_text_is_out() -> None:
     assert buffer.popleft() == appended("bcd")
     buffer.append(appended("e"))
     assert drained(buffer) == [appended("e")]
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "MAX_BUFFER_BYTES", 100)
+
+
+@pytest.mark.usefixtures("narrow")
+@pytest.mark.parametrize(
+    "further",
+    [
+        ToolStarted("r", "2", "lookup", args="x" * 50),
+        ToolUpdated("r", "2", "lookup", data=["x" * 50]),
+        ToolFinished("r", "2", "lookup", result={"x": "x" * 50}),
+        RawEvent("r", "new", "x" * 50),
+        SideResult("r", "x" * 60),
+    ],
+)
+def test_beyond_the_bytes_further_results_are_dropped_and_it_is_told_once(further: RunEvent) -> None:
+    buffer = EventBuffer()
+    given_ = [tool("1"), ToolFinished("r", "1", "lookup", result="x" * 60), appended("text")]
+    for event in given_:
+        assert buffer.append(event)
+    assert not buffer.worth_telling()
+    assert not buffer.append(further)
+    assert buffer.worth_telling()
+    assert not buffer.append(further)
+    assert not buffer.worth_telling()
+    buffer.append(RunCompleted("r", "text"))
+    assert buffer.dropped == 2
+    assert drained(buffer) == [*given_, RunCompleted("r", "text")]
+
+
+@pytest.mark.usefixtures("narrow")
+def test_texts_that_replace_each_other_are_joined_beyond_the_bytes() -> None:
+    buffer = EventBuffer()
+    texts = [replaced(letter * 60) for letter in "abcdef"]
+    for event in texts:
+        buffer.append(event)
+    assert len(buffer) == 2
+    assert drained(buffer) == [texts[0], texts[-1]]
+    buffer.append(texts[1])
+    assert drained(buffer) == [texts[1]]
+
+
+@pytest.mark.usefixtures("narrow")
+def test_what_was_read_counts_no_longer_and_one_event_may_be_longer_than_all() -> None:
+    buffer = EventBuffer()
+    long = ToolFinished("r", "1", "lookup", result="x" * 500)
+    for _ in range(3):
+        assert buffer.append(long)
+        assert buffer.popleft() == long
+    short = ToolFinished("r", "1", "lookup", result="x" * 30)
+    # Never empty, and never more than two of them.
+    buffer.append(short)
+    for _ in range(20):
+        assert buffer.append(short)
+        buffer.popleft()
+    assert buffer.dropped == 0
+
+
+def test_a_value_that_is_nested_too_deep_to_be_written_has_a_size_too() -> None:
+    value: list[object] = []
+    for _ in range(100_000):
+        value = [value]
+    assert size_beside_text(ToolFinished("r", "1", "lookup", result=value)) == 1 << 20
+    while value:
+        # A list of lists is freed by recursion as well.
+        value = value.pop()  # type: ignore[assignment]
 
 
 def test_an_empty_buffer_gives_nothing() -> None:

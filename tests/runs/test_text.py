@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from openclaw_client.runs.events import TextAppended, TextReplaced
 from openclaw_client.runs.text import TextReducer
-from openclaw_client.wire.chat import ChatPayload
+from openclaw_client.wire.chat import ChatBlock, ChatMessage, ChatPayload
+
+PICTURE = ChatMessage(content=[ChatBlock("image")])
 
 
-def delta(snapshot: str | None = None, piece: str | None = None, **rest: Any) -> ChatPayload:
+def delta(snapshot: ChatMessage | str | None = None, piece: str | None = None, **rest: Any) -> ChatPayload:
     return ChatPayload(state="delta", message=snapshot, delta_text=piece, **rest)
 
 
@@ -48,6 +50,11 @@ def replaced(text: str) -> TextReplaced:
         ("Hel", delta(None, "", replace=True), replaced(""), ""),
         ("Hel", delta(None, "Hello", replace=True), appended("lo"), "Hello"),
         ("Hel", delta(None, None), None, "Hel"),
+        # A snapshot that holds no text says nothing about it: the piece counts, where there is one.
+        ("Hel", delta(PICTURE), None, "Hel"),
+        ("Hel", delta(PICTURE, "lo"), appended("lo"), "Hello"),
+        ("Hel", delta(ChatMessage(content=[])), None, "Hel"),
+        ("Hel", delta(ChatMessage(content=[ChatBlock("text", "")])), replaced(""), ""),
     ],
 )
 def test_one_delta(had: str, payload: ChatPayload, event: object, text: str) -> None:

@@ -1,4 +1,4 @@
-"""The short way of a delta: bytes in, and the very event that decoding the whole frame gives, or a refusal."""
+"""The fast path of a delta: bytes in, and the very event that decoding the whole frame gives, or a refusal."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ steps = st.lists(st.tuples(kinds, pieces), max_size=30)
 @settings(max_examples=400)
 @given(steps, st.booleans(), st.booleans(), st.sampled_from([SHORT, LONG]))
 def test_both_ways_give_the_same_events(changes: list[tuple[str, str]], told: bool, resumed: bool, begun: str) -> None:
-    """Frames lost, late, replaced, and some that go the long way for other reasons."""
+    """Frames lost, late, replaced, and some that go the usual way for other reasons."""
     text = begun
     expected, got = (TextReducer("r", begun if resumed else "", resumed=resumed) for _ in range(2))
     got.expect(delta(text))

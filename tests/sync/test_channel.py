@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 
-from openclaw_client.runs.events import TextAppended
+import pytest
+
+from openclaw_client.runs import stream
+from openclaw_client.runs.events import TextAppended, ToolFinished
 from openclaw_client.runs.stream import BUFFER_EVENTS
+from openclaw_client.sync import channel as sync_channel
 from openclaw_client.sync.channel import RunChannel
 
 
 def channel(loop: asyncio.AbstractEventLoop) -> RunChannel:
-    return RunChannel(loop, lambda *_: None, lambda _: None)
+    return RunChannel(loop, lambda *_: None, lambda *_: None)
 
 
 def event(number: int) -> TextAppended:
@@ -45,3 +49,28 @@ async def test_a_reader_who_empties_the_queue_in_the_moment_in_which_it_overflow
     made._queued = full_and_then_read
     made.put(event(BUFFER_EVENTS))
     assert made._queue.get_nowait() == event(BUFFER_EVENTS)
+
+
+async def test_long_results_that_nobody_reads_are_bounded_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (stream, sync_channel):
+        monkeypatch.setattr(module, "MAX_BUFFER_BYTES", 1000)
+    told: list[tuple[int, int]] = []
+    made = RunChannel(asyncio.get_running_loop(), lambda *_: None, lambda *what: told.append(what))
+    results = [ToolFinished("run", str(number), "lookup", "x" * 300) for number in range(20)]
+    for result in results:
+        made.put(result)
+    made.put(event(1))
+    made.close()
+    # As much in the queue as waits behind it.
+    assert told == [(6, 1)]
+    read = await asyncio.to_thread(lambda: list(iter(made.get, None)))
+    assert read == [*results[:6], event(1)]
+
+
+async def test_long_results_that_are_read_are_never_put_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sync_channel, "MAX_BUFFER_BYTES", 1000)
+    made = channel(asyncio.get_running_loop())
+    for number in range(20):
+        made.put(ToolFinished("run", str(number), "lookup", "x" * 900))
+        assert made.get() == ToolFinished("run", str(number), "lookup", "x" * 900)
+    assert not made._overflowing

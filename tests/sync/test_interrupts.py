@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from openclaw_client import GatewayClient
+from openclaw_client.sync.loop_thread import _Call
 from openclaw_client.testing import BlockingEmbeddedGateway
 from tests.waiting import PATIENCE, wait_until
 
@@ -101,4 +102,22 @@ def test_ctrl_c_ends_a_diagnosis(gateway: BlockingEmbeddedGateway) -> None:
     with pytest.raises(KeyboardInterrupt):
         client_for(gateway).diagnose()
     sender.join()
+    wait_until(lambda: gateway.open_connections == 0)
+
+
+def test_a_disconnect_that_is_interrupted_before_its_first_turn_has_disconnected(
+    gateway: BlockingEmbeddedGateway,
+) -> None:
+    client = client_for(gateway)
+    client.connect()
+    assert client._thread is not None
+    call = _Call(client._port.disconnect, "disconnect")
+
+    def at_once() -> None:
+        call.start()
+        call.cancel()
+
+    client._thread.soon("disconnect", at_once)
+    assert call.over.wait(PATIENCE)
+    assert not client.connected
     wait_until(lambda: gateway.open_connections == 0)

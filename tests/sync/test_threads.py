@@ -208,7 +208,9 @@ def test_a_forked_child_has_a_connection_of_its_own(
 ) -> None:
     script = tmp_path / "fork.py"
     script.write_text(FORK)
-    arguments = [sys.executable, str(script), gateway.url, str(gateway.token), loop]
+    # From 3.12 on Python warns of every fork beside a thread; the loop's thread is one.
+    options = ["-W", "ignore:This process:DeprecationWarning"]
+    arguments = [sys.executable, *options, str(script), gateway.url, str(gateway.token), loop]
     result = subprocess.run(arguments, capture_output=True, text=True, timeout=50)
     assert result.stderr == ""
     assert result.stdout.split() == ["child", "child", "parent", "0"]

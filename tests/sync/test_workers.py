@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import weakref
 
 from openclaw_client.sync.threads import Workers
+from tests.waiting import wait_until
 
 PATIENCE = 20
 
@@ -72,3 +74,17 @@ def test_every_job_is_run_once_whoever_submits_it() -> None:
     for thread in threads:
         thread.join()
     assert sorted(seen) == list(range(4000))
+
+
+def test_a_worker_without_work_keeps_nothing_of_its_last_job() -> None:
+    class Job:
+        def __call__(self) -> None:
+            done.release()
+
+    workers, done = Workers("test-keeps", 2), threading.Semaphore(0)
+    jobs = [Job() for _ in range(4)]
+    kept = [weakref.ref(job) for job in jobs]
+    while jobs:
+        workers.submit(jobs.pop())
+    assert all(done.acquire(timeout=PATIENCE) for _ in kept)
+    wait_until(lambda: not any(job() for job in kept))

@@ -98,14 +98,17 @@ async def test_opentelemetry(face: Face, gateway: EmbeddedGateway, instrumented:
     assert failed.attributes == {"outcome": "RunFailed", "error.type": "RunFailed"}
     assert not failed.status.is_ok
     assert failed.status.description is None
-    # A request is part of its run, and the gateway is told so.
-    assert [span.parent.span_id for span in (sent, sent_too)] == [final.context.span_id, failed.context.span_id]
-    assert gateway.seen.traceparents[0] == (
+    # A request is part of its run, and the gateway is told so. The first run asks whether its session is busy.
+    [asked] = spans("chat.history")
+    of_runs = [span.parent.span_id for span in (asked, sent, sent_too)]
+    assert of_runs == [final.context.span_id, final.context.span_id, failed.context.span_id]
+    assert gateway.seen.traceparents[1] == (
         "chat.send",
         f"00-{sent.context.trace_id:032x}-{sent.context.span_id:016x}-{sent.context.trace_flags:02x}",
     )
     found = points(reader)
     assert found["request.duration"] == [
+        ({"rpc.method": "chat.history", "outcome": "ok"}, 1),
         ({"rpc.method": "chat.send", "outcome": "ok"}, 2),
         ({"rpc.method": "other", "outcome": "RequestFailed"}, 1),
     ]

@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from openclaw_client.errors import GatewayError, RequestFailed, RequestTimeout, RunFailed, RunTimeout, Unreachable
-from openclaw_client.telemetry import Activity, Instrumentation, current, instrument
+from openclaw_client.telemetry import Instrumentation, Span, current, instrument
 from openclaw_client.testing import EmbeddedGateway
 from tests.faces import Face
-from tests.telemetry.conftest import QUICK, SECRET
+from tests.telemetry.conftest import QUICK, SECRET, agent
 from tests.waiting import until
 
 Instrumented = Callable[[Instrumentation], None]
@@ -29,13 +29,13 @@ class Recorder(Instrumentation):
         self.told: list[tuple[str, object]] = []
         self.traceparent = traceparent
 
-    def connect(self, *, reconnect: bool) -> Activity:
+    def connect(self, *, reconnect: bool) -> Span:
         return _Recorded(self, "reconnect" if reconnect else "connect")
 
-    def request(self, method: str) -> Activity:
+    def request(self, method: str) -> Span:
         return _Recorded(self, method)
 
-    def run(self) -> Activity:
+    def run(self) -> Span:
         return _Recorded(self, "run")
 
     def connection_ended(self, cause: str) -> None:
@@ -51,7 +51,7 @@ class Recorder(Instrumentation):
         self.told.append(("message", None))
 
 
-class _Recorded(Activity):
+class _Recorded(Span):
     def __init__(self, recorder: Recorder, name: str) -> None:
         recorder.begun.append(name)
         self._recorder = recorder
@@ -83,10 +83,11 @@ async def test_a_life(face: Face, gateway: EmbeddedGateway, recorder: Recorder) 
         await gateway.restart()
         await until(lambda: ("reconnect", "ok") in recorder.ended)
     done = [entry for entry in recorder.ended if entry[0] != "reconnect"]
-    assert done[0] == ("connect", "ok")
+    # Before the first message in a session it is asked whether another run goes on there.
+    assert done[:2] == [("connect", "ok"), ("chat.history", "ok")]
     # The response and the first events of a run may come in either order.
-    assert sorted(done[1:4]) == [("chat.send", "ok"), ("run", "final"), ("run", "first text")]
-    assert done[4:] == [("health", "ok")]
+    assert sorted(done[2:5]) == [("chat.send", "ok"), ("run", "final"), ("run", "first text")]
+    assert done[5:] == [("health", "ok")]
     await until(lambda: ("ended", "asked") in recorder.told)
     assert [told for told in recorder.told if told[0] == "ended"] == [("ended", "peer_closed"), ("ended", "asked")]
 
@@ -148,6 +149,48 @@ async def test_what_is_cancelled(gateway: EmbeddedGateway, recorder: Recorder) -
     assert ("health", "cancelled") in recorder.ended
 
 
+@pytest.mark.parametrize("release", ["2026.4.15", "2026.8.1"])
+async def test_a_message_that_is_answered_behind_another_run_is_one_run(
+    face: Face, recorder: Recorder, release: str
+) -> None:
+    async with (
+        EmbeddedGateway(agent, throttle=0, release=release, busy="followup") as gateway,
+        face.client(gateway.url, token=gateway.token) as one,
+        face.client(gateway.url, token=gateway.token) as other,
+    ):
+        first = asyncio.create_task(one.chat_send(session_key="main", message="gated"))
+        await until(lambda: gateway.active_runs)
+        run = other.chat_stream(session_key="main", message="mine", when_busy="send")
+        second = asyncio.create_task(run.result())
+        await until(lambda: run.activity.kind == "waiting")
+        # Its own run has ended at the gateway, without words: that is not its end.
+        assert ends(recorder) == []
+        gateway.release()
+        assert (await first).text == "echo: gated"
+        assert (await second).text == "echo: mine"
+    assert ends(recorder) == ["final", "final"]
+    assert recorder.begun.count("run") == 2
+
+
+async def test_a_message_that_waits_and_is_not_sent_is_one_run(
+    face: Face, gateway: EmbeddedGateway, recorder: Recorder
+) -> None:
+    async with face.client(gateway.url, token=SECRET) as one, face.client(gateway.url, token=SECRET) as other:
+        first = asyncio.create_task(one.chat_send(session_key="main", message="gated"))
+        await until(lambda: gateway.active_runs)
+        with pytest.raises(RunTimeout, match="the message was not sent"):
+            await other.chat_send(session_key="main", message="mine", timeout=0.2)
+        assert ends(recorder) == ["RunTimeout"]
+        gateway.release()
+        await first
+    assert ends(recorder) == ["RunTimeout", "final"]
+
+
+def ends(recorder: Recorder) -> list[str]:
+    """How the runs ended so far."""
+    return [outcome for name, outcome in recorder.ended if name == "run" and outcome != "first text"]
+
+
 @pytest.mark.parametrize(("release", "sent"), [("2026.9.6", True), ("2026.6.1", False), ("2026.2.17", False)])
 @pytest.mark.parametrize("traceparent", ["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "t" * 129])
 async def test_the_trace_context_goes_to_gateways_that_take_it(
@@ -160,7 +203,8 @@ async def test_the_trace_context_goes_to_gateways_that_take_it(
     ):
         reply = await client.chat_send(session_key="main", message="hello")
     assert reply.text == "echo: hello"
-    expected = [("chat.send", traceparent)] if sent and len(traceparent) <= 128 else []
+    methods = ("chat.history", "chat.send") if sent and len(traceparent) <= 128 else ()
+    expected = [(method, traceparent) for method in methods]
     assert list(gateway.seen.traceparents) == expected
 
 
@@ -171,14 +215,14 @@ async def test_unused_nothing_is_sent(gateway: EmbeddedGateway) -> None:
 
 
 class Broken(Instrumentation):
-    def request(self, method: str) -> Activity:
+    def request(self, method: str) -> Span:
         raise ValueError("broken")
 
-    def run(self) -> Activity:
+    def run(self) -> Span:
         return _BrokenRun()
 
 
-class _BrokenRun(Activity):
+class _BrokenRun(Span):
     def inside(self) -> Recorder:  # type: ignore[override]
         return Recorder()  # no context manager
 
@@ -195,7 +239,8 @@ async def test_one_that_raises_harms_nobody(
             assert (await client.chat_send(session_key="main", message="hello")).text == "echo: hello"
     assert ("chat.send", "ok") in recorder.ended
     assert ("run", "final") in recorder.ended
-    assert len(caplog.records) == 3
+    # Connect, run and two requests.
+    assert len(caplog.records) == 4
 
 
 async def test_it_ends_when_it_is_taken_back(gateway: EmbeddedGateway) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from openclaw_client.testing import BlockingEmbeddedGateway, Gate, Turn, scripts
+from openclaw_client.testing import PROFILES, BlockingEmbeddedGateway, Gate, Turn, scripts
+from openclaw_client.testing.releases import release_key
+from openclaw_client.testing.runs import ODD_KEY
 from tests.gateways.raw import RawClient, RawError
 from tests.testing.helpers import CLI, RELEASES, RawDevice, chats, connected, raw, text_of
 
@@ -31,7 +33,32 @@ def test_the_default_agent_echoes_in_pieces(release: str) -> None:
         else:
             assert all("deltaText" not in delta for delta in run.deltas)
         has_status = any(event["state"] == "status" for event in run.events)
-        assert has_status is (release == "2026.9.6")
+        assert has_status is bool(gateway.profile.status_phases)
+
+
+@pytest.mark.parametrize("key", ["spaced\n", " spaced"])
+@pytest.mark.parametrize("release", RELEASES)
+def test_white_space_at_an_end_of_a_key_costs_the_answer_on_newer_releases(release: str, key: str) -> None:
+    with BlockingEmbeddedGateway(release=release) as gateway, raw(gateway) as client:
+        client.chat_send("s", "go", idempotencyKey=key)
+        run = client.follow(key)
+        if release in ("2026.8.1", "2026.9.6"):
+            assert user_texts(client.request("chat.history", {"sessionKey": "s"})) == ["go"]
+            assert run.state == "error"
+            assert run.events[-1]["errorMessage"] == ODD_KEY
+        else:
+            assert (run.state, run.text) == ("final", "echo: go")
+        assert client.chat("s", "go", idempotencyKey="a key").state == "final"
+
+
+@pytest.mark.parametrize("word", ["wait", "halt", "Stop!", "stop"])
+@pytest.mark.parametrize("release", RELEASES)
+def test_each_release_has_its_own_stop_words(release: str, word: str) -> None:
+    newer = release != "2026.2.17"
+    stops = {"wait": release_key(release) <= (2026, 6, 1), "halt": newer, "Stop!": newer}
+    with BlockingEmbeddedGateway(release=release) as gateway, raw(gateway) as client:
+        answer = client.request("chat.send", {"sessionKey": "s", "message": word, "idempotencyKey": "key"})
+        assert ("aborted" in answer) is stops.get(word, True)
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -138,7 +165,7 @@ def test_abort_tells_everybody_before_it_answers(release: str) -> None:
         assert result == {"ok": True, "aborted": True, "runIds": [run_id]}
         [aborted] = [one for one in chats(client, run_id) if one["state"] == "aborted"]
         assert (aborted["stopReason"], text_of(aborted["message"])) == ("rpc", "working")
-        canonical = release not in ("2026.2.17", "2026.4.15")
+        canonical = PROFILES[release].canonical_everywhere
         assert aborted["sessionKey"] == ("agent:main:my-key" if canonical else "My-Key")
         again = client.request("chat.abort", {"sessionKey": "My-Key", "runId": run_id})
         assert again == {"ok": True, "aborted": False, "runIds": []}
@@ -301,9 +328,8 @@ def test_inject(release: str) -> None:
         [event] = [one["payload"] for one in client.events if one["event"] == "chat"]
         assert (event["runId"], event["seq"], event["state"]) == (f"inject-{message_id}", 0, "final")
         assert text_of(event["message"]) == "[My Label]\n\nnote"
-        canonical = release in ("2026.6.1", "2026.9.6")
-        # 2026.4.15 has the canonical key here, too, although its aborted events have not.
-        assert (event["sessionKey"] == "agent:main:my-key") is (canonical or release == "2026.4.15")
+        # 2026.4.15 and 2026.5.12 have the canonical key here, although their aborted events have not.
+        assert (event["sessionKey"] == "agent:main:my-key") is PROFILES[release].canonical_finals
         last = client.request("chat.history", {"sessionKey": "My-Key"})["messages"][-1]
         assert text_of(last) == "[My Label]\n\nnote"
 
@@ -331,7 +357,7 @@ def test_history_pages_and_shows_the_run_in_flight() -> None:
         client.follow(run_id, until=lambda events: events[-1]["state"] == "delta")
         page = client.request("chat.history", {"sessionKey": "s"})
         assert page["inFlightRun"] == {"runId": run_id, "text": "so far"}
-        assert page["sessionInfo"]["activeRunIds"] == [run_id]
+        assert page["sessionInfo"]["hasActiveRun"] is True
         gateway.release()
         client.follow(run_id)
         page = client.request("chat.history", {"sessionKey": "s", "limit": 1})
@@ -351,10 +377,11 @@ def test_what_history_knows_per_release(release: str) -> None:
         assert text_of(assistant) == "echo: hi"
         wrapped = release == "2026.2.17"
         assert text_of(user).endswith("] hi" if wrapped else "hi")
-        assert isinstance(user["content"], list) is (gateway.profile.protocol == 3)
-        assert user.get("idempotencyKey") == (f"{run.run_id}:user" if gateway.profile.protocol == 4 else None)
-        assert ("sessionInfo" in page) is (gateway.profile.protocol == 4)
-        if release != "2026.9.6":
+        keyed = release_key(release) >= release_key("2026.6.1")
+        assert isinstance(user["content"], list) is not keyed
+        assert user.get("idempotencyKey") == (f"{run.run_id}:user" if keyed else None)
+        assert ("sessionInfo" in page) is keyed
+        if release_key(release) < release_key("2026.8.1"):
             with pytest.raises(RawError, match="unexpected property 'cursor'"):
                 client.request("chat.history", {"sessionKey": "s", "cursor": "x"})
 
@@ -470,7 +497,7 @@ def test_session_methods(release: str) -> None:
         assert client.request("sessions.subscribe", {}) == {"subscribed": True}
         client.chat_send("s", "hi")
         changed = client.next_event("sessions.changed")
-        assert (changed["payload"]["sessionKey"], "seq" in changed) == ("agent:main:s", release == "2026.9.6")
+        assert (changed["payload"]["sessionKey"], "seq" in changed) == ("agent:main:s", gateway.profile.targeted_seq)
         assert client.request("sessions.list", {})["sessions"][0]["key"] == "agent:main:s"
 
 

@@ -58,10 +58,10 @@ def test_reordered_events(gateway: BlockingEmbeddedGateway) -> None:
     with raw(gateway) as client:
         run_id = client.chat_send("s", "go")
         client.request("agent.wait", {"runId": run_id})
-        last = [(event["event"], event["payload"].get("state")) for event in client.events][-3:]
-        assert last == [("agent", None), ("chat", "delta"), ("chat", "final")]
-        numbers = [event["seq"] for event in client.events][-3:]
-        assert numbers == [numbers[1] + 1, numbers[1], numbers[1] + 2]
+        last = [(event["event"], event["payload"].get("state")) for event in client.events][-4:]
+        assert last == [("agent", None), ("chat", "delta"), ("agent", None), ("chat", "final")]
+        numbers = [event["seq"] for event in client.events][-4:]
+        assert numbers == [numbers[1] + 1, numbers[1], numbers[1] + 2, numbers[1] + 3]
 
 
 def test_a_delayed_event_is_overtaken(gateway: BlockingEmbeddedGateway) -> None:

@@ -14,9 +14,11 @@ from websockets.asyncio.client import connect as connect_async
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from openclaw_client import AsyncGatewayClient
 from openclaw_client.errors import UsageError
-from openclaw_client.testing import BlockingEmbeddedGateway, EmbeddedGateway, Turn, scripts
+from openclaw_client.testing import PROFILES, BlockingEmbeddedGateway, EmbeddedGateway, Turn, scripts
 from tests.gateways.raw import Frame, RawClient, RawError
+from tests.moved_clock import turns
 from tests.testing.helpers import CLI, RELEASES, RawDevice, connected, raw
 from tests.waiting import wait_until
 
@@ -51,7 +53,7 @@ def test_stop_says_so_and_closes_with_1012(release: str) -> None:
     client = connected(gateway)
     gateway.close()
     payload = client.next_event("shutdown", timeout=5)["payload"]
-    null = {} if release == "2026.9.6" else {"restartExpectedMs": None}
+    null = {"restartExpectedMs": None} if PROFILES[release].shutdown_null else {}
     assert payload == {"reason": "gateway stopping", **null}
     assert closed_with(client) == (1012, "service restart")
     assert gateway.open_connections == 0
@@ -303,3 +305,18 @@ def test_a_plain_with_is_the_blocking_form() -> None:
     assert not embedded.running
     with embedded as again:
         assert again.running
+
+
+@pytest.mark.parametrize("how", ["restart", "crash", "stop"])
+@pytest.mark.parametrize("after", [0, 3, 4, 5, 6, 7, 8, 15, 16, 17])
+async def test_it_ends_while_clients_are_in_the_middle_of_their_handshake(how: str, after: int) -> None:
+    async with EmbeddedGateway() as gateway:
+        clients = [AsyncGatewayClient(gateway.url, token=gateway.token, identity=False) for _ in range(32)]
+        connects = [asyncio.create_task(client.connect()) for client in clients]
+        await turns(after)
+        async with asyncio.timeout(20):
+            await getattr(gateway, how)()
+        assert gateway.running == (how == "restart")
+        for client in clients:
+            await client.disconnect()
+        await asyncio.gather(*connects, return_exceptions=True)

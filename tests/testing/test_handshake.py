@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from openclaw_client.errors import UsageError
-from openclaw_client.testing import BlockingEmbeddedGateway, EmbeddedGateway
+from openclaw_client.testing import PROFILES, BlockingEmbeddedGateway, EmbeddedGateway
 from openclaw_client.testing.auth import RateLimit
 from openclaw_client.testing.faults import Faults
 from tests.gateways.raw import RawError
@@ -52,7 +52,7 @@ def test_the_same_device_token_comes_back(gateway: BlockingEmbeddedGateway) -> N
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_who_keeps_scopes_without_a_device(release: str) -> None:
-    keep = {"2026.6.1": {"gateway-client"}, "2026.9.6": {"gateway-client", "cli"}}.get(release, set())
+    keep = {client_id for client_id, _mode in PROFILES[release].keeps_scopes}
     with BlockingEmbeddedGateway(release=release) as gateway:
         for client_id, mode in (("gateway-client", "backend"), ("cli", "cli"), ("test", "test")):
             client = connected(gateway, device=None, client_id=client_id, client_mode=mode)
@@ -249,8 +249,8 @@ def test_rotating_a_token_ends_the_devices_connection_except_on_the_oldest_relea
         device = RawDevice()
         victim, admin = connected(gateway, device=device, **CLI), connected(gateway, **CLI)
         result = admin.request("device.token.rotate", {"deviceId": device.device_id, "role": "operator"})
-        assert ("token" in result) is (release != "2026.9.6")
-        if release == "2026.2.17":
+        assert ("token" in result) is not PROFILES[release].rotation_hides_token
+        if not PROFILES[release].rotation_closes:
             assert victim.request("sessions.list", {})["sessions"] == []
             victim.close()
         else:

@@ -90,6 +90,9 @@ def test_a_wire_version_stands_for_its_newest_release() -> None:
     assert {name: profile.protocol for name, profile in PROFILES.items()} == {
         "2026.2.17": 3,
         "2026.4.15": 3,
+        "2026.5.12": 4,
         "2026.6.1": 4,
+        "2026.7.35": 4,
+        "2026.8.1": 4,
         "2026.9.6": 4,
     }

@@ -105,6 +105,19 @@ async def test_a_certificate_that_does_not_do(
     assert (error.detail_code, error.stage) == (code, "tls")
 
 
+async def test_an_authority_that_does_not_say_what_it_is_for(face: Face, tmp_path: Path) -> None:
+    """What Python 3.13 and later refuse by themselves; here every version is told to."""
+    certificate, authority = Certificate.issued(tmp_path, "own", standard=False)
+    context = ssl.create_default_context(cafile=str(authority))
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    with BlockingEmbeddedGateway() as gateway:
+        async with TlsRelay(gateway.url, certificate) as relay:
+            error = await failure(face, relay.url, ssl_context=context)
+    assert (error.detail_code, error.stage) == ("CERTIFICATE_NOT_STANDARD", "tls")
+    assert "key usage" in str(error)
+    assert "tls_fingerprint" in error.remedy
+
+
 async def test_a_wrong_pin_is_explained_by_the_table(face: Face, tmp_path: Path) -> None:
     with BlockingEmbeddedGateway() as gateway:
         async with TlsRelay(gateway.url, Certificate.make(tmp_path, "own")) as relay:

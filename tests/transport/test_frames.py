@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import gc
 import hashlib
 import struct
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from openclaw_client.transport import websocket
 from openclaw_client.transport.base import Transport
-from openclaw_client.transport.websocket import MAX_MESSAGE_BYTES, Target, open_websocket
+from openclaw_client.transport.opening import Target, open_websocket
+from openclaw_client.transport.websocket import MAX_MESSAGE_BYTES
 from tests.waiting import until
 
 TEXT, BINARY, CLOSE, PING = 1, 2, 8, 9
@@ -42,9 +46,12 @@ class Heard:
         self.ignored: list[str] = []
         self.end: tuple[int | None, str, bool] | None = None
 
-    def on_opened(self, transport: Transport) -> None: ...
+        self.transport: Transport | None = None
 
-    def claim(self, data: bytes) -> bool:
+    def on_opened(self, transport: Transport) -> None:
+        self.transport = transport
+
+    def try_fast_path(self, data: bytes) -> bool:
         return False
 
     def on_message(self, data: bytes) -> None:
@@ -169,3 +176,57 @@ async def test_a_close_without_a_code_is_answered_with_a_code_that_may_be_sent()
     (head, size), mask, payload = written[:2], written[2:6], written[6:]
     assert (head, size) == (0x88, 0x82)
     assert bytes(one ^ key for one, key in zip(payload, mask, strict=False)) == struct.pack(">H", 1000)
+
+
+async def test_a_ping_is_answered_with_what_it_holds() -> None:
+    _, written = await hear(frame(PING, b"abc") + frame(TEXT, MESSAGE) + BYE)
+    (head, size), mask, payload = written[:2], written[2:6], written[6:9]
+    assert (head, size) == (0x8A, 0x83)
+    assert bytes(one ^ key for one, key in zip(payload, mask, strict=False)) == b"abc"
+
+
+class Unread:
+    """A server that takes a connection, writes and never reads."""
+
+    def __init__(self, written: bytes = b"") -> None:
+        self.written, self.url, self.over = written, "", asyncio.Event()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        key = next(line.split(b": ")[1] for line in head.split(b"\r\n") if line.startswith(b"Sec-WebSocket-Key"))
+        accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+        upgrade = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        writer.write(upgrade + b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n")
+        with contextlib.suppress(OSError):
+            while self.written and not self.over.is_set():
+                writer.write(self.written)
+                await writer.drain()
+        await self.over.wait()
+        writer.transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def unread(written: bytes = b"") -> AsyncIterator[tuple[Heard, Unread]]:
+    heard, server = Heard(), Unread(written)
+    async with await asyncio.start_server(server.serve, "127.0.0.1", 0, limit=1024) as listening:
+        url = f"ws://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
+        await open_websocket(Target(url, url), heard)
+        yield heard, server
+        server.over.set()
+
+
+async def test_who_pings_and_never_reads_is_left() -> None:
+    async with unread(500 * frame(PING, b"x" * 125)) as (heard, _):
+        await until(lambda: heard.end is not None)
+        assert heard.end == (4000, "the peer does not read", True)
+
+
+async def test_what_waits_for_who_never_reads_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(websocket, "MAX_UNWRITTEN_BYTES", 1_000_000)
+    async with unread() as (heard, _):
+        for _ in range(100):
+            if heard.end is None:
+                assert heard.transport is not None
+                heard.transport.send(1_000_000 * b"x")
+                await asyncio.sleep(0)
+        assert heard.end == (4000, "the peer does not read", True)

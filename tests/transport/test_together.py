@@ -11,7 +11,8 @@ import pytest
 
 from openclaw_client import AsyncGatewayClient
 from openclaw_client.testing import EmbeddedGateway
-from openclaw_client.transport.websocket import Target, WebSocketTransport, open_websocket
+from openclaw_client.transport.opening import Target, open_websocket
+from openclaw_client.transport.websocket import WebSocketTransport
 from tests.waiting import until
 
 TCP_CORK: int = getattr(socket, "TCP_CORK", 0)
@@ -41,7 +42,7 @@ class Owner:
         assert isinstance(transport, WebSocketTransport)
         self.transport = transport
 
-    def claim(self, data: bytes) -> bool:
+    def try_fast_path(self, data: bytes) -> bool:
         return False
 
     def on_message(self, data: bytes) -> None:

@@ -16,6 +16,18 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+_FOR_SIGNING = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 @dataclass(frozen=True)
 class Certificate:
@@ -56,8 +68,11 @@ class Certificate:
         return cls(path, made.public_bytes(serialization.Encoding.DER), made.fingerprint(hashes.SHA256()).hex())
 
     @classmethod
-    def issued(cls, folder: Path, name: str) -> tuple[Certificate, Path]:
-        """A certificate for 127.0.0.1 that a private authority signed, and the authority's own in a PEM file."""
+    def issued(cls, folder: Path, name: str, *, standard: bool = True) -> tuple[Certificate, Path]:
+        """A certificate for 127.0.0.1 that a private authority signed, and the authority's own in a PEM file.
+
+        standard: whether the authority's says what its key is for, as RFC 5280 asks.
+        """
         now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
         keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
         names = [x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, each)]) for each in (f"{name} CA", name)]
@@ -78,6 +93,8 @@ class Certificate:
             if at:
                 address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
                 builder = builder.add_extension(x509.SubjectAlternativeName([address]), critical=False)
+            elif standard:
+                builder = builder.add_extension(_FOR_SIGNING, critical=True)
             made.append(builder.sign(keys[0], hashes.SHA256()))
         authority, leaf = made
         path, authority_path = folder / f"{name}.pem", folder / f"{name}-ca.pem"

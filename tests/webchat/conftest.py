@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from openclaw_client import DeviceIdentity, GatewayClient
 from openclaw_client.testing import BlockingEmbeddedGateway
 from tests.webchat.agent import agent
 from tests.webchat.browser import Browser, Page, missing_browser
@@ -19,6 +20,13 @@ def gateway(request: pytest.FixtureRequest) -> Iterator[BlockingEmbeddedGateway]
     """Parametrised indirectly with a release, one that behaves like it."""
     with BlockingEmbeddedGateway(agent, throttle=0, release=getattr(request, "param", None)) as gateway:
         yield gateway
+
+
+@pytest.fixture
+def other(gateway: BlockingEmbeddedGateway) -> Iterator[GatewayClient]:
+    """Another program at the same gateway."""
+    with GatewayClient(gateway.url, token=gateway.token, identity=DeviceIdentity.generate()) as other:
+        yield other
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 from selenium.webdriver.common.keys import Keys
@@ -11,7 +12,7 @@ from examples.webchat.server import session_key
 from openclaw_client import GatewayClient
 from openclaw_client.testing import BlockingEmbeddedGateway
 from tests.webchat.agent import HOSTILE
-from tests.webchat.browser import Browser
+from tests.webchat.browser import Browser, Page
 from tests.webchat.conftest import OpenPage
 from tests.webchat.site import Site
 
@@ -50,6 +51,67 @@ def test_messages_that_nobody_asked_for_arrive_by_themselves(
     assert ada.marked()
     assert ada.find("#announcer").get_attribute("textContent").startswith("New message: [Desk]")
     assert grace.texts() == []
+
+
+def test_a_message_that_is_no_text_is_no_empty_bubble(
+    open_page: OpenPage, gateway: BlockingEmbeddedGateway, site: Site
+) -> None:
+    page = open_page("ada")
+    page.say("hi")
+    page.wait_for("hi", "echo: hi")
+    page.wait(lambda: page.entries()[1].state == "final")
+
+    def two_images(frame: dict[str, Any]) -> dict[str, Any]:
+        frame["payload"]["message"]["content"] = [{"type": "image", "data": "iVBORw0KGgo="}] * 2
+        return frame
+
+    gateway.faults.rewrite("chat", two_images)
+    site.say("ada", "an image")
+    page.wait(lambda: len(page.entries()) == 3)
+    assert page.text(".entry:last-child .body").endswith("Not shown here: 2 images.")
+    assert page.find("#announcer").get_attribute("textContent") == "New message: Not shown here: 2 images."
+    assert not page.sees(".entry:nth-child(2) .note")
+
+
+def test_a_message_that_waits_for_the_run_of_another_program(
+    open_page: OpenPage, gateway: BlockingEmbeddedGateway, other: GatewayClient
+) -> None:
+    page = open_page("ada")
+    with other.chat_stream(session_key=session_key("ada"), message="gated") as theirs:
+        assert next(theirs.text_stream).startswith("gated")
+        page.say("mine")
+        page.wait(lambda: page.sees(".status") and page.text(".assistant .status") == "Waiting for another run")
+        gateway.release()
+        page.wait_for("mine", "echo: mine", "gated: first half, second half.")
+    page.wait(lambda: not page.sees(".status"))
+
+
+def test_two_tabs_of_one_user(open_page: OpenPage, gateway: BlockingEmbeddedGateway, site: Site) -> None:
+    first = open_page("ada")
+    tab = first.driver.current_window_handle
+    first.driver.switch_to.new_window("tab")
+    other_tab = first.driver.current_window_handle
+    try:
+        first.driver.get(site.url)
+        second = Page(first.browser)
+        second.say("gated by the second")
+        first.driver.switch_to.window(tab)
+        first.say("from the first")
+        both = [
+            "gated by the second",
+            "gated by the second: first half, second half.",
+            "from the first",
+            "echo: from the first",
+        ]
+        first.wait(lambda: first.texts() == [both[0], "gated by the second: first half, ", both[2], ""])
+        gateway.release()
+        first.wait_for(*both)
+        first.driver.switch_to.window(other_tab)
+        second.wait_for(*both)
+    finally:
+        first.driver.switch_to.window(other_tab)
+        first.driver.close()
+        first.driver.switch_to.window(tab)
 
 
 def test_tools_and_thoughts_are_shown_as_they_happen(open_page: OpenPage, gateway: BlockingEmbeddedGateway) -> None:
@@ -122,8 +184,8 @@ def test_a_failed_reply_can_be_asked_for_again(open_page: OpenPage, gateway: Blo
     page.wait(lambda: page.sees(".problem button"))
     assert page.text(".entry.assistant .problem").split("\n")[0] == "The assistant failed: the model is gone"
     page.find(".problem button").click()
-    page.wait(lambda: gateway.seen.requests["chat.send"] == 2 and page.sees(".problem button"))
-    assert page.texts() == ["fail", "so far so good"]
+    page.wait(lambda: gateway.seen.requests["chat.send"] == 2 and not gateway.active_runs)
+    page.wait(lambda: page.sees(".problem button") and page.texts() == ["fail", "so far so good"])
 
 
 def test_a_web_server_that_restarts_in_mid_reply(
@@ -185,6 +247,19 @@ def test_lines_and_empty_messages(open_page: OpenPage) -> None:
     page.find("#text").send_keys("one", Keys.SHIFT + Keys.ENTER, Keys.NULL, "two", Keys.ENTER)
     page.wait(lambda: len(page.entries()) == 2)
     assert page.entries()[0].text == "   one\ntwo"
+
+
+@pytest.mark.parametrize("how", ["isComposing: true", "keyCode: 229"])
+def test_the_enter_that_ends_a_composition_sends_nothing(open_page: OpenPage, how: str) -> None:
+    page = open_page("ada")
+    page.find("#text").send_keys("日本")
+    # Input methods are none of a headless browser's: the event is made as Chromium and Safari make it.
+    event = f'new KeyboardEvent("keydown", {{key: "Enter", bubbles: true, cancelable: true, {how}}})'
+    taken = page.driver.execute_script(f'return !document.getElementById("text").dispatchEvent({event})')
+    assert not taken
+    assert page.find("#text").get_attribute("value") == "日本"
+    page.find("#text").send_keys("語", Keys.ENTER)
+    page.wait_for("日本語", "echo: 日本語")
 
 
 def test_a_message_that_met_no_server_is_given_back(

@@ -6,9 +6,20 @@ from typing import Any
 
 import pytest
 
-from examples.webchat.entries import SHOWN, Entry, change, history_entries, merge, reply_entries, settled
+from examples.webchat.entries import (
+    SHOWN,
+    Entry,
+    change,
+    history_entries,
+    merge,
+    proactive_entry,
+    reply_entries,
+    settled,
+    waits,
+)
 from openclaw_client import (
     HistoryMessage,
+    ProactiveMessage,
     RawEvent,
     Reconnecting,
     Resumed,
@@ -51,6 +62,54 @@ def test_a_text_that_is_rewritten() -> None:
 
 def test_a_side_result_survives_an_empty_end() -> None:
     assert play(reply(), SideResult("r", "aside"), RunCompleted("r", "")).text == "aside"
+
+
+IMAGE = {"type": "image", "data": "iVBORw0KGgo="}
+
+
+def test_a_reply_that_is_no_text_says_what_it_is() -> None:
+    entry = play(reply(), RunStarted("r"), RunCompleted("r", "", content=(IMAGE, IMAGE)))
+    assert (entry.state, entry.text, entry.note) == ("final", "", "Not shown here: 2 images.")
+    assert play(reply(), RunCompleted("r", "look", content=(IMAGE,))).note == "Not shown here: image."
+    assert play(reply(), RunAborted("r", "", content=(IMAGE,))).note == "Not shown here: image."
+    assert play(reply(), RunCompleted("r", "")).note == "The assistant had nothing to say."
+    assert play(reply(), RunCompleted("r", "words")).note == ""
+    entry.begin_again()
+    assert entry.note == ""
+
+
+def test_a_reply_that_waits_for_another_run() -> None:
+    entry = reply()
+    assert waits(entry, False) is None
+    assert waits(entry, True) == ("status", {"id": "r", "status": "waiting for another run"})
+    assert waits(entry, True) is None
+    play(entry, RunStarted("r"))
+    assert waits(entry, False) == ("status", {"id": "r", "status": ""})
+    play(entry, RunStatus("r", "starting_model"))
+    assert waits(entry, False) is None
+    waits(entry, True)
+    assert play(entry, RunCompleted("r", "done")).status == ""
+
+
+def test_a_message_that_nobody_asked_for_and_is_no_text() -> None:
+    message = ProactiveMessage("1", "", "s", "1", "cron", content=(IMAGE,))
+    entry = proactive_entry(message, 1.0)
+    assert (entry.text, entry.note) == ("", "Not shown here: image.")
+    rows = [HistoryMessage({"role": role, "content": [IMAGE]}) for role in ("user", "assistant")]
+    asked, answered = history_entries(rows)
+    assert (asked.text, asked.note, answered.note) == ("", "Not shown here: image.", "Not shown here: image.")
+    # Both are the same message, by what they hold.
+    assert merge([entry], [answered]) == [entry]
+    assert len(merge([proactive_entry(ProactiveMessage("2", "", "s", "2", "cron"), 1.0)], [answered])) == 2
+
+
+def test_the_rows_of_one_run_keep_what_is_no_text() -> None:
+    rows = [
+        HistoryMessage({"role": "assistant", "content": content, "__openclaw": {"id": ident, "runId": "r"}})
+        for ident, content in (("1", [IMAGE]), ("2", "words"), ("3", [IMAGE]))
+    ]
+    (entry,) = history_entries(rows)
+    assert (entry.text, entry.note) == ("words", "Not shown here: image. Not shown here: image.")
 
 
 def test_an_aborted_reply_keeps_its_text() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from examples.webchat.accounts import COOKIE, LIFETIME, Accounts
 from examples.webchat.app import MAX_BODY, MAX_MESSAGE
 from examples.webchat.conversation import WAITING
 from examples.webchat.server import session_key
+from openclaw_client import GatewayClient
 from openclaw_client.testing import BlockingEmbeddedGateway
 from tests.waiting import PATIENCE, wait_until
 from tests.webchat.agent import agent
@@ -85,6 +86,12 @@ def until_over(told: Iterator[Told]) -> list[Told]:
     raise AssertionError(f"the feed ended: {seen}")
 
 
+def reply_to(told: Iterator[Told], ident: str) -> dict[str, Any]:
+    """The entry of this reply at its end."""
+    over = (one.data for one in told if one.name == "entry" and one.data["id"] == ident)
+    return next(entry for entry in over if entry["state"] not in ("waiting", "running"))
+
+
 def send(client: httpx.Client, text: str, key: str = KEY) -> str:
     answer = client.post("/api/messages", json={"text": text, "key": key})
     assert answer.status_code == 202, answer.text
@@ -145,6 +152,8 @@ GRACE = Accounts(USERS, SECRET).cookie("grace")
         "....",
         "\u00e9.1.\u00e9".encode("latin-1").decode("latin-1"),
     ],
+    # Some have the time in them, and two processes that share the tests must call them alike.
+    ids=["name", "no-proof", "zeros", "of-another", "cut", "other-secret", "no-user", "over", "dots", "no-ascii"],
 )
 def test_cookies_that_prove_nothing(door: Site, cookie: str) -> None:
     with browser(door) as client:
@@ -265,6 +274,63 @@ def test_nobody_stops_or_repeats_the_runs_of_another(site: Site, gateway: Blocki
             assert ada.post(f"/api/messages/{run}/abort").json() == {"aborted": True}
             assert until_over(told)[-1].data["state"] == "aborted"
         assert ada.post(f"/api/messages/{run}/abort").json() == {"aborted": False}
+
+
+# Several at once in one conversation.
+
+
+@pytest.mark.parametrize("servers", [1, 2])
+def test_two_tabs_of_one_user_get_each_its_own_answers(
+    site: Site, gateway: BlockingEmbeddedGateway, servers: int
+) -> None:
+    with ExitStack() as stack:
+        sites = [site, stack.enter_context(Site(gateway)) if servers == 2 else site]
+        tabs = [stack.enter_context(browser(one, "ada")) for one in sites]
+        feeds = [stack.enter_context(feed(tab)) for tab in tabs]
+        for told in feeds:
+            ready(told)
+        for number in range(4):
+            texts = [f"round {number} tab {tab}" for tab in range(2)]
+            sent = [send(tab, text, f"a-key-of-{text}") for tab, text in zip(tabs, texts, strict=True)]
+            for told, ident, text in zip(feeds, sent, texts, strict=True):
+                assert reply_to(told, ident)["text"] == f"echo: {text}"
+    said = [row["text"] for row in gateway.transcript(session_key("ada"))]
+    asked = [f"round {number} tab {tab}" for number in range(4) for tab in range(2)]
+    assert sorted(said) == sorted([*asked, *(f"echo: {text}" for text in asked)])
+
+
+def test_a_message_waits_for_the_run_of_another_program(
+    ada: httpx.Client, gateway: BlockingEmbeddedGateway, other: GatewayClient
+) -> None:
+    with feed(ada) as told:
+        ready(told)
+        with other.chat_stream(session_key=session_key("ada"), message="gated") as theirs:
+            assert next(theirs.text_stream).startswith("gated")
+            ident = send(ada, "mine")
+            assert ("status", {"id": ident, "status": "waiting for another run"}) in (
+                (one.name, one.data) for one in told
+            )
+            assert gateway.seen.requests["chat.send"] == 1
+            gateway.release()
+            mine = reply_to(told, ident)
+        assert (mine["text"], mine["status"], mine["problem"]) == ("echo: mine", "", "")
+
+
+def test_a_waiting_message_can_be_taken_back(
+    ada: httpx.Client, gateway: BlockingEmbeddedGateway, other: GatewayClient
+) -> None:
+    with feed(ada) as told:
+        ready(told)
+        with other.chat_stream(session_key=session_key("ada"), message="gated") as theirs:
+            assert next(theirs.text_stream).startswith("gated")
+            ident = send(ada, "mine")
+            next(one for one in told if one.name == "status" and one.data["id"] == ident)
+            assert ada.post(f"/api/messages/{ident}/abort").json() == {"aborted": True}
+            back = reply_to(told, ident)
+            assert (back["state"], back["status"], back["problem"]) == ("aborted", "", "Taken back.")
+            gateway.release()
+            assert theirs.result().text == "gated: first half, second half."
+    assert gateway.seen.requests["chat.send"] == 1
 
 
 # The feed.

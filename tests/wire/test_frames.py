@@ -186,7 +186,7 @@ def test_chat_is_decoded_whole_and_keeps_its_bytes() -> None:
     ids=["one pass", "two passes", "leniently", "leniently, other spacing"],
 )
 def test_chat_comes_out_the_same_whichever_way_it_is_decoded(data: bytes) -> None:
-    assert decode_frame(data) == ChatFrame("chat", ChatPayload(run_id="r", state="final"), 4, data)
+    assert decode_frame(data) == ChatFrame("chat", ChatPayload(run_id="r", state="final", raw=data), 4)
 
 
 @pytest.mark.parametrize("seq", [-1, "4", None, 4.5])
@@ -198,9 +198,10 @@ def test_a_chat_frame_with_an_unusable_seq_has_none(seq: object) -> None:
 
 @pytest.mark.parametrize("payload", [None, 5, [], "text"])
 def test_a_chat_frame_without_a_usable_payload_is_an_empty_one(payload: object) -> None:
-    frame = decode_frame(chat(payload))
+    data = chat(payload)
+    frame = decode_frame(data)
     assert isinstance(frame, ChatFrame)
-    assert frame.payload == ChatPayload()
+    assert frame.payload == ChatPayload(raw=data)
 
 
 def test_half_a_surrogate_pair_costs_that_half_only() -> None:
@@ -309,7 +310,7 @@ def test_payloads(raw: bytes, value: object) -> None:
 
 def test_the_payload_of_a_chat_frame_made_by_hand() -> None:
     assert frame_payload(ChatFrame("chat", ChatPayload())) is None
-    assert frame_payload(ChatFrame("chat", ChatPayload(), raw=b'{"payload":{"x":1}}')) == {"x": 1}
+    assert frame_payload(ChatFrame("chat", ChatPayload(raw=b'{"payload":{"x":1}}'))) == {"x": 1}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw_client.wire.history import HistoryMessage, HistoryPage, InFlightRun, history_page
+from openclaw_client.wire.history import (
+    HistoryMessage,
+    HistoryPage,
+    InFlightRun,
+    InputReceipt,
+    PendingInput,
+    history_page,
+)
 from tests.wire.test_frames import values
 
 USER_9_6 = {
@@ -168,16 +175,97 @@ def test_any_page_can_be_read(page: dict[str, Any], rows: list[Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pending", "run_ids"),
+    ("pending", "entries"),
     [
         (None, ()),
         ({}, ()),
         ({"items": None}, ()),
-        ({"items": [{"runId": "a"}, {"runId": 5}, {}, "b", {"runId": "c"}], "total": 5}, ("a", "c")),
+        (
+            {"items": [{"runId": "a"}, {"runId": 5}, {"runId": ""}, {}, "b", {"runId": "c", "state": 5}], "total": 6},
+            (PendingInput("a", "queued"), PendingInput("c", "queued")),
+        ),
+        (
+            {
+                "items": [
+                    {"id": "i1", "acceptedAt": 5, "state": "queued", "message": {"role": "user"}, "runId": "a"},
+                    {"id": "i2", "acceptedAt": 6, "state": "cancelled", "message": {"role": "user"}, "runId": "b"},
+                    {"id": "i3", "acceptedAt": 7, "state": "interrupted", "message": {"role": "user"}, "runId": "c"},
+                    {"id": "i4", "acceptedAt": 8, "state": "queued", "message": {"role": "user"}},
+                ],
+                "total": 4,
+                "nextBefore": 3,
+            },
+            (PendingInput("a", "queued"), PendingInput("b", "cancelled"), PendingInput("c", "interrupted")),
+        ),
     ],
 )
-def test_which_messages_wait_for_the_active_run(pending: object, run_ids: tuple[str, ...]) -> None:
-    assert history_page({"pendingInputs": pending}).pending_run_ids == run_ids
+def test_which_messages_have_no_row_yet(pending: object, entries: tuple[PendingInput, ...]) -> None:
+    page = history_page({"pendingInputs": pending})
+    assert page.pending == entries
+    assert page.pending_run_ids == tuple(entry.run_id for entry in entries)
+
+
+@pytest.mark.parametrize(
+    ("told", "receipts"),
+    [
+        (None, ()),
+        ({}, ()),
+        (
+            [
+                {"runId": "a", "state": "pending"},
+                {"runId": "b", "state": "consumed", "consumedByEventId": "m7"},
+                {"runId": "c", "state": "consumed", "consumedByEventId": 7},
+                {"runId": 5, "state": "pending"},
+                {"runId": "d"},
+                "e",
+            ],
+            (InputReceipt("a", "pending"), InputReceipt("b", "consumed", "m7"), InputReceipt("c", "consumed")),
+        ),
+    ],
+)
+def test_what_became_of_messages_that_were_asked_about(told: object, receipts: tuple[InputReceipt, ...]) -> None:
+    assert history_page({"inputReceipts": told}).receipts == receipts
+
+
+@pytest.mark.parametrize(
+    ("row", "is_collected"),
+    [
+        ({"role": "user", "idempotencyKey": "followup-collect:s:0123"}, True),
+        ({"role": "user", "__openclaw": {"idempotencyKey": "followup-collect:s:0123"}}, True),
+        ({"role": "user", "idempotencyKey": "my-followup-collect:s"}, False),
+        (USER_9_6, False),
+        ({}, False),
+    ],
+)
+def test_which_row_holds_several_messages(row: dict[str, Any], is_collected: bool) -> None:
+    assert HistoryMessage(row).is_collected is is_collected
+
+
+def test_which_model_wrote_a_row_and_what_that_took() -> None:
+    usage = {"input": 12, "output": 3, "totalTokens": 15, "cost": {"total": 0.1}}
+    row = HistoryMessage({**ASSISTANT_9_6, "provider": "mock", "model": "mock-1", "usage": usage})
+    assert (row.model, row.provider, row.usage) == ("mock-1", "mock", usage)
+    assert row.content == tuple(ASSISTANT_9_6["content"])
+    injected = HistoryMessage({"provider": "openclaw", "model": "gateway-injected", "usage": 5})
+    assert (injected.model, injected.provider, injected.usage) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("content", "blocks"),
+    [
+        (
+            [{"type": "image", "data": "aa"}, "Hi", 5, None],
+            ({"type": "image", "data": "aa"}, {"type": "text", "text": "Hi"}),
+        ),
+        ({"type": "text", "text": "Hi"}, ({"type": "text", "text": "Hi"},)),
+        ("Hi", ({"type": "text", "text": "Hi"},)),
+        ([], ()),
+        (None, ()),
+        (5, ()),
+    ],
+)
+def test_the_blocks_of_a_row(content: object, blocks: tuple[dict[str, Any], ...]) -> None:
+    assert HistoryMessage({"content": content}).content == blocks
 
 
 def test_which_run_took_a_message_up() -> None:
@@ -208,6 +296,12 @@ def test_what_the_gateway_wrote_itself(row: dict[str, str], is_the_gateways: boo
         ([{"type": "text", "text": "a\n...(truncated)..."}, {"type": "text", "text": "b"}], True, "a"),
         ([{"type": "text", "text": "[chat.history omitted: message too large]"}], True, ""),
         ([{"type": "thinking", "text": "x\n...(truncated)..."}, {"type": "text", "text": "b"}], False, "b"),
+        (
+            [{"type": "text", "text": "a"}, {"type": "toolCall"}, {"type": "text", "text": "b\n...(truncated)..."}],
+            True,
+            "a\n\nb",
+        ),
+        ({"type": "output_text", "text": "part\n...(truncated)..."}, True, "part"),
         (None, False, ""),
     ],
 )

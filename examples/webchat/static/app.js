@@ -111,12 +111,12 @@ function draw() {
 
 function arrived(entry) {
   $("start").hidden = true;
-  if (entry.source) announce(`New message: ${entry.text}`);
+  if (entry.source) announce(`New message: ${entry.text || entry.note}`);
   if (entry.source && document.hidden) count(unread + 1);
 }
 
 function ended(entry) {
-  if (entry.role === "assistant") announce(entry.text || entry.problem || "Stopped.");
+  if (entry.role === "assistant") announce(entry.text || entry.note || entry.problem || "Stopped.");
   if (document.hidden) count(unread + 1);
 }
 
@@ -232,7 +232,9 @@ $("stop").addEventListener("click", stop);
 text.addEventListener("input", fit);
 text.addEventListener("keydown", (event) => {
   // On a phone the key begins a line, and the button sends.
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing || matchMedia("(pointer: coarse)").matches) return;
+  if (event.key !== "Enter" || event.shiftKey || matchMedia("(pointer: coarse)").matches) return;
+  // The Enter that ends a composition (Japanese, Chinese, Korean). Safari tells it after the end, by the key code alone.
+  if (event.isComposing || event.keyCode === 229) return;
   event.preventDefault();
   submit();
 });

@@ -1,15 +1,24 @@
 // A little Markdown, as models write it, made into elements. Text only ever becomes text nodes: nothing that a model
 // or a user writes can become markup. Links are links only where they go to http, https or mailto.
 
-const FENCE = /^ {0,3}(```+|~~~+)\s*([\w+#.-]*)/;
-const HEADING = /^(#{1,6})\s+(.*?)\s*#*\s*$/;
+const FENCE = /^ {0,3}(`{3,}(?=[^`]*$)|~{3,})([^]*)$/;
+const HEADING = /^(#{1,6})\s+([^]*)$/;
 const RULE = /^ {0,3}([-*_])(?:\s*\1){2,}\s*$/;
-const ITEM = /^(\s*)([-*+]|\d{1,9}[.)])\s+(.*)$/;
+const ITEM = /^(\s*)([-*+]|\d{1,9}[.)])\s+([^]*)$/;
 const QUOTE = /^ {0,3}> ?(.*)$/;
 const ROW = /^\s*\|(.*)\|\s*$/;
 const DIVIDER = /^\s*\|(?:\s*:?-+:?\s*\|)+\s*$/;
 const LONGEST_LINE = 3000; // characters; matching takes the square of them, and prose has shorter lines
+const MOST_COLUMNS = 100; // of a table; a browser lays out columns in the square of their number
 const DEEPEST = 6; // quotes and lists within each other; deeper ones stay as they are written
+
+// What stands at the end of a text is cut off by hand: a pattern that is tried at every place takes the square of a long
+// run of such characters.
+function withoutEnd(text, character) {
+  let end = text.length;
+  while (end > 0 && text[end - 1] === character) end -= 1;
+  return text.slice(0, end);
+}
 
 export function element(name, className = "", text = "") {
   const node = document.createElement(name);
@@ -31,7 +40,7 @@ export function split(text) {
     const mark = FENCE.exec(line)?.[1];
     if (fence) {
       lines.push(line);
-      if (mark?.startsWith(fence) && line.trim() === mark) {
+      if (closes(line, fence)) {
         fence = "";
         flush();
       }
@@ -58,36 +67,53 @@ export function split(text) {
   return blocks;
 }
 
+function closes(line, fence) {
+  const mark = FENCE.exec(line)?.[1];
+  return mark !== undefined && mark.startsWith(fence) && line.trim() === mark;
+}
+
+function isTable(lines) {
+  return ROW.test(lines[0]) && DIVIDER.test(lines[1] ?? "");
+}
+
 function startsAnew(lines, line) {
   const first = lines[0];
+  if (isTable(lines)) return !ROW.test(line);
   if (ITEM.test(line) && !ITEM.test(first) && !QUOTE.test(first)) return true;
   return QUOTE.test(line) !== QUOTE.test(first) && !ITEM.test(first) ? true : ROW.test(line) && !ROW.test(first);
 }
 
 /** One block as an element. */
 export function render(source, depth = 0) {
-  const lines = source.replace(/\n+$/, "").split("\n");
+  const lines = withoutEnd(source, "\n").split("\n");
   const fence = FENCE.exec(lines[0]);
   if (fence) return code(lines, fence);
   const heading = HEADING.exec(lines[0]);
-  if (heading) return inline(element(`h${Math.min(heading[1].length + 2, 6)}`), heading[2]);
+  if (heading) {
+    const title = withoutEnd(heading[2].trimEnd(), "#").trimEnd();
+    return inline(element(`h${Math.min(heading[1].length + 2, 6)}`), title);
+  }
   if (RULE.test(lines[0])) return element("hr");
   if (depth < DEEPEST && QUOTE.test(lines[0])) return quote(lines, depth);
   if (depth < DEEPEST && ITEM.test(lines[0])) return list(lines, depth);
-  if (ROW.test(lines[0]) && DIVIDER.test(lines[1] ?? "")) return table(lines);
+  if (isTable(lines)) {
+    const rows = [lines[0], ...lines.slice(2)].map(cells);
+    if (rows.every((row) => row.length <= MOST_COLUMNS)) return table(rows);
+  }
   const paragraph = element("p");
   lines.forEach((line, index) => {
     if (index) paragraph.append(/ {2}$|\\$/.test(lines[index - 1]) ? element("br") : "\n");
-    inline(paragraph, line.replace(/ {2,}$|\\$/, ""));
+    const ended = line.endsWith("  ") ? withoutEnd(line, " ") : line.replace(/\\$/, "");
+    inline(paragraph, ended);
   });
   return paragraph;
 }
 
-function code(lines, [, mark, language]) {
-  const closed = lines.length > 1 && lines.at(-1).trim().startsWith(mark);
+function code(lines, [, mark, info]) {
+  const closed = lines.length > 1 && closes(lines.at(-1), mark);
   const text = lines.slice(1, closed ? -1 : undefined).join("\n");
   const figure = element("figure", "code");
-  const caption = element("figcaption", "", language || "text");
+  const caption = element("figcaption", "", info.trim() || "text");
   const copy = element("button", "quiet copy", "Copy");
   copy.type = "button";
   copy.addEventListener("click", async () => {
@@ -144,22 +170,28 @@ function listItem(lines, depth) {
   return node;
 }
 
-function table(lines) {
-  const cells = (line) => ROW.exec(line)[1].split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"));
+function cells(line) {
+  return ROW.exec(line)[1].split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"));
+}
+
+function table([first, ...rest]) {
   const frame = element("div", "table");
   frame.tabIndex = 0;
-  const node = element("table");
-  const head = node.createTHead().insertRow();
-  for (const cell of cells(lines[0])) {
+  // Appended: insertRow and insertCell go through all rows and cells that are there already.
+  const head = element("tr");
+  for (const cell of first) {
     const heading = element("th");
     heading.scope = "col";
     head.append(inline(heading, cell));
   }
-  const body = node.createTBody();
-  for (const line of lines.slice(2).filter((line) => ROW.test(line))) {
-    const row = body.insertRow();
-    for (const cell of cells(line)) inline(row.insertCell(), cell);
+  const [node, top, body] = [element("table"), element("thead"), element("tbody")];
+  for (const row of rest) {
+    const line = element("tr");
+    for (const cell of row) line.append(inline(element("td"), cell));
+    body.append(line);
   }
+  top.append(head);
+  node.append(top, body);
   frame.append(node);
   return frame;
 }

@@ -27,12 +27,13 @@ export class EntryView {
     this.toolList = element("ul", "tools");
     this.toolList.setAttribute("aria-label", "Tools");
     this.text = element("div", "text");
+    this.note = element("p", "note");
     this.status = element("p", "status");
     this.status.append(element("span", "dots"), element("span", "label"));
     this.problem = element("p", "problem");
     this.time = element("time", "time");
     const body = element("div", "body");
-    body.append(this.who, this.source, this.thinking.node, this.toolList, this.text, this.status, this.problem);
+    body.append(this.who, this.source, this.thinking.node, this.toolList, this.text, this.note, this.status, this.problem);
     this.node.append(body, this.time);
     this.update(entry);
   }
@@ -54,6 +55,7 @@ export class EntryView {
     this.toolList.hidden = !entry.tools.length;
     this.thinking.set(entry.thinking, busy);
     this.showText();
+    set(this.note, entry.note);
     this.showStatus();
     this.showProblem();
     if (entry.at) {

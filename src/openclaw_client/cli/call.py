@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Any
 
 from openclaw_client.cli.connect import connected
 from openclaw_client.cli.exit_codes import ExitCode
+from openclaw_client.cli.input import read_stdin
 from openclaw_client.cli.options import Options
 from openclaw_client.cli.output import encode, json_line, write
 from openclaw_client.errors import UsageError
@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: Options) -> int:
-    params = _read_params(sys.stdin.read() if options.params == "-" else options.params)
+    params = _read_params(read_stdin() if options.params == "-" else options.params)
     with connected(options) as client:
         payload = client.request(options.method, params)
     if options.json:

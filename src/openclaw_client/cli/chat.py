@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from openclaw_client.cli.connect import connected
 from openclaw_client.cli.converse import converse, describe_change
 from openclaw_client.cli.exit_codes import ExitCode
+from openclaw_client.cli.input import is_conversation, read_message_and_stdin
 from openclaw_client.cli.interactive import chat_interactively
 from openclaw_client.cli.look import choose_run_view
 from openclaw_client.cli.options import Options
@@ -18,9 +18,9 @@ from openclaw_client.errors import UsageError
 HELP = """\
 send a message, or hold a conversation
 Without a MESSAGE: a conversation at a terminal, else the message is read
-from stdin. Ctrl-C aborts the run, a second one leaves without waiting."""
+from stdin. What is piped in beside a MESSAGE follows it. Ctrl-C aborts the run, a second one leaves without waiting."""
 
-GATEWAY_PATIENCE = 120.0
+AWAY_TIMEOUT = 120.0
 """Seconds that a gateway may stay away in mid-run. The releases of 2026 take up to half a minute to restart; a script
 must not wait for ever for one that does not. In a conversation the person decides, with Ctrl-C."""
 
@@ -30,26 +30,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: Options) -> int:
-    if options.message is None and sys.stdin.isatty():
+    if is_conversation(options.message):
         if options.json:
             raise UsageError(message="--json needs a message", remedy="Give one, or pipe it in")
         return chat_interactively(options)
-    message = read_message(options.message)
+    message = read_message_and_stdin(options.message)
     with connected(options, sessions=[options.session_key]) as client:
         view = choose_run_view(options)
         client.on_state_change(lambda change: _note(view, change))
-        reply = converse(client, options.session_key, message, view, timeout=options.timeout, patience=GATEWAY_PATIENCE)
+        reply = converse(client, options.session_key, message, view, timeout=options.timeout, away_timeout=AWAY_TIMEOUT)
     return ExitCode.ABORTED if reply.state == "aborted" else ExitCode.OK
-
-
-def read_message(given: str | None) -> str:
-    """The message as it was given, or what stdin holds, without the line end that every text file has."""
-    if given is not None and given != "-":
-        return given
-    try:
-        return sys.stdin.read().removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError as error:
-        raise UsageError(message="stdin is not text", remedy="Pipe in a text in the encoding of the locale") from error
 
 
 def _note(view: RunView, change: StateChange) -> None:

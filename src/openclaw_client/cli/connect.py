@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from openclaw_client.cli.headers import read_headers
 from openclaw_client.cli.options import Options
 from openclaw_client.client.options import Identity, Timeouts
 from openclaw_client.errors import UsageError
@@ -52,6 +53,7 @@ def described(
             timeouts=_timeouts(options),
             tls_fingerprint=options.tls_fingerprint,
             ca_file=options.ca_file,
+            headers=None if options.embedded else read_headers(options.headers, options.url),
         )
         with closing(client):
             yield client

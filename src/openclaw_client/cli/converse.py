@@ -6,7 +6,7 @@ import shlex
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -17,6 +17,13 @@ from openclaw_client.runs.events import ChatReply, Reconnecting, Resumed, RunEve
 from openclaw_client.sync.client import GatewayClient
 from openclaw_client.sync.run import ChatRun
 
+LOOK = 0.1
+"""Seconds between two looks whether the message waits for another run: quicker than a person wonders."""
+
+
+class NotSent(KeyboardInterrupt):
+    """Ctrl-C came before the message went out."""
+
 
 def converse(
     client: GatewayClient,
@@ -25,18 +32,18 @@ def converse(
     view: RunView,
     *,
     timeout: float | None = None,
-    patience: float | None = None,
+    away_timeout: float | None = None,
 ) -> ChatReply:
     """Send a message and show its run; the reply is "aborted" after Ctrl-C. On the main thread.
 
-    timeout: seconds for the whole run. patience: seconds that a gateway may be away in mid-run, None for no limit; the
-    client is disconnected after that. Raises Unreachable then, else what `chat_stream` and its result raise, and
-    KeyboardInterrupt for a second Ctrl-C, which leaves the run.
+    timeout: seconds for the whole run. away_timeout: seconds that a gateway may be away in mid-run, None for no limit;
+    the client is disconnected after that. Raises Unreachable then, else what `chat_stream` and its result raise, and
+    KeyboardInterrupt for a second Ctrl-C, which leaves the run; NotSent for one before the message went out.
     """
     run = client.chat_stream(session_key=session_key, message=message, timeout=timeout)
-    absence = _Absence(client, patience)
+    absence = _Absence(client, away_timeout)
     try:
-        with view, run, _abort_on_interrupt(run, view), absence:
+        with view, _sent(run, view), _abort_on_interrupt(run, view), absence:
             for event in run:
                 absence.event(event)
                 view.event(event)
@@ -45,20 +52,48 @@ def converse(
     except GatewayError as error:
         if absence.given_up:
             raise Unreachable(
-                message=f"the gateway did not come back within {patience:g} s; the run may go on there",
+                message=f"the gateway did not come back within {away_timeout:g} s; the run may go on there",
                 remedy=f"`openclaw-client history --session {shlex.quote(session_key)}` shows what became of it",
             ) from error
         raise
     return reply
 
 
+@contextmanager
+def _sent(run: ChatRun, view: RunView) -> Iterator[None]:
+    """The run, sent, for the length of a block. Ctrl-C during the wait before that takes the message back."""
+    gone = threading.Event()
+    watch = threading.Thread(target=_watch_turn, args=(run, view, gone), name="openclaw-turn", daemon=True)
+    watch.start()
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(run)
+        except KeyboardInterrupt:
+            if run.sent_run is not None:
+                raise
+            view.note("the message was not sent")
+            raise NotSent from None
+        finally:
+            gone.set()
+            watch.join()
+        yield
+
+
+def _watch_turn(run: ChatRun, view: RunView, gone: threading.Event) -> None:
+    """Tell of a message that waits for another run, until it is gone."""
+    while not gone.wait(LOOK):
+        if run.activity.kind == "waiting":
+            view.waiting()
+            return
+
+
 class _Absence:
     """Disconnects a client whose gateway stays away: the run would wait for it for ever."""
 
-    def __init__(self, client: GatewayClient, patience: float | None) -> None:
+    def __init__(self, client: GatewayClient, away_timeout: float | None) -> None:
         self.given_up = False
         self._client = client
-        self._patience = patience
+        self._away_timeout = away_timeout
         self._timer: threading.Timer | None = None
 
     def __enter__(self) -> Self:
@@ -68,8 +103,8 @@ class _Absence:
         self._back()
 
     def event(self, event: RunEvent) -> None:
-        if isinstance(event, Reconnecting) and self._patience is not None and self._timer is None:
-            self._timer = threading.Timer(self._patience, self._give_up)
+        if isinstance(event, Reconnecting) and self._away_timeout is not None and self._timer is None:
+            self._timer = threading.Timer(self._away_timeout, self._give_up)
             self._timer.daemon = True
             self._timer.start()
         elif isinstance(event, Resumed):

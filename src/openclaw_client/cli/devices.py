@@ -9,8 +9,9 @@ from typing import Any
 from openclaw_client.cli.connect import connected
 from openclaw_client.cli.exit_codes import ExitCode
 from openclaw_client.cli.options import Options
-from openclaw_client.cli.output import json_line, one_line, write
+from openclaw_client.cli.output import json_line, write
 from openclaw_client.errors import UsageError
+from openclaw_client.errors.peer_text import one_line
 from openclaw_client.sync.client import GatewayClient
 
 HELP = """\

@@ -10,11 +10,12 @@ from openclaw_client.cli.connect import described
 from openclaw_client.cli.exit_codes import ExitCode, exit_code
 from openclaw_client.cli.look import choose_look
 from openclaw_client.cli.options import Options
-from openclaw_client.cli.output import json_line, one_line, write
+from openclaw_client.cli.output import json_line, write
 from openclaw_client.cli.report import advice
 from openclaw_client.cli.view import PlainLook
 from openclaw_client.client.diagnosis import StageReport
 from openclaw_client.errors import ConnectError, GatewayError
+from openclaw_client.errors.peer_text import one_line
 
 HELP = """\
 find out why there is no connection, and what to do

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 
+from openclaw_client.cli.blocks import event_in_short, event_mark
 from openclaw_client.cli.connect import connected
 from openclaw_client.cli.converse import describe_change
 from openclaw_client.cli.exit_codes import ExitCode
 from openclaw_client.cli.options import Options
 from openclaw_client.cli.output import encode, json_line, write
 from openclaw_client.cli.report import complain
+from openclaw_client.client.events import GatewayEvent
 from openclaw_client.client.options import StateChange
 
 HELP = """\
@@ -35,10 +37,16 @@ def run(options: Options) -> int:
                 if options.json:
                     json_line("event", {"name": event.name, "seq": event.seq, "payload": event.payload})
                 else:
-                    write(f"{event.name} {'-' if event.seq is None else event.seq} {encode(event.payload)}\n")
+                    write(_line(event) + "\n")
         except KeyboardInterrupt:
             return ExitCode.OK
     return ExitCode.OK
+
+
+def _line(event: GatewayEvent) -> str:
+    number = "-" if event.seq is None else event.seq
+    parts = (event.name, str(number), encode(event_in_short(event.payload)), event_mark(event.payload))
+    return " ".join(part for part in parts if part)
 
 
 def _tell(change: StateChange) -> None:

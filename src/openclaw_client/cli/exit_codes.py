@@ -52,8 +52,8 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.PROTOCOL: "no protocol version in common, or the gateway broke the protocol",
     ExitCode.TIMEOUT: "no answer in time",
     ExitCode.ABORTED: "the run was aborted, by Ctrl-C or by somebody else",
-    ExitCode.RUN_FAILED: "the run failed, or how it ended is not known",
-    ExitCode.INTERRUPTED: "Ctrl-C without a run to abort",
+    ExitCode.RUN_FAILED: "the run failed, how it ended is not known, or there is no such run",
+    ExitCode.INTERRUPTED: "Ctrl-C without a run to abort; a message that still waited was not sent",
     ExitCode.BROKEN_PIPE: "the reader of the output has gone",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,15 @@ from openclaw_client.cli.connect import read_token
 from openclaw_client.cli.exit_codes import ExitCode
 from openclaw_client.cli.options import Options
 from openclaw_client.cli.output import json_line, write
+from openclaw_client.cli.view import remark
 from openclaw_client.errors import UsageError
 from openclaw_client.sync.threads import latch
 
 if TYPE_CHECKING:
     from openclaw_client.testing import BlockingEmbeddedGateway
 
+STANDARD_PORT = 18789
+"""Where a gateway listens unless told, and where a client looks for it."""
 MAX_PORT = 65535
 """Ports have 16 bits."""
 
@@ -37,7 +41,12 @@ Ctrl-C ends it, and forgets everything.
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", type=_port, metavar="PORT", help="the port (default: a free one)")
+    parser.add_argument(
+        "--port",
+        type=_port,
+        metavar="PORT",
+        help=f"the port, 0 for a free one (default: {STANDARD_PORT}, or a free one where that is taken)",
+    )
     parser.add_argument("--protocol", type=int, choices=(3, 4), help="the wire version to speak (default: 4)")
 
 
@@ -46,14 +55,11 @@ def run(options: Options) -> int:
     from openclaw_client.testing import DEFAULT_TOKEN, BlockingEmbeddedGateway
 
     given = read_token(options)
-    gateway = BlockingEmbeddedGateway(token=given or DEFAULT_TOKEN, protocol=options.protocol, port=options.port)
-    with closing(gateway):
-        try:
-            gateway.start()
-        except OSError as error:
-            raise UsageError(
-                message=f"port {options.port} cannot be used: {error.strerror or error}", remedy="Leave --port out"
-            ) from error
+
+    def on(port: int) -> BlockingEmbeddedGateway:
+        return BlockingEmbeddedGateway(token=given or DEFAULT_TOKEN, protocol=options.protocol, port=port)
+
+    with closing(_started(on, options.port)) as gateway:
         # A token that somebody chose is that person's secret; the built-in one is none.
         _announce(gateway, None if given else DEFAULT_TOKEN, options)
         try:
@@ -62,6 +68,21 @@ def run(options: Options) -> int:
         except KeyboardInterrupt:
             return ExitCode.OK
     return ExitCode.OK
+
+
+def _started(on: Callable[[int], BlockingEmbeddedGateway], port: int | None) -> BlockingEmbeddedGateway:
+    """A gateway on the port that was asked for, else on the one where clients look for it, else on a free one."""
+    gateway = on(STANDARD_PORT if port is None else port)
+    try:
+        gateway.start()
+    except OSError as error:
+        if port is None:
+            remark(f"port {STANDARD_PORT} is taken: this gateway has another")
+            return _started(on, 0)
+        raise UsageError(
+            message=f"port {port} cannot be used: {error.strerror or error}", remedy="Leave --port out"
+        ) from error
+    return gateway
 
 
 def _announce(gateway: BlockingEmbeddedGateway, token: str | None, options: Options) -> None:

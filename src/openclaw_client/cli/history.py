@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from openclaw_client.cli.blocks import mark
 from openclaw_client.cli.connect import connected
 from openclaw_client.cli.exit_codes import ExitCode
 from openclaw_client.cli.look import choose_look
@@ -30,12 +31,14 @@ def run(options: Options) -> int:
 
 
 def show_history(client: GatewayClient, session_key: str, limit: int | None, look: Look) -> None:
-    """The messages that have text, and the run that is under way."""
+    """The messages that hold something for a reader, and the run that is under way."""
     page = client.chat_history(session_key=session_key, limit=limit)
     for message in page.messages:
-        text = message.text or (f"({message.error_message})" if message.error_message else "")
-        if text:
-            look.message(message.role or "unknown", text)
+        text, beside = message.text, mark(message.content)
+        if not (text or beside) and message.error_message:
+            text = f"({message.error_message})"
+        if text or beside:
+            look.message(message.role or "unknown", text, beside)
     if page.in_flight_run is not None:
         look.message("assistant (still writing)", page.in_flight_run.text)
     if not page.messages and page.in_flight_run is None:

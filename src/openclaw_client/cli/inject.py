@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from openclaw_client.cli.chat import read_message
 from openclaw_client.cli.connect import connected
 from openclaw_client.cli.exit_codes import ExitCode
+from openclaw_client.cli.input import read_message
 from openclaw_client.cli.options import Options
 from openclaw_client.cli.output import fields_of, json_line, write
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from openclaw_client.cli.blocks import mark
 from openclaw_client.cli.connect import connected
-from openclaw_client.cli.converse import converse, describe_change
+from openclaw_client.cli.converse import NotSent, converse, describe_change
 from openclaw_client.cli.exit_codes import ExitCode
 from openclaw_client.cli.history import show_history
 from openclaw_client.cli.look import can_render, choose_look
@@ -81,6 +82,9 @@ class _Conversation:
                 self._say(line)
         except GatewayError as error:
             self._look.error(sentence(error, self._options, chatting=True))
+        except NotSent:
+            # Told where the message was shown.
+            pass
         except KeyboardInterrupt:
             self._look.note("left; :abort stops what still runs at the gateway")
         print()
@@ -91,8 +95,6 @@ class _Conversation:
             converse(self._client, self._options.session_key, line, view, timeout=self._options.timeout)
         finally:
             self._view = None
-
-    # The commands.
 
     def _history(self, argument: str) -> None:
         limit = int(argument) if argument.isdecimal() else HISTORY
@@ -106,7 +108,13 @@ class _Conversation:
 
     def _on_message(self, _user: Any, message: ProactiveMessage) -> None:
         who = "assistant" if message.kind == "run" else f"assistant ({message.kind})"
-        self._screen.show(lambda: self._look.message(who, message.text))
+
+        def draw() -> None:
+            self._look.message(who, message.text, mark(message.content))
+
+        view = self._view
+        if view is None or not view.aside(draw):
+            self._screen.show(draw)
 
     def _on_change(self, change: StateChange) -> None:
         text = describe_change(change)

@@ -29,6 +29,7 @@ class Options:
     identity: str | None = None
     tls_fingerprint: str | None = None
     ca_file: str | None = None
+    headers: list[str] = field(default_factory=list, repr=False)
     verbose: int = 0
 
     message: str | None = None
@@ -41,7 +42,7 @@ class Options:
     no_wait: bool = False
     action: str = ""
     ident: str | None = None
-    port: int = 0
+    port: int | None = None
     protocol: int | None = None
     test_message: str | None = None
     gateway: str | None = None

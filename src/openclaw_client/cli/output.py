@@ -6,12 +6,25 @@ import base64
 import dataclasses
 import io
 import json
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any
 
-# A model's answer must not move the cursor, retitle the window or fill the clipboard. Tabs and line ends stay.
-_CONTROLS = {code: None for code in (*range(32), 127, *range(128, 160)) if chr(code) not in "\n\t"}
+from openclaw_client.errors.peer_text import escaped, harmless
+
+
+def fill_descriptors() -> None:
+    """Put something where stdin, stdout or stderr is closed: the next socket would be taken for it."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest free one is what a new file gets.
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None:
+        # Else print() takes stdout for it.
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - as long as the process
 
 
 def prepare_streams(*, json: bool) -> None:
@@ -24,19 +37,9 @@ def prepare_streams(*, json: bool) -> None:
             sys.stdout.reconfigure(errors="replace")
 
 
-def printable(text: str) -> str:
-    """The text without control characters."""
-    return text.translate(_CONTROLS)
-
-
-def one_line(text: str) -> str:
-    """The text without control characters and line ends."""
-    return " ".join(printable(text).split())
-
-
 def write(text: str) -> None:
     """Text to stdout, at once; as it is where a program reads it, harmless where a person does."""
-    sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
+    sys.stdout.write(harmless(text) if sys.stdout.isatty() else text)
     sys.stdout.flush()
 
 
@@ -47,8 +50,11 @@ def json_line(kind: str, fields: Mapping[str, Any]) -> None:
 
 
 def encode(value: Any, *, indent: int | None = None) -> str:
-    """JSON in the characters that it means; bytes as base64, everything else unknown as its text."""
-    return json.dumps(value, ensure_ascii=False, indent=indent, default=_encodable)
+    """JSON in the characters that it means, but for those that steer a terminal, which are written as escapes.
+
+    Bytes are base64, everything else unknown is its text.
+    """
+    return escaped(json.dumps(value, ensure_ascii=False, indent=indent, default=_encodable))
 
 
 def fields_of(value: Any) -> dict[str, Any]:

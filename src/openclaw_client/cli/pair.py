@@ -10,9 +10,10 @@ from openclaw_client.cli.connect import described
 from openclaw_client.cli.exit_codes import ExitCode
 from openclaw_client.cli.look import choose_look
 from openclaw_client.cli.options import Options
-from openclaw_client.cli.output import json_line, one_line, write
+from openclaw_client.cli.output import json_line, write
 from openclaw_client.cli.view import PlainLook, remark
 from openclaw_client.errors import PairingRequired
+from openclaw_client.errors.peer_text import one_line
 from openclaw_client.sync.client import GatewayClient
 
 HELP = """\

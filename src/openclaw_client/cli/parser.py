@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
+import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any, NoReturn, Protocol
 
 from openclaw_client.cli import abort, call, chat, devices, doctor, events, gateway, history, inject, pair, pin
@@ -52,18 +56,27 @@ environment:
                        go to the gateway of that URL only
   OPENCLAW_GATEWAY_TLS_FINGERPRINT, OPENCLAW_GATEWAY_CA_FILE
                        whom TLS trusts, where the options are not given
+  OPENCLAW_CLIENT_HEADERS
+                       lines "NAME: VALUE" for a proxy in front of that gateway
   OPENCLAW_STATE_DIR   where the device identity is kept
 
-A --token or --password on the command line can be seen by every user of this
-machine: prefer the environment or --token-file.
+A --token, --password or --header on the command line can be seen by every
+user of this machine: prefer the environment, --token-file or --header @FILE.
 """
+_FILES = {"token_file", "identity", "ca_file"}
+_POSITIONAL = {"message", "method", "params", "names", "action", "ident"}
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+"""What Python makes of a byte that is none of the encoding's."""
 _MORE = f"The options that all commands share and the exit codes: `{PROGRAM} --help`."
 
 
 def parse(argv: Sequence[str] | None) -> Options:
     """The options; SystemExit after --help and --version (0) and for what cannot work (2)."""
     parser = _parser()
-    options = Options(**vars(parser.parse_args(argv)))
+    given = vars(parser.parse_args(argv))
+    # What stands behind the command would take the place of what stands before it.
+    given["headers"] = [*given.get("headers", ()), *given.pop("more_headers", ())]
+    options = Options(**given)
     _check(parser, options)
     return options
 
@@ -117,13 +130,30 @@ def _check(parser: argparse.ArgumentParser, options: Options) -> None:
         "--identity": options.identity,
         "--tls-fingerprint": options.tls_fingerprint,
         "--ca-file": options.ca_file,
+        "--header": options.headers,
     }
+    _check_encoding(parser, options)
     given = [name for name, value in connecting.items() if value]
     if options.embedded and given:
         parser.error(f"--embedded brings its own gateway and credentials: leave {given[0]} out")
     foreign = [name for name in given if not name.startswith("--token")] + ["--embedded"] * options.embedded
     if options.command == "gateway" and foreign:
         parser.error(f"{foreign[0]} says where to connect to: `gateway` does not connect")
+
+
+def _check_encoding(parser: argparse.ArgumentParser, options: Options) -> None:
+    """Bytes of another encoding than the locale's can be in the name of a file, and in nothing that is sent."""
+    for entry in fields(options):
+        value = getattr(options, entry.name)
+        for text in value if isinstance(value, list) else [value]:
+            if not isinstance(text, str) or text.isascii() or entry.name in _FILES or not _SURROGATE.search(text):
+                continue
+            if entry.name == "headers" and text.startswith("@"):
+                continue
+            option = "--header" if entry.name == "headers" else f"--{entry.name.replace('_', '-')}"
+            name = entry.name.upper() if entry.name in _POSITIONAL else option
+            shown = "" if not entry.repr else f": {str(os.fsencode(text))[1:]}"
+            parser.error(f"{name} is no text in {sys.getfilesystemencoding()}, the encoding of the locale{shown}")
 
 
 def _seconds(text: str) -> float:
@@ -163,6 +193,15 @@ _COMMON: list[tuple[tuple[str, ...], dict[str, Any]]] = [
         {"metavar": "SHA256", "help": "trust the certificate with this fingerprint only (`pin` shows it)"},
     ),
     (("--ca-file",), {"metavar": "FILE", "help": "also trust the authorities of this PEM file"}),
+    (
+        ("--header",),
+        {
+            "action": "append",
+            "dest": "headers",
+            "metavar": "LINE",
+            "help": '"NAME: VALUE" for a proxy in front of the gateway, or @FILE with such lines; repeatable',
+        },
+    ),
     (("-v", "--verbose"), {"action": "count", "help": "log to stderr; -vv logs more and shows tracebacks"}),
 ]
 
@@ -170,4 +209,5 @@ _COMMON: list[tuple[tuple[str, ...], dict[str, Any]]] = [
 def _add_common(parser: argparse.ArgumentParser, *, shown: bool) -> None:
     group = parser.add_argument_group("common options, before or after the command")
     for names, arguments in _COMMON:
-        group.add_argument(*names, **(arguments if shown else {**arguments, "help": argparse.SUPPRESS}))
+        more = {"dest": "more_headers"} if names == ("--header",) else {}
+        group.add_argument(*names, **(arguments if shown else {**arguments, "help": argparse.SUPPRESS, **more}))

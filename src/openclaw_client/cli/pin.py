@@ -7,7 +7,8 @@ import argparse
 from openclaw_client.cli.connect import described
 from openclaw_client.cli.exit_codes import ExitCode
 from openclaw_client.cli.options import Options
-from openclaw_client.cli.output import json_line, one_line, write
+from openclaw_client.cli.output import json_line, write
+from openclaw_client.errors.peer_text import one_line
 
 HELP = """\
 show the fingerprint of the gateway's certificate

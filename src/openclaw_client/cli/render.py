@@ -9,23 +9,25 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from markdown_it import MarkdownIt
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markdown import Markdown
 from rich.segment import SegmentLines
 from rich.spinner import Spinner
 from rich.text import Text
 
-from openclaw_client.cli.output import one_line, printable
-from openclaw_client.cli.view import RunView, describe, remarks
+from openclaw_client.cli.blocks import mark
+from openclaw_client.cli.markdown import finished_length, markdown
+from openclaw_client.cli.view import REPLY, WAITING, RunView, describe, remarks
+from openclaw_client.errors.peer_text import harmless, one_line
 from openclaw_client.runs.events import (
     ChatReply,
     Reconnecting,
     Resumed,
+    RunDeferred,
     RunEvent,
     RunStarted,
     RunStatus,
@@ -45,9 +47,6 @@ TOOL_LINE = 24
 SLOW = 2
 """Seconds after which the status line counts them: below, a number only flickers."""
 
-_PARSER = MarkdownIt().enable("strikethrough").enable("table")
-"""As rich reads Markdown."""
-
 
 class RichLook:
     """A conversation in colours."""
@@ -61,9 +60,12 @@ class RichLook:
     def run_view(self) -> RunView:
         return RichRunView(self._console)
 
-    def message(self, who: str, text: str) -> None:
+    def message(self, who: str, text: str, beside: str = "") -> None:
         self._console.print(Text(f"{one_line(who)}:", style="bold cyan" if who == "user" else "bold"))
-        self._console.print(markdown(text))
+        if text:
+            self._console.print(markdown(text))
+        if beside:
+            self._console.print(Text(beside, style="dim"))
         self._console.print()
 
     def note(self, text: str) -> None:
@@ -90,8 +92,9 @@ class RichRunView:
         self._activity, self._since = "sending", time.monotonic()
         self._tools: dict[str, tuple[ToolStarted, float]] = {}
         self._settled, self._tail = "", ""
-        self._fresh, self._apart = False, False
+        self._fresh, self._apart, self._interrupted = False, False, False
         self._stopping = False
+        self._way_out = "Ctrl-C stops it"
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -108,7 +111,9 @@ class RichRunView:
 
     def event(self, event: RunEvent) -> None:
         with self._lock:
+            self._way_out = "Ctrl-C stops it"
             if isinstance(event, TextAppended):
+                self._begin()
                 self._tail += event.text
                 self._fresh = True
                 self._do("writing")
@@ -128,6 +133,19 @@ class RichRunView:
             self._settle(whole=True)
             self._print(Text(one_line(text), style="dim"))
 
+    def waiting(self) -> None:
+        with self._lock:
+            self._way_out = "Ctrl-C takes the message back"
+            self._do(WAITING)
+
+    def aside(self, draw: Callable[[], object]) -> bool:
+        with self._lock:
+            if self._settled or self._tail:
+                return False
+            self._above(draw)
+            self._interrupted = True
+            return True
+
     def aborting(self) -> None:
         self._stopping = True
         self._do("stopping (Ctrl-C again leaves without waiting)")
@@ -137,17 +155,17 @@ class RichRunView:
             if self._settled + self._tail != reply.text:
                 self._replace(reply.text)
             self._settle(whole=True)
+            if beside := mark(reply.content):
+                self._print(Text(beside, style="dim"))
             for text in remarks(reply):
                 self._print(Text(text, style="yellow"))
-
-    # What goes on.
 
     def _do(self, activity: str) -> None:
         if activity and activity != self._activity and (not self._stopping or activity.startswith("stopping")):
             self._activity, self._since = activity, time.monotonic()
 
     def _activity_of(self, event: RunEvent) -> str:
-        if isinstance(event, ToolStarted | RunStatus):
+        if isinstance(event, ToolStarted | RunStatus | RunDeferred):
             return describe(event)
         if isinstance(event, ToolUpdated):
             return f"using {event.name}"
@@ -178,9 +196,13 @@ class RichRunView:
         line.append(f"{' failed' if event.is_error else ''} ({seconds:.1f} s)", style="dim")
         return line
 
-    # The text.
+    def _begin(self) -> None:
+        if self._interrupted:
+            self._interrupted = False
+            self._print(Text(REPLY, style="dim"))
 
     def _replace(self, text: str) -> None:
+        self._begin()
         if text.startswith(self._settled):
             self._tail = text[len(self._settled) :]
             return
@@ -200,12 +222,13 @@ class RichRunView:
             self._apart = True
 
     def _print(self, what: RenderableType) -> None:
+        self._above(lambda: self._console.print(what))
+
+    def _above(self, draw: Callable[[], object]) -> None:
         # In one piece, the picture first: what is printed goes above the picture as it was drawn last.
         with self._console:
             self._live.update(self._picture(), refresh=True)
-            self._console.print(what)
-
-    # The picture at the bottom.
+            draw()
 
     def _tick(self) -> None:
         while not self._over.wait(FRAME):
@@ -221,7 +244,7 @@ class RichRunView:
         parts = [
             one_line(self._activity),
             f"{seconds} s" if seconds >= SLOW else "",
-            "" if self._stopping else "Ctrl-C stops it",
+            "" if self._stopping else self._way_out,
         ]
         self._spinner.update(text=Text(" · ".join(part for part in parts if part), style="dim"))
         return Group(self._last_lines(), self._spinner) if self._tail.strip() else self._spinner
@@ -232,30 +255,9 @@ class RichRunView:
         source = self._tail.splitlines()
         if len(source) > room:
             # A long listing: colouring all of it many times a second would cost more than it shows.
-            return Text(printable("\n".join(source[-room:])), overflow="crop", no_wrap=True)
+            return Text(harmless("\n".join(source[-room:])), overflow="crop", no_wrap=True)
         lines = self._console.render_lines(markdown(self._tail), pad=False)
         return SegmentLines(lines[-room:], new_lines=True)
-
-
-def finished_length(text: str) -> int:
-    """How many characters of a growing Markdown text belong to blocks that further text cannot change."""
-    starts = [token.map[0] for token in _PARSER.parse(text) if token.level == 0 and token.map and token.nesting >= 0]
-    if len(starts) < 2:
-        return 0
-    return sum(len(line) for line in text.splitlines(keepends=True)[: starts[-1]])
-
-
-def markdown(text: str) -> Markdown:
-    """Text of a model: its Markdown, and nothing that steers the terminal.
-
-    A line end stays one, as in every chat: the gateway's own answers (/status) are lists of lines.
-    """
-    rendered = Markdown(printable(text))
-    for token in rendered.parsed:
-        for part in token.children or ():
-            if part.type == "softbreak":
-                part.type = "hardbreak"
-    return rendered
 
 
 def new_console() -> Console:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -13,7 +14,8 @@ from typing import Any
 
 from openclaw_client.cli.exit_codes import ExitCode, exit_code
 from openclaw_client.cli.options import Options
-from openclaw_client.cli.output import fields_of, json_line, one_line
+from openclaw_client.cli.output import fields_of, json_line
+from openclaw_client.client.diagnosis import WHERE_IT_IS
 from openclaw_client.errors import (
     GatewayError,
     MissingScope,
@@ -23,7 +25,9 @@ from openclaw_client.errors import (
     RunFailed,
     RunLost,
     RunTimeout,
+    RunUnknown,
 )
+from openclaw_client.errors.peer_text import harmless, one_line
 
 TRACEBACKS = 2
 """-v tells what happens; only a second one asks for the insides."""
@@ -36,11 +40,9 @@ _ADVICE = {
     "DEVICE_IDENTITY_REQUIRED": "Leave --no-device out, or set OPENCLAW_GATEWAY_TOKEN",
     "CERTIFICATE_UNTRUSTED": "See `openclaw-client pin`, and give the fingerprint with --tls-fingerprint, or the "
     "certificate's authority with --ca-file",
+    "CERTIFICATE_NOT_STANDARD": "Issue the authority's certificate anew with what is missing, or give the gateway's "
+    "fingerprint with --tls-fingerprint",
     "PAIRING_REQUIRED": "Run that command on the gateway's machine; `openclaw-client pair` waits until it is done",
-    "HTTP_401": "Something in front of the gateway wants a login that this program cannot give: connect past it",
-    "HTTP_403": "Connect past what is in front of the gateway, or put it into the gateway's gateway.trustedProxies",
-    "AUTH_IDENTITY_HEADER_REQUIRED": "Connect through the gateway's own proxy",
-    "AUTH_VERIFIED_USER_REQUIRED": "Connect through the gateway's own proxy",
     "INVALID_ROLE": "Report this as a bug, with the gateway's version",
     "CONTROL_UI_DEVICE_IDENTITY_REQUIRED": "Report this as a bug, with the gateway's version",
     "CONTROL_UI_BUILD_MISMATCH": "Report this as a bug, with the gateway's version",
@@ -52,6 +54,7 @@ _SPELLINGS = {
     "tls_fingerprint=": "--tls-fingerprint",
     "ca_file=": "--ca-file",
     "scopes=": "--scopes",
+    "headers=": "--header",
     "pass identity=": "give --identity",
     "pass another identity store": "give another file with --identity",
     "pass token= or password=": "give --token-file or --password",
@@ -84,7 +87,7 @@ def report_crash(error: Exception, options: Options) -> int:
 def sentence(error: GatewayError, options: Options, *, chatting: bool = False) -> str:
     """What happened and what to do next, in one line and in the words of the command line, or of its chat."""
     todo = advice(error, options, chatting=chatting)
-    if isinstance(error, RunFailed | RunLost):
+    if isinstance(error, RunFailed | RunLost | RunUnknown):
         # Which run it was and how much had arrived is on the screen, and in the fields of the JSON object.
         failed = "the run failed: " if isinstance(error, RunFailed) else ""
         return one_line(f"{failed}{error.message.rstrip('.')}{f'. {todo}' if todo else ''}")
@@ -97,9 +100,12 @@ def advice(error: GatewayError, options: Options, *, chatting: bool = False) -> 
     """What to do next."""
     session = "" if options.session is None else f" --session {shlex.quote(options.session)}"
     history = ":history" if chatting else f"`openclaw-client history{session}`"
+    if isinstance(error, RunTimeout) and not error.sent:
+        stop = ":abort" if chatting else f"`openclaw-client abort{session}`"
+        return f"Another run of the session goes on: give more time with --timeout, or stop it with {stop}"
     if isinstance(error, RunTimeout):
         return f"{':abort' if chatting else f'`openclaw-client abort --run {error.run_id}{session}`'} ends it there"
-    if isinstance(error, RunLost):
+    if isinstance(error, RunLost | RunUnknown):
         return f"{history} shows what became of it"
     if isinstance(error, RequestTimeout | OutcomeUnknown) and error.method == "chat.send":
         return f"{history} shows whether the message arrived"
@@ -115,7 +121,8 @@ def advice(error: GatewayError, options: Options, *, chatting: bool = False) -> 
         return _ADVICE.get(detail) or _spelled(error.remedy)
     if options.url and os.environ.get(variable):
         return f"{variable} goes with OPENCLAW_GATEWAY_URL only: set that to this gateway, or give {option}"
-    return f"Set {variable}, or give {option}"
+    found = f"; {WHERE_IT_IS}" if detail == "AUTH_TOKEN_MISSING" else ""
+    return f"Set {variable}, or give {option}{found}"
 
 
 def _spelled(remedy: str) -> str:
@@ -145,7 +152,16 @@ class _StderrHandler(logging.Handler):
     """Writes to what stderr is at the moment: a live display puts itself in its place."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr, flush=True)
+        line, stderr = harmless(self.format(record)), sys.stderr
+        if stderr is None:
+            # The program was started without it.
+            return
+        try:
+            print(line, file=stderr, flush=True)
+        except OSError:
+            # Who read it has gone, and the command goes on without.
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stderr.fileno())
 
 
 class _Formatter(logging.Formatter):
@@ -161,7 +177,7 @@ class _Formatter(logging.Formatter):
 
 def _write(text: str, error: Exception, options: Options) -> None:
     if options.verbose >= TRACEBACKS:
-        traceback.print_exception(error)
+        print(harmless("".join(traceback.format_exception(error))), end="", file=sys.stderr)
     complain(text)
 
 

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
-from openclaw_client.cli.output import fields_of, json_line, one_line, write
+from openclaw_client.cli.blocks import mark
+from openclaw_client.cli.output import fields_of, json_line, write
+from openclaw_client.errors.peer_text import one_line
 from openclaw_client.runs.events import (
     ChatReply,
+    RunDeferred,
     RunEvent,
     RunStatus,
     SideResult,
@@ -23,7 +27,7 @@ from openclaw_client.runs.stream import TextPieces
 
 
 class RunView(Protocol):
-    """Shows one run, within a `with` block. `note` may be called from any thread."""
+    """Shows one run, within a `with` block. `note`, `waiting` and `aside` may be called from any thread."""
 
     def __enter__(self) -> Self: ...
 
@@ -36,6 +40,13 @@ class RunView(Protocol):
 
     def note(self, text: str) -> None:
         """Something beside the run, in one line."""
+
+    def waiting(self) -> None:
+        """The message is not sent yet: another run of its session goes on."""
+
+    def aside(self, draw: Callable[[], object], /) -> bool:
+        """Let draw() show a message that is not of this run. False, and nothing is drawn, once the reply has begun."""
+        ...
 
     def aborting(self) -> None:
         """The person asked for the end of the run."""
@@ -51,8 +62,8 @@ class Look(Protocol):
 
     def run_view(self) -> RunView: ...
 
-    def message(self, who: str, text: str) -> None:
-        """A whole message."""
+    def message(self, who: str, text: str, beside: str = "") -> None:
+        """A whole message. beside: the mark of what it holds beside its text."""
 
     def note(self, text: str) -> None:
         """A remark of this program."""
@@ -68,7 +79,7 @@ class PlainRunView:
         self._terminal = terminal
         self._pieces = TextPieces()
         self._shown: list[str] = []
-        self._in_line = False
+        self._in_line = self._apart = False
         self._doing = ""
         self._lock = threading.Lock()
 
@@ -84,6 +95,7 @@ class PlainRunView:
         with self._lock:
             piece = self._pieces.feed(event)
             if piece:
+                self._begin()
                 self._shown.append(piece)
                 self._write(piece)
             elif isinstance(event, SideResult):
@@ -100,6 +112,17 @@ class PlainRunView:
             with self._lock:
                 self._say(text)
 
+    def waiting(self) -> None:
+        self.note(f"{WAITING}; Ctrl-C takes the message back")
+
+    def aside(self, draw: Callable[[], object]) -> bool:
+        with self._lock:
+            if self._shown:
+                return False
+            draw()
+            self._apart = True
+            return True
+
     def aborting(self) -> None:
         self.note("stopping the run; Ctrl-C again leaves without waiting")
 
@@ -110,10 +133,17 @@ class PlainRunView:
                 if self._shown:
                     self._end_line()
                     self._say("the gateway rewrote the reply; this is the whole of it")
+                self._begin()
                 self._write(reply.text)
             self._end_line()
-            for text in remarks(reply):
-                self._say(text)
+            for text in (mark(reply.content).strip("[]"), *remarks(reply)):
+                if text:
+                    self._say(text)
+
+    def _begin(self) -> None:
+        if self._apart:
+            self._apart = False
+            self._say(REPLY)
 
     def _write(self, text: str) -> None:
         if text:
@@ -142,9 +172,10 @@ class PlainLook:
     def run_view(self) -> RunView:
         return PlainRunView(terminal=self._terminal)
 
-    def message(self, who: str, text: str) -> None:
+    def message(self, who: str, text: str, beside: str = "") -> None:
         # Indented, so that a line of a message is never taken for the beginning of the next one.
-        write(f"{who}: " + "\n  ".join(text.rstrip("\n").split("\n")) + "\n")
+        whole = "\n".join(part for part in (text.rstrip("\n"), beside) if part)
+        write(f"{who}: " + "\n  ".join(whole.split("\n")) + "\n")
 
     def note(self, text: str) -> None:
         remark(text)
@@ -168,6 +199,13 @@ class JsonRunView:
     def note(self, text: str) -> None:
         """Notes are for people; a program gets the events."""
 
+    def waiting(self) -> None:
+        """Not an event of the run, which has not begun."""
+
+    def aside(self, _draw: Callable[[], object]) -> bool:
+        """Other messages are for people."""
+        return False
+
     def aborting(self) -> None:
         """The run's own end tells it."""
 
@@ -180,6 +218,9 @@ def remark(text: str) -> None:
     print(f"[{one_line(text)}]", file=sys.stderr, flush=True)
 
 
+REPLY = "the reply to your message:"
+"""Stands above it where another message came between the two."""
+WAITING = "waiting for another run of this session"
 PHASES: dict[str, str] = {
     "preparing_workspace": "preparing the workspace",
     "preparing_context": "preparing the context",
@@ -193,6 +234,8 @@ def describe(event: RunEvent) -> str:
     """An event that is no text, in a few words; "" for one that says nothing to a person."""
     if isinstance(event, RunStatus):
         return PHASES.get(event.phase, event.phase.replace("_", " "))
+    if isinstance(event, RunDeferred):
+        return WAITING
     if isinstance(event, ToolStarted):
         return f"using {event.name}"
     if isinstance(event, ToolFinished):
@@ -205,7 +248,7 @@ def remarks(reply: ChatReply) -> list[str]:
     found = []
     if reply.state == "aborted":
         found.append("aborted" if reply.text else "aborted before there was any text")
-    elif not reply.text and not reply.side_results and not reply.aborted_run_ids and not reply.merged_into:
+    elif not (reply.text or mark(reply.content) or reply.side_results or reply.aborted_run_ids):
         found.append("the reply has no text")
     if reply.aborted_run_ids:
         found.append("stopped what was running")

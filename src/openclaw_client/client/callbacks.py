@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
-from openclaw_client.client.slow import LAGGING, OnSlow, SlowConsumer
+from openclaw_client.chat.held import size_of
+from openclaw_client.client.events import GatewayEvent, size_of_event
+from openclaw_client.client.slow_consumer import LAGGING, OnSlow, SlowConsumer
 from openclaw_client.errors import UsageError
+from openclaw_client.logs import GuardedLogger
+from openclaw_client.runs.proactive import ProactiveMessage
 
 MAX_CALLS = 10_000
 """Calls that wait for handlers. Beyond that the oldest gateway event goes first, and is counted; a message, a change of
 state or a fatal close only where nothing but such waits."""
+MAX_CALL_BYTES = 67_108_864
+"""Bytes of the events and messages of these calls, of which the latest waits however long it is."""
 SLOW = 5.0
 """Seconds that a handler may hold up others before it is reported. Handlers that chat take as long as a run."""
 
-logger = logging.getLogger("openclaw_client.client")
+logger = GuardedLogger("openclaw_client.client")
 
 Handler = Callable[..., object]
 
@@ -61,6 +66,17 @@ class Call(NamedTuple):
     args: tuple[Any, ...]
     is_event: bool
 
+    @property
+    def size(self) -> int:
+        """Bytes of what it hands out."""
+        return sum(_size(value) for value in self.args)
+
+
+def _size(value: object) -> int:
+    if isinstance(value, GatewayEvent):
+        return size_of_event(value)
+    return size_of(value) if isinstance(value, ProactiveMessage) else 0
+
 
 _NO_CALLS: deque[Call] = deque(maxlen=0)
 """Of every client that has had none: most of many users never have any, and a deque takes 600 bytes."""
@@ -72,6 +88,7 @@ class Backlog:
     def __init__(self, on_slow: OnSlow) -> None:
         self._calls = _NO_CALLS
         self._events = 0
+        self._bytes = 0
         self._dropped = 0
         self._on_slow = on_slow
         self._running: Call | None = None
@@ -83,17 +100,19 @@ class Backlog:
             self._calls = deque()
         self._calls.append(call)
         self._events += call.is_event
-        if len(self._calls) > MAX_CALLS:
+        self._bytes += call.size
+        while len(self._calls) > MAX_CALLS or (self._bytes > MAX_CALL_BYTES and len(self._calls) > 1):
             self._drop()
         if self._running is not None:
             self._check()
 
-    def take(self) -> Call | None:
+    def pop(self) -> Call | None:
         """The next call, which runs from now on until `done`; None when there is none."""
         if not self._calls:
             return None
         call = self._running = self._calls.popleft()
         self._events -= call.is_event
+        self._bytes -= call.size
         self._since, self._told = monotonic(), False
         return call
 
@@ -119,11 +138,14 @@ class Backlog:
     def _drop(self) -> None:
         if self._events:
             place = next(index for index, call in enumerate(self._calls) if call.is_event)
+            lost = self._calls[place]
             del self._calls[place]
             self._events -= 1
         else:
+            waiting = len(self._calls)
             lost = self._calls.popleft()
-            logger.error("%d calls wait for handlers; one of %s was given up", MAX_CALLS, handler_name(lost.handler))
+            logger.error("%d calls wait for handlers; one of %s was given up", waiting, handler_name(lost.handler))
+        self._bytes -= lost.size
         self._dropped += 1
         if self._dropped % MAX_CALLS == 1:
             self._report(monotonic() - self._since if self._running is not None else 0.0)
@@ -152,7 +174,7 @@ class CallbackQueue:
     async def _work(self) -> None:
         backlog = self._backlog
         try:
-            while (call := backlog.take()) is not None:
+            while (call := backlog.pop()) is not None:
                 began = monotonic()
                 try:
                     result = call.handler(*call.args)

@@ -11,19 +11,20 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from openclaw_client.chat.arguments import chat_request
+from openclaw_client.client.async_run import AsyncChatRun
 from openclaw_client.client.callbacks import CallbackQueue
-from openclaw_client.client.chat import chat_request
 from openclaw_client.client.engine import Engine
-from openclaw_client.client.router import SessionFilter
-from openclaw_client.client.run import AsyncChatRun
 from openclaw_client.connection.certificate import Certificate, look_at_certificate
 from openclaw_client.connection.connection import Connection
 from openclaw_client.connection.probe import Probe
 from openclaw_client.connection.settings import Settings
 from openclaw_client.errors import ConnectError, GatewayError
+from openclaw_client.policy.advice import WHERE_IT_IS
 from openclaw_client.policy.backoff import ReconnectPolicy
+from openclaw_client.sessions.filter import SessionFilter
 
-__all__ = ["Certificate", "Diagnosis", "OnStage", "StageReport", "look_at_certificate"]
+__all__ = ["WHERE_IT_IS", "Certificate", "Diagnosis", "OnStage", "StageReport", "look_at_certificate"]
 
 CHEAP_CALL = "health"
 """A read that every release answers."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from functools import cached_property
 from math import inf
@@ -11,74 +10,100 @@ from time import monotonic
 from typing import Any
 
 from openclaw_client import telemetry
+from openclaw_client.chat.arguments import AbortResult, ChatRequest
+from openclaw_client.chat.consumer import RunConsumer
+from openclaw_client.chat.context import RunContext
+from openclaw_client.chat.driver import RunAddress, RunDriver
+from openclaw_client.chat.methods import ChatMethods, habits
+from openclaw_client.chat.missed_messages import MissedMessages
+from openclaw_client.chat.traced import TracedDriver
 from openclaw_client.client.callbacks import Callbacks
-from openclaw_client.client.catchup import CatchUp
-from openclaw_client.client.chat import ChatRequest
-from openclaw_client.client.driver import RunDriver
-from openclaw_client.client.events import EventStream
-from openclaw_client.client.requests import Requests
-from openclaw_client.client.router import EventHandler, Router, SessionFilter, Sessions
-from openclaw_client.client.sink import RunSink
-from openclaw_client.client.slow import SlowConsumer, loop_watch
-from openclaw_client.client.turns import SessionTurns
-from openclaw_client.client.watch import SessionWatch
-from openclaw_client.client.watched import WatchedDriver
+from openclaw_client.client.events import EventSink
+from openclaw_client.client.port import EventHandler, Handlers
+from openclaw_client.client.router import Router
+from openclaw_client.client.slow_consumer import SlowConsumer, loop_lag_monitor
 from openclaw_client.connection.connection import Connection, Gap
 from openclaw_client.connection.settings import Settings
 from openclaw_client.connection.supervisor import ConnectionState, StateChange, Supervisor
-from openclaw_client.errors import (
-    ClientClosed,
-    ConnectionLost,
-    GatewayError,
-)
+from openclaw_client.errors import ClientClosed, ConnectionLost, GatewayError
+from openclaw_client.logs import GuardedLogger
+from openclaw_client.policy.redact import Redactor
 from openclaw_client.policy.timeouts import Timeouts, check_time_limit
+from openclaw_client.requests.requests import Requests
+from openclaw_client.runs.events import ChatReply
+from openclaw_client.runs.peer import SentRun
+from openclaw_client.runs.phases import Outcome
 from openclaw_client.runs.proactive import ProactiveMessage
+from openclaw_client.sessions.filter import SessionFilter, Sessions
+from openclaw_client.sessions.gates import SessionGates
+from openclaw_client.sessions.subscription import SessionSubscriptions
 from openclaw_client.wire.frames import ChatFrame, Event
 from openclaw_client.wire.handshake import Hello
 
-logger = logging.getLogger("openclaw_client.client")
+logger = GuardedLogger("openclaw_client.client")
 
 MakeCallbacks = Callable[[Callable[[SlowConsumer], None]], Callbacks]
 
 
 class Engine:
-    """One client's machinery. callbacks makes the place where users' handlers run, away from the reader."""
+    """One client's machinery; a `Port`. owner: the client, handed to the handlers of a fatal close. callbacks makes the
+    place where users' handlers run, away from the reader."""
 
     def __init__(
-        self, settings: Settings, sessions: SessionFilter, *, owner: Any, user: Any, callbacks: MakeCallbacks
+        self, settings: Settings, sessions: SessionFilter, *, owner: object, user: object, callbacks: MakeCallbacks
     ) -> None:
         self.settings = settings
-        self.owner = owner
         self.user = user
-        self._new_callbacks = callbacks
-        self._callbacks = callbacks(self.on_slow)
-        self.router = Router(
-            sessions,
-            on_message=lambda message: self.catch_up.deliver(message),
-            on_event=self._callbacks.put_event,
-        )
-        self.watch = SessionWatch(sessions, settings)
-        self.catch_up = CatchUp(self, self._on_message)
-        # Past this object: one call less for every frame.
-        self.on_frame: Callable[[ChatFrame | Event, float], None] = self.router.on_frame
-        self.shortcuts = self.router.shortcuts
-        self.supervisor = Supervisor(settings, self)
-        self.requests = Requests(settings, self.supervisor, sessions, self.watch)
-        self.turns = SessionTurns()
-        self.message_handlers: list[Callable[[Any, ProactiveMessage], object]] = []
-        self.fatal_handlers: list[Callable[[Any, GatewayError], object]] = []
-        self.state_handlers: list[Callable[[StateChange], object]] = []
-        self.slow_handlers: list[Callable[[SlowConsumer], object]] = []
+        self.handlers = Handlers()
         self.hello: Hello | None = None
         self.closings = 0
+        self._owner = owner
         self._last_use = -inf
+        self._new_callbacks = callbacks
+        self._callbacks = callbacks(self.on_slow)
+        self._subscriptions = SessionSubscriptions(sessions, settings)
+        self.supervisor = Supervisor(settings, self)
+        self.requests = Requests(settings, self.supervisor, sessions, self._subscriptions)
+        limit = settings.timeouts.request
+        self._methods = ChatMethods(self.requests, sessions, limit, self._on_aborted)
+        self._gates = SessionGates(self._methods.is_busy, lambda session: self.router.open_runs(session))
+        self.router: Router = Router(
+            sessions,
+            self._gates,
+            on_message=lambda message: self._missed.deliver(message),
+            on_event=self._callbacks.put_event,
+            hold=lambda session_key: self._missed.hold(session_key),
+        )
+        self._missed: MissedMessages = MissedMessages(
+            self._methods, sessions, self.router, self._on_message, lambda: bool(self.handlers.message)
+        )
+        # Past this object: one call less for every frame.
+        self.on_frame: Callable[[ChatFrame | Event, float], None] = self.router.on_frame
+        self.fast_path = self.router.fast_path
+        # As they are: nothing stands between a face and its request.
+        facts = self.requests.facts
+        self.supports, self.missing_scopes = facts.supports, facts.missing_scopes
+        self.arguments, self.call, self.start = self.requests.arguments, self.requests.call, self.requests.start
+        self.history = self._methods.page
+        self._context = RunContext(
+            self._methods, self._gates, self.router, self._redactor, self._on_sent, self._on_ended
+        )
 
     @cached_property
     def _reports(self) -> Callbacks:
         """Apart: whoever is slow holds up the other handlers of the client, and must not hold up the news of it."""
-        return self._new_callbacks(_nothing)
+        return self._new_callbacks(_no_op)
 
     # Life.
+
+    @property
+    def url(self) -> str:
+        """The gateway's URL, with the values of telling query parameters left out."""
+        return self.settings.url.redacted
+
+    @property
+    def state(self) -> ConnectionState:
+        return self.supervisor.state
 
     def touch(self) -> None:
         """The caller used the client, or something came for the caller."""
@@ -110,17 +135,19 @@ class Engine:
         await self.disconnect()
         return True
 
-    async def disconnect(self) -> None:
-        """Close; runs and event streams end with ClientClosed."""
+    def disconnect(self) -> Coroutine[Any, Any, None]:
+        """Close; runs and event streams end with ClientClosed. What it returns waits for the socket to end."""
         self.closings += 1
         closed = ClientClosed(message="disconnect() was called")
-        self.turns.fail(closed)
-        await self.supervisor.disconnect()
-        loop_watch().leave(self)
-        self.catch_up.stop()
+        self._gates.fail(closed)
+        gone = self.supervisor.disconnect()
+        loop_lag_monitor().leave(self)
+        self._missed.stop()
+        self._gates.stop()
         self._runs_are_gone(closed)
         for stream in self.router.streams():
             stream.end(closed)
+        return gone
 
     async def pause(self, seconds: float) -> None:
         """Wait between two tries of a device that waits for its approval."""
@@ -130,30 +157,27 @@ class Engine:
         """See `Supervisor.await_approval`."""
         return self.supervisor.await_approval()
 
-    async def ready(self, timeout: float | None) -> Connection:
-        """A ready connection, waited for while it is being made again."""
-        return await self.supervisor.ready(timeout)
+    def retry_now(self) -> None:
+        """See `Supervisor.retry_now`."""
+        self.supervisor.retry_now()
 
-    def give(self, sessions: Sessions) -> None:
+    def allow(self, sessions: Sessions) -> None:
         """Hand out these sessions from now on, beside those in use."""
-        self.router.sessions.give(sessions)
-        self.watch.catch_up()
+        self.router.sessions.allow(sessions)
+        self._subscriptions.catch_up()
 
-    def forsake(self) -> None:
+    def after_fork(self) -> None:
         """In a forked child: end what waits, without touching the parent's loop and socket."""
-        self.supervisor.forsake()
+        self.supervisor.after_fork()
         forked = ConnectionLost(message="this process was forked from the one that holds the connection")
         for run in self.router.runs():
-            run.forsake(forked)
+            run.after_fork(forked)
         for stream in self.router.streams():
             stream.end(forked)
 
     def adopt_handlers(self, other: Engine) -> None:
         """Take over what users registered with another engine."""
-        self.message_handlers.extend(other.message_handlers)
-        self.fatal_handlers.extend(other.fatal_handlers)
-        self.state_handlers.extend(other.state_handlers)
-        self.slow_handlers.extend(other.slow_handlers)
+        self.handlers.adopt(other.handlers)
         self.router.adopt_handlers(other.router)
 
     # Runs and streams.
@@ -165,14 +189,16 @@ class Engine:
         check_time_limit(total)
         return replace(self.settings.timeouts, total=total)
 
-    def driver(self, request: ChatRequest, sink: RunSink, timeouts: Timeouts) -> RunDriver:
-        kind = RunDriver if telemetry.current() is None else WatchedDriver
-        return kind(self, request, sink, timeouts)
+    def follower(self, what: ChatRequest | RunAddress, consumer: RunConsumer, limits: Timeouts) -> RunDriver:
+        """A run, not begun."""
+        kind = RunDriver if telemetry.current() is None else TracedDriver
+        return kind(self._context, what, consumer, limits)
 
-    def open_stream(self, names: tuple[str, ...]) -> EventStream:
-        stream = EventStream(names, self.router.remove_stream, self.on_slow)
+    def add_stream(self, stream: EventSink) -> None:
         self.router.add_stream(stream)
-        return stream
+
+    def remove_stream(self, stream: EventSink) -> None:
+        self.router.remove_stream(stream)
 
     def add_handler(self, name: str, handler: EventHandler) -> Callable[[], None]:
         return self.router.add_handler(name, handler)
@@ -182,8 +208,23 @@ class Engine:
         self._tell(lambda one: one.slow_consumer(report.kind))
         if report.kind != "loop":
             logger.warning("%s", report)
-        for handler in tuple(self.slow_handlers):
+        for handler in tuple(self.handlers.slow):
             self._reports.put(handler, report)
+
+    # Requests.
+
+    @property
+    def granted_scopes(self) -> tuple[str, ...] | None:
+        return self.requests.facts.granted
+
+    async def abort(self, session_key: str, run_id: str | None) -> AbortResult:
+        """Stop a run, and with it the one that answers its message in its place."""
+        followed = self.router.followed_by(run_id) if run_id is not None else None
+        result = await self._methods.abort(session_key, run_id)
+        if followed is None:
+            return result
+        other = await self._methods.abort(session_key, followed)
+        return AbortResult(result.aborted or other.aborted, result.run_ids + other.run_ids)
 
     # The supervisor and the connection call these.
 
@@ -193,49 +234,60 @@ class Engine:
         for run in self.router.runs():
             run.on_gap(certain=gap.certain)
         if gap.certain:
-            self.catch_up.begin(in_doubt=True)
+            self._missed.begin(in_doubt=True)
 
     def on_state(self, change: StateChange) -> None:
         logger.debug("%s -> %s", change.old.value, change.new.value)
-        for handler in tuple(self.state_handlers):
+        for handler in tuple(self.handlers.state):
             self._callbacks.put(handler, change)
 
-    def on_ready(self, connection: Connection) -> None:
-        loop_watch().join(self)
+    def on_connected(self, connection: Connection) -> None:
+        loop_lag_monitor().join(self)
         self.hello = connection.hello
-        self.requests.on_ready(connection)
+        self.requests.facts.on_connected(connection)
         if self.hello is not None:
             self.router.sessions.learn(self.hello)
-        self.watch.begin(connection)
-        self.catch_up.on_ready(connection)
+        self._gates.connected(habits(self.hello))
+        self._subscriptions.begin(connection)
+        self._missed.on_connected(connection)
 
-    def on_back(self) -> None:
+    def on_usable(self) -> None:
         for run in self.router.runs():
-            run.on_return()
-        self.catch_up.begin()
+            run.on_back()
+        self._missed.begin()
 
     def on_lost(self, error: ConnectionLost, *, returning: bool) -> None:
-        self.catch_up.on_lost()
+        self._missed.on_lost()
         if not returning:
-            loop_watch().leave(self)
+            loop_lag_monitor().leave(self)
+            self._gates.stop()
             self._runs_are_gone(error)
             return
         for run in self.router.runs():
             run.on_lost(error)
 
     def on_parked(self, error: GatewayError) -> None:
-        loop_watch().leave(self)
+        loop_lag_monitor().leave(self)
+        self._gates.stop()
         self._runs_are_gone(error)
         for stream in self.router.streams():
             stream.end(error)
-        for handler in tuple(self.fatal_handlers):
-            self._callbacks.put(handler, self.owner, error)
+        for handler in tuple(self.handlers.fatal):
+            self._callbacks.put(handler, self._owner, error)
 
-    # Inside.
+    def _redactor(self) -> Redactor:
+        return Redactor(self.settings.secrets)
 
-    @property
-    def state(self) -> ConnectionState:
-        return self.supervisor.state
+    def _on_sent(self, sent: SentRun) -> None:
+        self._missed.sent(sent.session_key, sent.message)
+
+    def _on_ended(self, sent: SentRun, outcome: Outcome) -> None:
+        if isinstance(outcome, ChatReply):
+            self._missed.answered(sent.session_key, outcome.text)
+
+    def _on_aborted(self, run_ids: tuple[str, ...]) -> None:
+        for run in self.router.runs():
+            run.on_aborted(run_ids)
 
     def _tell(self, what: Callable[[telemetry.Instrumentation], None]) -> None:
         observers = telemetry.current()
@@ -244,7 +296,7 @@ class Engine:
 
     def _on_message(self, message: ProactiveMessage) -> None:
         self._tell(lambda one: one.proactive_message())
-        for handler in tuple(self.message_handlers):
+        for handler in tuple(self.handlers.message):
             self._callbacks.put(handler, self.user, message)
 
     def _runs_are_gone(self, error: GatewayError) -> None:
@@ -252,5 +304,5 @@ class Engine:
             run.on_gone(error)
 
 
-def _nothing(*_args: object) -> None:
-    """What a slow report of a slow report is worth."""
+def _no_op(*_args: object) -> None:
+    """Reports about the report queue itself are dropped."""

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, Self
 
-from openclaw_client.client.slow import OnSlow, SlowConsumer
+from openclaw_client.client.slow_consumer import OnSlow, SlowConsumer
 from openclaw_client.errors import GatewayError, UsageError
 from openclaw_client.wire.frames import ChatFrame, Event, frame_payload
 
@@ -16,6 +16,14 @@ MAX_WAITING = 10_000
 belongs to a run does not pass here and is never dropped. The first drop, and every so many more, is reported to
 `on_slow_consumer`."""
 
+MAX_BURST = 100_000
+"""The same for events that come in one turn of the loop, in which their reader cannot take any: one read of the socket
+has up to 2 MiB, and the shortest event 29 bytes."""
+
+MAX_WAITING_BYTES = 67_108_864
+"""The same in bytes of the frames that they came in, of which the latest waits however long it is. An hour of a long
+reply that nobody reads: on wire v3 each event repeats its whole text."""
+
 _UNREAD = object()
 
 
@@ -23,13 +31,14 @@ class GatewayEvent:
     """One event of the gateway. payload is decoded when first looked at; seq is the gateway's counter, None where the
     event carries none."""
 
-    __slots__ = ("_frame", "_payload", "name", "seq")
+    __slots__ = ("_frame", "_payload", "_size", "name", "seq")
 
     def __init__(self, frame: ChatFrame | Event) -> None:
         self.name = frame.event
         self.seq = frame.seq
         self._frame = frame
         self._payload: Any = _UNREAD
+        self._size = len(frame.raw) if isinstance(frame, ChatFrame) else memoryview(frame.payload).nbytes
 
     @property
     def payload(self) -> Any:
@@ -44,6 +53,11 @@ class GatewayEvent:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild_event, (self.name, self.payload, self.seq)
+
+
+def size_of_event(event: GatewayEvent) -> int:
+    """Bytes of the frame that an event holds."""
+    return event._size
 
 
 def _rebuild_event(name: str, payload: Any, seq: int | None) -> GatewayEvent:
@@ -85,6 +99,8 @@ class EventStream:
         self._leave = leave
         self._on_slow = on_slow
         self._events: deque[GatewayEvent] = deque()
+        self._most = MAX_WAITING
+        self._bytes = 0
         self._waiter: asyncio.Future[None] | None = None
         self._error: GatewayError | None = None
         self._closed = False
@@ -95,11 +111,13 @@ class EventStream:
 
     def put(self, event: GatewayEvent) -> None:
         """Add an event; on the loop's thread."""
-        if len(self._events) >= MAX_WAITING:
-            self._events.popleft()
-            self.dropped += 1
-            if self.dropped % MAX_WAITING == 1:
-                self._on_slow(unread(self._names, self.dropped))
+        if not self._events:
+            # Its reader has its turn before this bound is taken back.
+            self._most = MAX_BURST
+            asyncio.get_running_loop().call_soon(self._end_burst)
+        self._bytes += size_of_event(event)
+        if self._events and (len(self._events) >= self._most or self._bytes > MAX_WAITING_BYTES):
+            self._drop()
         self._events.append(event)
         self._wake()
 
@@ -133,7 +151,19 @@ class EventStream:
                 await self._waiter
             finally:
                 self._waiter = None
-        return self._events.popleft()
+        event = self._events.popleft()
+        self._bytes -= size_of_event(event)
+        return event
+
+    def _end_burst(self) -> None:
+        self._most = MAX_WAITING
+
+    def _drop(self) -> None:
+        while self._events and (len(self._events) >= self._most or self._bytes > MAX_WAITING_BYTES):
+            self._bytes -= size_of_event(self._events.popleft())
+            self.dropped += 1
+            if self.dropped % MAX_WAITING == 1:
+                self._on_slow(unread(self._names, len(self._events) + 1, self.dropped))
 
     async def __aenter__(self) -> Self:
         return self
@@ -146,6 +176,6 @@ class EventStream:
             self._waiter.set_result(None)
 
 
-def unread(names: frozenset[str], dropped: int) -> SlowConsumer:
+def unread(names: frozenset[str], waiting: int, dropped: int) -> SlowConsumer:
     """The report about a stream that nobody reads."""
-    return SlowConsumer("events", ", ".join(sorted(names)), waiting=MAX_WAITING, dropped=dropped)
+    return SlowConsumer("events", ", ".join(sorted(names)), waiting=waiting, dropped=dropped)

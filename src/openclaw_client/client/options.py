@@ -7,7 +7,8 @@ import ssl
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from openclaw_client.client.trust import PIN_VARIABLE, CaFile, choose_trust
+from openclaw_client.client.tls_options import PIN_VARIABLE, CaFile, choose_tls_options
+from openclaw_client.connection.breakers import forgive
 from openclaw_client.connection.settings import DEFAULT_CAPS, ClientInfo, Settings
 from openclaw_client.connection.supervisor import ConnectionState, StateChange
 from openclaw_client.errors import GatewayError, UsageError
@@ -15,7 +16,7 @@ from openclaw_client.identity.device import DeviceIdentity
 from openclaw_client.identity.files import FileIdentityStore, default_identity_path
 from openclaw_client.identity.store import IdentityStore, MemoryIdentityStore
 from openclaw_client.policy.backoff import ReconnectPolicy
-from openclaw_client.policy.credentials import Credentials
+from openclaw_client.policy.credentials import AuthInput
 from openclaw_client.policy.headers import checked_headers
 from openclaw_client.policy.scopes import normalise_scopes
 from openclaw_client.policy.timeouts import Timeouts
@@ -36,6 +37,7 @@ __all__ = [
     "StateChange",
     "Timeouts",
     "build_settings",
+    "forgive_refusals",
 ]
 
 URL_VARIABLE = "OPENCLAW_GATEWAY_URL"
@@ -89,10 +91,10 @@ def build_settings(
     try:
         _check_kinds(timeouts=timeouts, reconnect=reconnect, client_info=client_info)
         parsed = parse_url(_env_url(env) if url is None else url, allow_insecure=env.get(INSECURE_VARIABLE) == "1")
-        credentials = Credentials(token=token, password=password, device_token=device_token)
-        if credentials == Credentials() and _env_speaks_of(parsed, url, env):
-            credentials = Credentials(token=env.get(TOKEN_VARIABLE), password=env.get(PASSWORD_VARIABLE))
-        pin, authorities = choose_trust(
+        credentials = AuthInput(token=token, password=password, device_token=device_token)
+        if credentials == AuthInput() and _env_speaks_of(parsed, url, env):
+            credentials = AuthInput(token=env.get(TOKEN_VARIABLE), password=env.get(PASSWORD_VARIABLE))
+        pin, authorities = choose_tls_options(
             parsed,
             tls_fingerprint=tls_fingerprint,
             ca_file=ca_file,
@@ -123,6 +125,15 @@ def build_settings(
         url = token = password = device_token = proxy = headers = environ = None
         env = {}
         raise error.with_traceback(None) from None
+
+
+def forgive_refusals(url: str, *, token: str | None, password: str | None, device_token: str | None) -> None:
+    """Whoever had these credentials refused uses them no more: the breaker forgets what became of them.
+
+    They are such that `build_settings` took them.
+    """
+    given = AuthInput(token=token, password=password, device_token=device_token)
+    forgive(parse_url(url, allow_insecure=True), given)
 
 
 def _proxy(proxy: Proxy, url: GatewayUrl, *, pinned: bool) -> str | None:
@@ -162,6 +173,14 @@ def _env_url(env: Mapping[str, str]) -> str:
     if url:
         return url
     return f"ws://127.0.0.1:{port}" if port else DEFAULT_URL
+
+
+def is_environments_gateway(url: str | None, env: Mapping[str, str]) -> bool:
+    """Whether a URL, None for the default one, names the gateway of the environment. False for one that is unusable."""
+    try:
+        return url is None or _env_speaks_of(parse_url(url, allow_insecure=True), url, env)
+    except UsageError:
+        return False
 
 
 def _env_speaks_of(parsed: GatewayUrl, url: str | None, env: Mapping[str, str]) -> bool:

@@ -19,6 +19,7 @@ from openclaw_client.errors import (
     Unreachable,
     UsageError,
 )
+from openclaw_client.policy.verdict import LONGEST as LONGEST_HINT
 
 OnPending = Callable[[PairingRequired], object]
 """Called once for every request that somebody has to approve."""
@@ -104,7 +105,8 @@ class Pairing:
                 if self._pending is None:
                     raise
                 self._check_open()
-                self._hint = (error.retry_after if isinstance(error, ConnectError) else None) or 0.0
+                hint = error.retry_after if isinstance(error, ConnectError) else None
+                self._hint = min(hint or 0.0, LONGEST_HINT)
             else:
                 return None
 

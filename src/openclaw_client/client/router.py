@@ -6,153 +6,76 @@ run one's own.
 
 from __future__ import annotations
 
-import inspect
-import logging
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from openclaw_client.chat.context import RunListener
+from openclaw_client.chat.held import HeldMessages
 from openclaw_client.client.events import EventSink, GatewayEvent
-from openclaw_client.connection.shortcuts import Shortcuts
-from openclaw_client.errors import UsageError
+from openclaw_client.connection.fast_path import FastPath
 from openclaw_client.runs.proactive import ProactiveAssembler, ProactiveMessage
+from openclaw_client.runs.usage import row_of
+from openclaw_client.sessions.filter import SessionFilter
+from openclaw_client.sessions.gates import SessionGates
+from openclaw_client.sessions.named import named_sessions
 from openclaw_client.wire.agent import decode_agent
 from openclaw_client.wire.chat import TERMINAL_STATES, ChatPayload
 from openclaw_client.wire.frames import ChatFrame, Event, decode_payload, frame_payload
-from openclaw_client.wire.handshake import Hello
-from openclaw_client.wire.sessions import DEFAULT_AGENT, canonical_key, check_session_key
 
-if TYPE_CHECKING:
-    from openclaw_client.client.driver import RunDriver
-
-logger = logging.getLogger("openclaw_client.client")
-
-Sessions = Iterable[str] | Callable[[str], bool] | None
 EventHandler = Callable[[GatewayEvent], object]
 
-_NO_KEYS: frozenset[str] = frozenset()
-MAX_USED = 1000
-"""Sessions that a private client remembers as its own; far more than a user has open, and a bound for a client that
-lives for months. The least recently used is forgotten first."""
 NOTE_USE_EVERY = 1.0
-"""Seconds. Nobody closes an idle client by less, and every reading of a clock is felt in a stream."""
+"""Seconds. Nobody closes an idle client by less, and a clock reading per frame shows in a stream."""
+OPEN_FOR = 60.0
+"""Seconds without an event after which somebody else's run no longer counts as going on: its end may have been lost."""
 PUBLIC_EVENTS = frozenset({"tick", "shutdown"})
 """Events that say nothing about anybody. All others that name no session (presence, health, cron) show other users."""
+_NAMES_SESSION = (b"ession", b'"agent:')
+"""What is in the name of a field for sessions, and how a key begins: a chat event repeats its whole text, and is
+searched rather than decoded."""
 
 
-class SessionFilter:
-    """Which sessions a client hands out: all, a list of keys in any spelling, or what a predicate accepts.
+class _Registration:
+    """A handler for the events of a name; the same one may be registered twice."""
 
-    private: for one of many users. Nothing is handed out but the given sessions and those that this client has used,
-    and of events that name neither a session nor a run of this client only the harmless ones.
-    """
+    __slots__ = ("handler", "name")
 
-    def __init__(self, sessions: Sessions = None, *, private: bool = False) -> None:
-        self.private = private
-        self._default_agent, self._main_key = DEFAULT_AGENT, "main"
-        self._used: OrderedDict[str, None] = OrderedDict()
-        self._complained = False
-        self.give(sessions)
-
-    def give(self, sessions: Sessions) -> None:
-        """Hand out these from now on, beside those in use. Raises UsageError for what is no list of keys."""
-        if isinstance(sessions, str) or not (sessions is None or callable(sessions) or isinstance(sessions, Iterable)):
-            what = "a string" if isinstance(sessions, str) else "no list of session keys"
-            raise UsageError(message=f"sessions={sessions!r} is {what}", remedy="Pass a list of session keys")
-        if inspect.iscoroutinefunction(sessions):
-            # Its coroutine would count as a yes for every session.
-            raise UsageError(message="sessions= is an `async def`", remedy="Pass a plain function, or a list of keys")
-        self._predicate = sessions if callable(sessions) else None
-        self._given: tuple[str, ...] | None = None
-        if sessions is not None and not callable(sessions):
-            self._given = tuple(check_session_key(key) for key in sessions)
-        self._fold()
-
-    def named(self) -> list[str]:
-        """The keys that were given and used, as they were written."""
-        return [*(self._given or ()), *self._used]
-
-    @property
-    def restricted(self) -> bool:
-        return self.private or self._predicate is not None or self._given is not None
-
-    @property
-    def given(self) -> tuple[str, ...]:
-        """The keys that the client was given, as they were given."""
-        return self._given or ()
-
-    def use(self, key: object) -> None:
-        """The caller names a session in a call of its own. On the loop's thread."""
-        if not self.private or not isinstance(key, str) or not key:
-            return
-        if key in self._used:
-            self._used.move_to_end(key)
-            return
-        self._used[key] = None
-        if len(self._used) > MAX_USED:
-            self._used.popitem(last=False)
-        self._fold()
-
-    def learn(self, hello: Hello) -> None:
-        """Take over what this gateway calls its default agent and main session."""
-        defaults = hello.snapshot.session_defaults
-        if defaults is not None:
-            self._default_agent = defaults.default_agent_id or DEFAULT_AGENT
-            self._main_key = defaults.main_key or "main"
-            self._fold()
-
-    def canonical(self, key: str) -> str:
-        return canonical_key(key, default_agent=self._default_agent, main_key=self._main_key)
-
-    def accepts(self, key: str) -> bool:
-        """Whether events of this session are handed out. The predicate gets the canonical key."""
-        if not self.restricted:
-            return True
-        if self.private and not key:
-            return False
-        folded = self.canonical(key)
-        return folded in self._keys or (self._predicate is not None and self._asks(self._predicate, folded))
-
-    def _asks(self, predicate: Callable[[str], bool], key: str) -> bool:
-        """Whether the caller's predicate accepts a key; what it raises says no, and must not reach the reader."""
-        try:
-            return bool(predicate(key))
-        except Exception:
-            if not self._complained:
-                self._complained = True
-                logger.exception("the predicate sessions= raised; the sessions for which it does are not handed out")
-            return False
-
-    def _fold(self) -> None:
-        keys = frozenset(self.canonical(key) for key in self.named())
-        self._keys = keys or _NO_KEYS
+    def __init__(self, name: str, handler: EventHandler) -> None:
+        self.name = name
+        self.handler = handler
 
 
 class Router:
     """Gets every frame of a ready connection, on the loop's thread.
 
-    used_at: when something last came for the caller, to the second while text streams.
+    used_at: when something last came for the caller; moves once a second while text streams.
     """
 
     def __init__(
         self,
         sessions: SessionFilter,
+        gates: SessionGates,
         *,
         on_message: Callable[[ProactiveMessage], None],
         on_event: Callable[[EventHandler, GatewayEvent], None],
+        hold: Callable[[str], HeldMessages],
     ) -> None:
         self.sessions = sessions
+        self._hold = hold
+        self._gates = gates
         self._on_message = on_message
-        self._on_event = on_event
+        self._put_event = on_event
         self.used_at = -inf
         self._note_use_at = -inf
-        self._runs: dict[str, tuple[RunDriver, ...]] = {}
+        self._runs: dict[str, tuple[RunListener, ...]] = {}
         self._streams: list[EventSink] = []
-        self._handlers: dict[str, list[EventHandler]] = {}
-        self.shortcuts = Shortcuts()
+        self._handlers: list[_Registration] = []
+        self.fast_path = FastPath()
 
     @cached_property
     def _proactive(self) -> ProactiveAssembler:
@@ -161,18 +84,18 @@ class Router:
 
     # Runs.
 
-    def add(self, run: RunDriver) -> None:
+    def add(self, run: RunListener) -> None:
         """Give a run the events of all its run ids, from now on."""
-        self.shortcuts.close()
+        self.fast_path.disable()
         for run_id in run.run_ids:
             runs = self._runs.get(run_id, ())
             if run not in runs:
                 self._runs[run_id] = (*runs, run)
                 self._proactive.reopened(run_id)
 
-    def remove(self, run: RunDriver) -> None:
+    def remove(self, run: RunListener) -> None:
         """A run is over: what comes late for it is nobody's."""
-        self.shortcuts.close()
+        self.fast_path.disable()
         for run_id in run.run_ids:
             runs = self._runs.get(run_id, ())
             if run in runs:
@@ -183,20 +106,55 @@ class Router:
                     del self._runs[run_id]
             self._proactive.finished(run_id)
 
-    def knows(self, run_id: str) -> bool:
+    def is_known_run(self, run_id: str) -> bool:
         """Whether a run is this client's own, or its message was handed out."""
-        return run_id in self._runs or self._proactive.knows(run_id)
+        return run_id in self._runs or self._proactive.is_known(run_id)
 
-    def hears(self, run_id: str) -> bool:
+    def has_open_run(self, run_id: str) -> bool:
         """Whether the beginning of somebody else's run was heard, and not its end."""
-        return self._proactive.hears(run_id)
+        return self._proactive.has_open(run_id)
 
     def open_sessions(self) -> list[str]:
         """The sessions of such runs."""
         return self._proactive.open_sessions()
 
+    def open_runs(self, session: str) -> list[str]:
+        """The runs of a session, by its canonical key, that are somebody else's and go on."""
+        return [run_id for run_id, _ in self._open_in(session)]
+
+    def is_busy(self, run: RunListener) -> bool:
+        """Whether another run of the session is heard and not over."""
+        session = self.sessions.canonical(run.session_key)
+        return bool(self._own_in(session, run) or self._open_in(session))
+
+    def heard_at(self, run: RunListener) -> float:
+        """When something of another run of the session came last, by the loop's clock; -inf where none is heard."""
+        session = self.sessions.canonical(run.session_key)
+        own = [other.heard_at for other in self._own_in(session, run)]
+        return max([*own, *(heard_at for _, heard_at in self._open_in(session))], default=-inf)
+
+    def _own_in(self, session: str, run: RunListener) -> list[RunListener]:
+        """The other runs of this client in a session that have the gateway's attention."""
+        others = (other for other in self.runs() if other is not run and not other.deferred)
+        return [other for other in others if self.sessions.canonical(other.session_key) == session]
+
+    def _open_in(self, session: str) -> list[tuple[str, float]]:
+        """Somebody else's runs in a session that go on, and when something of each came last."""
+        since, canonical = asyncio.get_running_loop().time() - OPEN_FOR, self.sessions.canonical
+        opened = self._proactive.open_runs(since)
+        return [(run_id, heard_at) for run_id, key, heard_at in opened if key and canonical(key) == session]
+
+    def followed_by(self, run_id: str) -> str | None:
+        """The run whose events are taken for those of a run; None where they are its own."""
+        return next((run.followed for run in self._runs.get(run_id, ()) if run.followed is not None), None)
+
+    def hold(self, session_key: str) -> HeldMessages:
+        """Keep messages of a session back, see `chat.missed_messages`."""
+        return self._hold(session_key)
+
     def handed_out(self, run_id: str) -> None:
-        """The message of a run was handed out, from the history."""
+        """The message of a run was handed out, or was the answer to a message of this client."""
+        self.used_at = monotonic()
         self._proactive.finished(run_id)
 
     @property
@@ -204,15 +162,16 @@ class Router:
         """Whether a run is under way to which somebody listens. From any thread."""
         return any(not run.left for runs in tuple(self._runs.values()) for run in runs)
 
-    def runs(self) -> list[RunDriver]:
+    def runs(self) -> list[RunListener]:
         """All runs under way, each once."""
         return list(dict.fromkeys(run for runs in self._runs.values() for run in runs))
 
-    # Streams and handlers. They may be added in any thread: first added, then the short way closed, see `_shorten`.
+    # Streams and handlers. They may be added in any thread: first added, then the fast path disabled, see
+    # `_enable_fast_path`.
 
     def add_stream(self, stream: EventSink) -> None:
         self._streams.append(stream)
-        self.shortcuts.close()
+        self.fast_path.disable()
 
     def remove_stream(self, stream: EventSink) -> None:
         if stream in self._streams:
@@ -223,20 +182,20 @@ class Router:
 
     def add_handler(self, name: str, handler: EventHandler) -> Callable[[], None]:
         """Call handler for every event of this name; returns what ends that."""
-        handlers = self._handlers.setdefault(name, [])
-        handlers.append(handler)
-        self.shortcuts.close()
+        registered = _Registration(name, handler)
+        self._handlers.append(registered)
+        self.fast_path.disable()
 
         def remove() -> None:
-            if handler in handlers:
-                handlers.remove(handler)
+            # Called twice, it has nothing to do.
+            with suppress(ValueError):
+                self._handlers.remove(registered)
 
         return remove
 
     def adopt_handlers(self, other: Router) -> None:
         """Take over the handlers of another router."""
-        for name, handlers in other._handlers.items():
-            self._handlers.setdefault(name, []).extend(handlers)
+        self._handlers.extend(other._handlers)
 
     # Frames.
 
@@ -246,76 +205,104 @@ class Router:
             payload = frame.payload
             runs = self._runs.get(payload.run_id)
             if payload.state in TERMINAL_STATES and self._runs:
-                self._tell_of_end(payload)
+                self._tell_of_end(payload, now)
             if runs is None:
-                self._on_foreign(payload)
+                self._on_foreign(payload, now)
             else:
                 if now >= self._note_use_at or payload.state != "delta":
                     self._note_use_at = now + NOTE_USE_EVERY
                     self.used_at = monotonic()
-                for run in runs:
-                    run.on_chat(payload, now)
-                if payload.state == "delta" and len(runs) == 1 and not (self._streams or self._handlers):
-                    self._shorten(runs[0], frame.raw, now)
-        elif frame.event == "agent":
-            self._on_agent(frame)
-        elif frame.event == "chat.side_result":
-            self._on_side_result(frame)
+                if payload.state != "delta":
+                    for run in runs:
+                        run.on_chat(payload, now)
+                else:
+                    for run in runs:
+                        run.on_delta(payload, now)
+                    if len(runs) == 1 and not (self._streams or self._handlers):
+                        self._enable_fast_path(runs[0], frame.raw, now)
+        else:
+            self._on_event_frame(frame, now)
         if self._streams or self._handlers:
             self._hand_out(frame)
 
-    def _shorten(self, run: RunDriver, data: bytes, now: float) -> None:
-        """Let the run's next deltas take the short way, as long as nobody else wants to see them."""
-        take = run.short_way(data, now + NOTE_USE_EVERY)
+    def _on_event_frame(self, frame: Event, now: float) -> None:
+        """An event that may say something of a run, beside its chat events."""
+        if frame.event == "agent":
+            self._on_agent(frame, now)
+        elif frame.event == "chat.side_result":
+            self._on_side_result(frame, now)
+        elif frame.event == "session.message" and self._runs:
+            self._on_row(frame)
+
+    def _enable_fast_path(self, run: RunListener, data: bytes, now: float) -> None:
+        """Let the run's next deltas take the fast path, as long as nobody else wants to see them."""
+        take = run.fast_path(data, now + NOTE_USE_EVERY)
         if take is not None:
-            self.shortcuts.offer(data, take)
+            self.fast_path.enable(data, take)
             if self._streams or self._handlers:
                 # Somebody else's thread began to listen since it was looked whether anybody does.
-                self.shortcuts.close()
+                self.fast_path.disable()
 
-    def _on_foreign(self, payload: ChatPayload) -> None:
+    def _on_foreign(self, payload: ChatPayload, now: float) -> None:
         """A chat event of a run that is not this client's."""
         if not self._accepts(payload):
             return
-        message = self._proactive.receive(payload)
+        message = self._proactive.receive(payload, now)
+        over = payload.state in TERMINAL_STATES
+        if over or self._gates.attentive:
+            session = self.sessions.canonical(payload.session_key)
+            if over:
+                self._gates.other_ended(session, payload.run_id, now)
+            elif not self._proactive.is_known(payload.run_id):
+                self._gates.other_began(session, payload.run_id, now)
         if message is not None:
             self.used_at = monotonic()
             self._on_message(message)
 
-    def _tell_of_end(self, payload: ChatPayload) -> None:
+    def _tell_of_end(self, payload: ChatPayload, now: float) -> None:
         """A run ended: the others of its session may have ended before it."""
         session = self.sessions.canonical(payload.session_key)
         for run in self.runs():
-            if payload.run_id not in run.run_ids and self.sessions.canonical(run.request.session_key) == session:
-                run.on_end_of_another()
+            if payload.run_id not in run.run_ids and self.sessions.canonical(run.session_key) == session:
+                run.on_other_ended(now)
 
-    def _on_agent(self, frame: Event) -> None:
+    def _on_agent(self, frame: Event, now: float) -> None:
         payload = decode_agent(frame)
         if payload is None:
             return
         runs = self._runs.get(payload.run_id)
         if runs is not None:
             for run in runs:
-                run.on_agent(payload)
-        elif payload.is_heartbeat:
-            self._proactive.heartbeat(payload.run_id)
+                run.on_agent(payload, now)
+        else:
+            self._proactive.heard(payload.run_id, now)
+            if payload.is_heartbeat:
+                self._proactive.heartbeat(payload.run_id)
 
-    def _on_side_result(self, frame: Event) -> None:
+    def _on_side_result(self, frame: Event, now: float) -> None:
         payload = decode_payload(frame.payload)
         if isinstance(payload, dict):
             for run in self._runs.get(str(payload.get("runId")), ()):
-                run.on_side_result(payload)
+                run.on_side_result(payload, now)
+
+    def _on_row(self, frame: Event) -> None:
+        """A row was written: subscribers are told before the end of its run, which does not tell what it took."""
+        row = row_of(decode_payload(frame.payload))
+        if row is not None:
+            for run in self._runs.get(row.run_id or "", ()):
+                run.on_row(row)
 
     def _hand_out(self, frame: ChatFrame | Event) -> None:
-        handlers = self._handlers.get(frame.event, ())
+        # A copy: in another thread one may be taken out meanwhile.
+        handlers = [one.handler for one in tuple(self._handlers) if one.name == frame.event]
         streams = [stream for stream in self._streams if stream.wants(frame.event)]
         if not (handlers or streams) or not self._permitted(frame):
             return
         event = GatewayEvent(frame)
         for stream in streams:
             stream.put(event)
-        for handler in tuple(handlers):
-            self._on_event(handler, event)
+        for handler in handlers:
+            self._put_event(handler, event)
 
     def _accepts(self, payload: ChatPayload) -> bool:
         """Whether a chat event that belongs to no run of this client is for its user."""
@@ -325,28 +312,33 @@ class Router:
         return self.sessions.private and bool(payload.spawned_by) and self.sessions.accepts(payload.spawned_by or "")
 
     def _permitted(self, frame: ChatFrame | Event) -> bool:
-        """Whether an event may be handed out: one that names a session only where that session may."""
-        if not self.sessions.restricted:
+        """Whether an event may be handed out: only where every session that it names may be."""
+        if not self.sessions.restricted or frame.event in PUBLIC_EVENTS:
             return True
         if isinstance(frame, ChatFrame):
-            return frame.payload.run_id in self._runs or self._accepts(frame.payload)
-        if frame.event in PUBLIC_EVENTS:
-            return True
+            return self._chat_permitted(frame)
         payload = frame_payload(frame)
-        if not isinstance(payload, dict):
-            return not self.sessions.private
-        if payload.get("runId") in self._runs:
+        run_id = payload.get("runId") if isinstance(payload, dict) else None
+        if isinstance(run_id, str) and run_id in self._runs:
+            # Matched by its run, however its session is spelled.
+            return self._all_accepted(payload, apart_from=payload.get("sessionKey"))
+        return self._all_accepted(payload, unnamed=not self.sessions.private)
+
+    def _chat_permitted(self, frame: ChatFrame) -> bool:
+        payload = frame.payload
+        own = payload.run_id in self._runs
+        if not own and not self._accepts(payload):
+            return False
+        if payload.spawned_by is None and all(frame.raw.count(sign) <= 1 for sign in _NAMES_SESSION):
+            # Nearly every event: it has no field but the one that was looked at.
             return True
-        keys = _named_sessions(payload)
-        if not keys:
-            return not self.sessions.private
-        return all(self.sessions.accepts(key) for key in keys)
+        return self._all_accepted(frame_payload(frame), apart_from=payload.session_key)
 
-
-def _named_sessions(payload: dict[str, Any]) -> list[str]:
-    """The sessions that an event is about; approvals name theirs in the request, session rows have it as their key."""
-    request, row = payload.get("request"), payload.get("session")
-    found = [payload.get("sessionKey")]
-    found += [request.get("sessionKey")] if isinstance(request, dict) else []
-    found += [row.get("key")] if isinstance(row, dict) else []
-    return [key for key in found if isinstance(key, str)]
+    def _all_accepted(self, payload: Any, *, apart_from: object = None, unnamed: bool = True) -> bool:
+        """Whether all sessions that a payload names are this client's. unnamed: the answer where it names none."""
+        named, accepts = named_sessions(payload), self.sessions.accepts
+        if not named.complete:
+            return False
+        if not named.about:
+            return unnamed if not named.children else all(map(accepts, named.children))
+        return all(key == apart_from or accepts(key) for key in named.about)

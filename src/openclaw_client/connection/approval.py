@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
+from openclaw_client.errors import PairingRequired
+
 
 class ApprovalWait:
-    """waiters: callers that go on trying. untold: whether a refusal was kept from those who hear of final ones."""
+    """waiters: callers that go on trying. suppressed_error: a PairingRequired that was kept from on_fatal_close,
+    because someone waits for the approval."""
 
     def __init__(self) -> None:
         self.waiters = 0
-        self.untold = False
+        self.suppressed_error: PairingRequired | None = None
         self._pauses: list[asyncio.Future[None]] = []
 
     async def pause(self, seconds: float) -> None:

@@ -14,11 +14,12 @@ from typing import Any, Final
 import msgspec
 
 from openclaw_client import telemetry
-from openclaw_client.connection.outcomes import Done, FrameSink, Known, Outcome, Refused
+from openclaw_client.connection.outcomes import Done, ErrorContext, FrameSink, Outcome, Refused
 from openclaw_client.connection.shutdown import Shutdown, read_shutdown
 from openclaw_client.connection.watched import WatchedDone, watch_request
 from openclaw_client.connection.wirelog import wire_levels, wire_log
 from openclaw_client.errors import GatewayError
+from openclaw_client.logs import GuardedLogger
 from openclaw_client.policy.redact import Redactor
 from openclaw_client.protocol.client import ClientProtocol
 from openclaw_client.protocol.events import (
@@ -46,10 +47,10 @@ __all__ = [
     "Connection",
     "Done",
     "End",
+    "ErrorContext",
     "Expired",
     "FrameSink",
     "Gap",
-    "Known",
     "Outcome",
     "Refused",
     "Responded",
@@ -59,17 +60,18 @@ __all__ = [
 CLOSE_GRACE = 1.0
 """Seconds for the peer to answer a close frame before the socket is dropped; the gateway allows itself the same."""
 
-protocol_log = logging.getLogger("openclaw_client.protocol")
+protocol_log = GuardedLogger("openclaw_client.protocol")
 _DEBUG: Final = logging.DEBUG
 
 
 class Connection:
     """Open it once with `open`; it is over when `ended` is done.
 
-    on_end is called, once and on the spot, when the connection can no longer be used. challenged_at: when the handshake
-    was, by this machine's clock. clock_offset: seconds by which the gateway's is ahead of it, None where it did not
-    tell. moments: when it began and what it reached ("opened", "challenged", "welcomed"), by the loop's clock. granted:
-    the scopes that it has, set by whoever found out; None where nobody knows. new_future makes a future of its loop.
+    on_end is called, once and on the spot, when the connection can no longer be used. challenged_at, greeted_at: when
+    challenge and hello came, by this machine's clock. clock_offset: seconds by which the gateway's is ahead of it, None
+    where it did not tell. moments: when it began and what it reached ("opened", "challenged", "welcomed"), by the
+    loop's clock. granted: the scopes that it has, set by whoever found out; None where nobody knows. new_future makes a
+    future of its loop.
     """
 
     def __init__(self, sink: FrameSink, *, prefix: str, redactor: Redactor | None = None) -> None:
@@ -78,7 +80,7 @@ class Connection:
         self._core = ClientProtocol(self._loop.time(), prefix=prefix)
         self._sink = sink
         self._on_frame = sink.on_frame
-        self._shortcuts = sink.shortcuts
+        self._fast_path = sink.fast_path
         self._time = self._loop.time
         self.new_future = self._loop.create_future
         self._transport: Transport | None = None
@@ -93,7 +95,7 @@ class Connection:
         self.ended: asyncio.Future[End] = self._loop.create_future()
         self.shutdown: Shutdown | None = None
         self.clock_offset: float | None = None
-        self.challenged_at = 0.0
+        self.challenged_at = self.greeted_at = 0.0
         self.moments: dict[str, float] = {"begun": self._loop.time()}
         self.granted: tuple[str, ...] | None = None
 
@@ -131,7 +133,7 @@ class Connection:
         return self._loop.time() - self._core.last_activity
 
     @property
-    def known(self) -> Known:
+    def known(self) -> ErrorContext:
         """What an error of this connection can tell."""
         server = self._core.hello.server if self._core.hello is not None else None
         return {
@@ -208,7 +210,7 @@ class Connection:
             self._transport.abort()
         self._finish(None, "")
 
-    def forsake(self) -> None:
+    def after_fork(self) -> None:
         """Forget the socket without touching it: it belongs to the parent of this forked process."""
         if self._transport is not None:
             self._transport.forget()
@@ -225,12 +227,12 @@ class Connection:
         self._core = ClientProtocol(self._loop.time(), prefix=self._prefix)
         self._arm()
 
-    def claim(self, data: bytes) -> bool:
-        core, shortcuts, now = self._core, self._shortcuts, self._time()
-        take = shortcuts.take
+    def try_fast_path(self, data: bytes) -> bool:
+        core, fast_path, now = self._core, self._fast_path, self._time()
+        take = fast_path.take
         if take is not None and core.end is None:
             expected = core.next_seq
-            if take(data, expected, now) or shortcuts.other(data, expected, now):
+            if take(data, expected, now) or fast_path.other(data, expected, now):
                 core.next_seq = expected + 1
                 core.last_activity = now
                 return True
@@ -248,18 +250,16 @@ class Connection:
     def on_closed(self, code: int | None, reason: str, *, refused: bool = False) -> None:
         self._finish(code, reason, refused=refused)
 
-    # Inside.
-
     def _receive(self, data: bytes, now: float) -> None:
         core = self._core
         logged = wire_levels.get(_DEBUG, True) and wire_log.isEnabledFor(_DEBUG)
         if logged:
             wire_log.debug("%s received %s", self._prefix, self._redactor.frame(data))
-        frame = core.take(data, now)
+        frame = core.receive_one(data, now)
         if type(frame) is ChatFrame:
             self._on_frame(frame, now)
             if logged:
-                self._shortcuts.close()
+                self._fast_path.disable()
             return
         if frame is not None:
             if frame.error is None:
@@ -328,6 +328,7 @@ class Connection:
             self._answer(event.challenge)
         elif isinstance(event, Welcomed):
             self.moments["welcomed"] = self._loop.time()
+            self.greeted_at = time.time()
             self._redactor = self._redactor.plus(event.hello.auth.device_token if event.hello.auth else None)
             protocol_log.debug("%s got hello-ok: %r", self._prefix, event.hello)
             if not self._hello.done():

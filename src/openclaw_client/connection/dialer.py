@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 import os
 import ssl
 import time
@@ -20,12 +19,13 @@ from typing import TypeVar
 
 import msgspec
 
-from openclaw_client.connection.breakers import breaker_for
+from openclaw_client.connection.admittance import Admittance
 from openclaw_client.connection.connection import Connection, FrameSink, Refused
+from openclaw_client.connection.file_calls import call_store
 from openclaw_client.connection.grant import find_grant
+from openclaw_client.connection.handshake_limiter import TurnLost, limited_handshake
 from openclaw_client.connection.settings import Settings
-from openclaw_client.connection.trust import tls_context
-from openclaw_client.connection.turns import handshake_turn
+from openclaw_client.connection.tls_context import tls_context
 from openclaw_client.errors import (
     ConnectError,
     GatewayError,
@@ -38,14 +38,16 @@ from openclaw_client.errors import (
 from openclaw_client.identity.device import DeviceIdentity
 from openclaw_client.identity.payload import PayloadVersion, prove
 from openclaw_client.identity.store import DeviceToken, MemoryIdentityStore, token_to_store
+from openclaw_client.logs import GuardedLogger
 from openclaw_client.policy import diagnose
 from openclaw_client.policy.credentials import Selection, clarify, may_retry_with_stored, select, trusted_endpoint
 from openclaw_client.policy.redact import Redactor
 from openclaw_client.policy.scopes import missing_scopes
+from openclaw_client.policy.turns import pause_after
 from openclaw_client.policy.verdict import PARK, RETRY, Action, Verdict, judge_close, judge_refusal
 from openclaw_client.protocol.events import Cause, End
 from openclaw_client.transport.base import Listener, Opener
-from openclaw_client.transport.websocket import Target, open_websocket
+from openclaw_client.transport.opening import Target, open_websocket
 from openclaw_client.wire import codes
 from openclaw_client.wire.frames import ErrorShape
 from openclaw_client.wire.handshake import Challenge, ConnectParams, Hello, connect_params
@@ -53,7 +55,7 @@ from openclaw_client.wire.handshake import Challenge, ConnectParams, Hello, conn
 _SLOW = {Cause.CHALLENGE_TIMEOUT: "NO_CHALLENGE", Cause.HELLO_TIMEOUT: "NO_HELLO"}
 _STRANGE = {Cause.BAD_CHALLENGE: "BAD_CHALLENGE", Cause.BAD_HELLO: "BAD_HELLO"}
 
-logger = logging.getLogger("openclaw_client.connection")
+logger = GuardedLogger("openclaw_client.connection")
 
 _T = TypeVar("_T")
 _serial = itertools.count(1)
@@ -96,7 +98,9 @@ class Dialer:
         self._in_memory = isinstance(settings.store, MemoryIdentityStore)
         self._current: Connection | None = None
         self._in_line = False
+        self._given_up = 0
         self._pinned: ssl.SSLContext | None = None
+        self._admittance = Admittance(settings, clock)
 
     @property
     def phase(self) -> str:
@@ -116,8 +120,8 @@ class Dialer:
         Raises DialFailed, IdentityError or ProtocolViolation. When cancelled no socket is left behind.
         """
         store = self._settings.store
-        self._current, self._in_line = None, False
-        self._check_breaker(number)
+        self._current, self._in_line, self._given_up = None, False, 0
+        until = self._clock() + self._settings.timeouts.connect
         if store is not None and self._device is None:
             self._device = _checked(await self._blocking(store.load))
         while True:
@@ -125,26 +129,24 @@ class Dialer:
             selection = self._select(stored)
             connection = Connection(sink, prefix=f"{os.getpid():x}.{next(_serial):x}", redactor=self._redactor(stored))
             try:
-                self._current, self._in_line = None, True
-                async with handshake_turn(self._settings.url):
-                    self._current = connection
-                    hello = await connection.open(self._opener, partial(self._params, selection))
+                hello = await self._shake_hands(connection, selection, until)
+            except TurnLost:
+                self._given_up += 1
+                await asyncio.sleep(pause_after(self._given_up))
+                continue
             except Refused as refused:
                 end = refused.end
                 if end.error is not None:
                     error = clarify(end.error, selection)
                     end = replace(end, error=error)
-                    self._tell_breaker(error)
                     if await self._try_otherwise(error, stored, selection):
                         continue
                 raise self._failure(end, number, selection) from None
+            except RateLimited as held:
+                held.attempt = number
+                raise DialFailed(held, Verdict(Action.WAIT, held.retry_after)) from None
             except ConnectError as failed:
-                failed.attempt, failed.gateway_version = number, self._memory.gateway_version
-                # A web server's name for itself stands in it, and may be made of what it was sent.
-                failed.message = self._redactor(stored).text(failed.message)
-                diagnose.explain(failed)
-                # A certificate that changed in good faith is an upgrade that a person must confirm.
-                raise DialFailed(failed, PARK if isinstance(failed, TlsPinMismatch) else RETRY) from failed
+                raise self._unreachable(failed, number, stored) from failed
             try:
                 await self._accept(connection, hello, stored, selection, number)
             except BaseException:
@@ -155,37 +157,36 @@ class Dialer:
                 raise self._failure(connection.end, number, selection)
             return connection
 
-    # Inside.
+    def _unreachable(self, failed: ConnectError, number: int, stored: DeviceToken | None) -> DialFailed:
+        failed.attempt, failed.gateway_version = number, self._memory.gateway_version
+        # A web server's name for itself stands in it, and may be made of what it was sent.
+        failed.message = self._redactor(stored).text(failed.message)
+        diagnose.explain(failed)
+        # A certificate that changed in good faith is an upgrade that a person must confirm.
+        return DialFailed(failed, PARK if isinstance(failed, TlsPinMismatch) else RETRY)
+
+    async def _shake_hands(self, connection: Connection, selection: Selection, until: float) -> Hello:
+        """Wait until the gateway may be tried, and for a turn; then try it."""
+        admittance, trusted = self._admittance, selection.uses_device_token
+        self._current, self._in_line = None, True
+        try:
+            await admittance.enter(until, trusted=trusted)
+            async with limited_handshake(self._settings.url):
+                self._current = connection
+                admittance.begun()
+                hello = await connection.open(self._opener, partial(self._show, selection))
+            admittance.welcomed(trusted=trusted)
+        except Refused as refused:
+            if refused.end.error is not None:
+                # Before the next in line is let in.
+                admittance.refused(clarify(refused.end.error, selection))
+            raise
+        finally:
+            admittance.leave()
+        return hello
 
     def _redactor(self, stored: DeviceToken | None) -> Redactor:
         return Redactor(self._settings.secrets).plus(stored.token if stored is not None else None)
-
-    def _check_breaker(self, number: int) -> None:
-        """Don't try what would spend the gateway's patience with everybody behind this address."""
-        now = self._clock()
-        breaker = breaker_for(self._settings.url, now)
-        delay = breaker.delay(now)
-        if delay <= 0:
-            return
-        said = "the gateway locked this address out" if breaker.locked(now) else "too many connects were refused"
-        error = RateLimited(
-            message=f"{said}; no connect is tried for {delay:.0f} s",
-            remedy="Correct the credentials that were refused; the others connect when the time is over",
-            url=self._settings.url.redacted,
-            detail_code=codes.RATE_LIMITED,
-            stage="connect",
-            retry_after=delay,
-            attempt=number,
-        )
-        raise DialFailed(error, Verdict(Action.WAIT, delay))
-
-    def _tell_breaker(self, error: ErrorShape) -> None:
-        now, code = self._clock(), codes.detail_code_of(error)
-        breaker = breaker_for(self._settings.url, now)
-        if code == codes.RATE_LIMITED:
-            breaker.rate_limited(now, judge_refusal(error).delay or 0.0)
-        elif code is not None and code.startswith("AUTH_") and code not in codes.UNCOUNTED:
-            breaker.failed(now)
 
     async def _open(self, listener: Listener) -> None:
         settings, pin = self._settings, self._settings.tls_fingerprint
@@ -224,6 +225,11 @@ class Dialer:
         return trusted_endpoint(
             loopback=url.loopback, tls=url.secure, pinned=self._settings.tls_fingerprint is not None
         )
+
+    def _show(self, selection: Selection, challenge: Challenge) -> ConnectParams:
+        if not self._admittance.show():
+            raise TurnLost
+        return self._params(selection, challenge)
 
     def _params(self, selection: Selection, challenge: Challenge) -> ConnectParams:
         settings, device = self._settings, self._device
@@ -281,14 +287,18 @@ class Dialer:
     async def _accept(
         self, connection: Connection, hello: Hello, stored: DeviceToken | None, selection: Selection, number: int
     ) -> None:
-        """Keep the device token before anybody is told that the connection is ready, and check the scopes."""
+        """Check release and scopes, and keep the device token before anybody is told that the connection is ready."""
         settings, store, device = self._settings, self._settings.store, self._device
+        version = hello.server.version or None
+        too_old = diagnose.too_old(hello, replace(self._attempt(number), gateway_version=version))
+        if too_old is not None:
+            raise DialFailed(too_old, PARK)
         if store is not None and device is not None:
             token = token_to_store(stored, hello.auth, settings.role)
             if token is not None:
                 await self._blocking(lambda: store.save_token(settings.url.origin, device.id, token))
                 logger.debug("a device token was stored for %s", settings.url.origin)
-        self._memory = replace(self._memory, retried_stored=False, gateway_version=hello.server.version or None)
+        self._memory = replace(self._memory, retried_stored=False, gateway_version=version)
         needed = settings.needed_scopes
         granted = await find_grant(connection, hello, selection.scopes, needed, with_device=device is not None)
         connection.granted = granted
@@ -342,6 +352,12 @@ class Dialer:
     def out_of_time(self, number: int) -> ConnectError:
         """The error for an attempt that was ended because the time limit of connect() passed."""
         limit, attempt = self._settings.timeouts.connect, self._attempt(number)
+        if self._current is None and self._in_line and (held := self._admittance.limited()) is not None:
+            held.attempt = number
+            return held
+        if self._given_up:
+            tried = f"it answered others, and none of the {self._given_up + 1} sockets of this one within {limit:g} s"
+            return diagnose.too_slow(tried, "NO_HELLO", attempt)
         if self._current is None and self._in_line:
             return diagnose.too_slow(f"it was {self.phase} for {limit:g} s", "OWN_QUEUE", attempt)
         if attempt.stage is None:
@@ -375,7 +391,7 @@ class Dialer:
         """Stores read and write files; only one in memory may be asked on the loop's thread."""
         if self._in_memory:
             return _asked(call)
-        return await asyncio.get_running_loop().run_in_executor(None, _asked, call)
+        return await call_store(partial(_asked, call))
 
 
 def _asked(call: Callable[[], _T]) -> _T:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypedDict
 
-from openclaw_client.connection.shortcuts import Shortcuts
+from openclaw_client.connection.fast_path import FastPath
 from openclaw_client.protocol.events import Abandoned, End, Expired, Gap, Responded
 from openclaw_client.wire.frames import ChatFrame, Event
 
@@ -19,14 +19,14 @@ class FrameSink(Protocol):
     now: when the frame was received, by the loop's clock. Reading a clock costs as much as two calls; one will do.
     """
 
-    shortcuts: Shortcuts
+    fast_path: FastPath
 
     def on_frame(self, frame: ChatFrame | Event, now: float, /) -> None: ...
 
     def on_gap(self, gap: Gap) -> None: ...
 
 
-class Known(TypedDict):
+class ErrorContext(TypedDict):
     """What a connection adds to an error: fields of `GatewayError`."""
 
     connection_id: str | None

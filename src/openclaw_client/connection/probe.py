@@ -8,7 +8,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from openclaw_client.connection.settings import Settings
-from openclaw_client.connection.trust import tls_context
+from openclaw_client.connection.tls_context import tls_context
 from openclaw_client.errors import ConnectError, Unreachable
 from openclaw_client.policy.diagnose import explain
 from openclaw_client.transport import probe

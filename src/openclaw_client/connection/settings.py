@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from openclaw_client.identity.device import DeviceIdentity, default_platform
 from openclaw_client.identity.store import IdentityStore
 from openclaw_client.policy.backoff import ReconnectPolicy
-from openclaw_client.policy.credentials import Credentials
+from openclaw_client.policy.credentials import AuthInput
 from openclaw_client.policy.scopes import DEFAULT_SCOPES, NEEDED_BY_DEFAULT
 from openclaw_client.policy.texts import one_line
 from openclaw_client.policy.timeouts import Timeouts
@@ -67,7 +67,7 @@ class Settings:
     """store is None for a client without a device; scopes is None for the default ones."""
 
     url: GatewayUrl
-    credentials: Credentials = field(default_factory=Credentials)
+    credentials: AuthInput = field(default_factory=AuthInput)
     store: IdentityStore | None = None
     role: str = "operator"
     scopes: tuple[str, ...] | None = None

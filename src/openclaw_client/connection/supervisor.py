@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from openclaw_client.connection.approval import ApprovalWait
-from openclaw_client.connection.connection import Connection, FrameSink, Known
+from openclaw_client.connection.connection import Connection, ErrorContext, FrameSink
 from openclaw_client.connection.dialer import Dialer, DialFailed
 from openclaw_client.connection.settings import Settings
 from openclaw_client.connection.watched import attempt, watch_end
 from openclaw_client.errors import ClientClosed, ConnectionLost, GatewayError, NotConnected, PairingRequired
+from openclaw_client.logs import GuardedLogger
 from openclaw_client.policy.advice import advice_for_close
-from openclaw_client.policy.verdict import PARK, RETRY, Action, Verdict, judge_close
+from openclaw_client.policy.verdict import LONGEST, PARK, RETRY, Action, Verdict, judge_close
 from openclaw_client.protocol.events import Cause, End
 
-logger = logging.getLogger("openclaw_client.connection")
+logger = GuardedLogger("openclaw_client.connection")
 
 CLOSE_WAIT = 2.0
 """Seconds that disconnect() waits for the socket to end; the connection itself gives up after one."""
@@ -56,10 +56,10 @@ class Watcher(FrameSink, Protocol):
 
     def on_state(self, change: StateChange) -> None: ...
 
-    def on_ready(self, connection: Connection) -> None: ...
+    def on_connected(self, connection: Connection) -> None: ...
 
-    def on_back(self) -> None:
-        """The connection is ready to be used, and says so."""
+    def on_usable(self) -> None:
+        """Called after `on_connected`, once `state` is CONNECTED: requests may be sent."""
 
     def on_lost(self, error: ConnectionLost, *, returning: bool) -> None:
         """The connection is gone. returning: whether it is tried again."""
@@ -125,10 +125,10 @@ class Supervisor:
             return await self._wait(None if first else self._settings.timeouts.connect)
         except asyncio.CancelledError:
             if not self._waiters and self.state in (ConnectionState.CONNECTING, ConnectionState.PAUSED):
-                await self._stop()
-                # Another caller may have begun anew meanwhile.
-                if self.state is ConnectionState.CONNECTING and self._task is None:
+                task = self._cancel()
+                if self.state is ConnectionState.CONNECTING:
                     self._set_state(ConnectionState.DISCONNECTED)
+                await _over(task)
             raise
 
     async def ready(self, timeout: float | None) -> Connection:
@@ -148,21 +148,21 @@ class Supervisor:
             )
         return await self._wait(timeout)
 
-    async def disconnect(self) -> None:
-        """Close for good; every waiter ends with ClientClosed. Safe to call at any time, also twice."""
-        closed = ClientClosed(message="disconnect() was called")
+    def disconnect(self) -> Coroutine[Any, Any, None]:
+        """Close for good; every waiter ends with ClientClosed. Safe to call at any time, also twice.
+
+        All of it is done when this returns, so that whoever is cancelled leaves the truth behind. What it returns waits
+        for the socket to end, and drops the socket when it is cancelled.
+        """
         connection, self.connection = self.connection, None
-        await self._stop()
+        task = self._cancel()
         if connection is not None:
             connection.close()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_WAIT):
-                    await asyncio.shield(connection.ended)
-        self._parked, self._approval.untold = None, False
+        self._parked = self._approval.suppressed_error = None
         self._approval.wake()
-        self._fail_waiters(closed)
-        if self.state is not ConnectionState.DISCONNECTED:
-            self._set_state(ConnectionState.DISCONNECTED)
+        self._fail_waiters(ClientClosed(message="disconnect() was called"))
+        self._set_state(ConnectionState.DISCONNECTED)
+        return _closed(task, connection)
 
     def retry_now(self) -> None:
         """Try at once instead of waiting; also when parked. Does nothing while connected or not asked to connect."""
@@ -182,9 +182,9 @@ class Supervisor:
 
         def end() -> None:
             self._approval.waiters -= 1
-            error = self._parked
-            if not self._approval.waiters and self._approval.untold and error is not None:
-                self._approval.untold = False
+            error = self._approval.suppressed_error
+            if not self._approval.waiters and error is not None and self._parked is error:
+                self._approval.suppressed_error = None
                 self._watcher.on_parked(error)
 
         return end
@@ -193,15 +193,13 @@ class Supervisor:
         """Wait; `retry_now`, `disconnect` and a connection that is ready end it."""
         await self._approval.pause(seconds)
 
-    def forsake(self) -> None:
+    def after_fork(self) -> None:
         """Forget sockets and tasks without touching them: they belong to the parent of this forked process."""
         if self.connection is not None:
-            self.connection.forsake()
+            self.connection.after_fork()
         self.connection, self._task, self._waiters = None, None, {}
         self._parked, self._nap, self._approval = None, None, ApprovalWait()
         self.state = ConnectionState.DISCONNECTED
-
-    # Inside.
 
     @property
     def _approval_pending(self) -> bool:
@@ -275,7 +273,8 @@ class Supervisor:
         try:
             await connection.over()
         except asyncio.CancelledError:
-            if connection.end is not None:
+            # One that disconnect() closes is waited for there.
+            if connection.end is not None and connection.end.cause is not Cause.ASKED:
                 connection.abort()
             raise
 
@@ -334,12 +333,11 @@ class Supervisor:
         self.connection = connection
         connection.on_end = partial(self._on_end, connection)
         watch_end(connection.ended)
-        self._last_error = self._parked = None
-        self._approval.untold = False
+        self._last_error = self._parked = self._approval.suppressed_error = None
         self._approval.wake()
-        self._watcher.on_ready(connection)
+        self._watcher.on_connected(connection)
         self._set_state(ConnectionState.CONNECTED)
-        self._watcher.on_back()
+        self._watcher.on_usable()
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(connection)
@@ -365,17 +363,17 @@ class Supervisor:
         policy, notice = self._settings.reconnect, connection.shutdown
         jittered = policy.delay(self.attempts + 1, self._rand)
         if notice is not None and notice.restart_expected is not None:
-            return notice.restart_expected + jittered
+            return min(notice.restart_expected, LONGEST) + jittered
         return jittered
 
     def _give_up(self, error: GatewayError, *, park: bool = False) -> None:
         self.attempts = 0
         self._fail_waiters(error)
         if self._approval.waiters and isinstance(error, PairingRequired):
-            self._parked, self._approval.untold = error, True
+            self._parked = self._approval.suppressed_error = error
             self._set_state(ConnectionState.PAUSED, error)
         elif park:
-            self._parked, self._approval.untold = error, False
+            self._parked, self._approval.suppressed_error = error, None
             self._set_state(ConnectionState.PAUSED, error)
             self._watcher.on_parked(error)
         elif not self._approval_pending:
@@ -388,12 +386,13 @@ class Supervisor:
                 # A waiter that was cancelled in this very turn must not be reported as never retrieved.
                 waiter.exception()
 
-    async def _stop(self) -> None:
+    def _cancel(self) -> asyncio.Task[None] | None:
+        """Stop what goes on; the task that is ending then, if there is one."""
         task, self._task = self._task, None
-        if task is not None and task is not asyncio.current_task():
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        if task is None or task is asyncio.current_task():
+            return None
+        task.cancel()
+        return task
 
     def _set_state(self, new: ConnectionState, cause: GatewayError | None = None) -> None:
         old, self.state = self.state, new
@@ -401,7 +400,25 @@ class Supervisor:
             self._watcher.on_state(StateChange(old, new, cause))
 
 
-def lost_error(end: End, known: Known, *, sent: bool | None = None) -> ConnectionLost:
+async def _over(task: asyncio.Task[None] | None) -> None:
+    """Wait for the end of a task, whatever it is; cancelling ends the waiting alone."""
+    if task is not None:
+        await asyncio.wait((task,))
+
+
+async def _closed(task: asyncio.Task[None] | None, connection: Connection | None) -> None:
+    """Wait until what was closed is gone."""
+    try:
+        await _over(task)
+        if connection is not None:
+            await asyncio.wait((connection.ended,), timeout=CLOSE_WAIT)
+    except asyncio.CancelledError:
+        if connection is not None:
+            connection.abort()
+        raise
+
+
+def lost_error(end: End, known: ErrorContext, *, sent: bool | None = None) -> ConnectionLost:
     """The error for a connection that had been ready."""
     if end.cause is Cause.ASKED:
         return ClientClosed(message="disconnect() was called", sent=sent)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
+from openclaw_client.logs import GuardedLogger
+from openclaw_client.private_parts import levels_of
 
-wire_log = logging.getLogger("openclaw_client.wire")
-"""All frames at DEBUG, the texts of users included, secrets not. Switched on while a run streams, it begins within a
-second: deltas that take the short way are not asked whether anybody wants to read them."""
-# What the logger remembers of its own answers, emptied by every change of a level: to look costs less than to ask.
-wire_levels: dict[int, bool] = getattr(wire_log, "_cache", {})
+wire_log = GuardedLogger("openclaw_client.wire")
+"""All frames at DEBUG, the texts of users included, secrets not. A changed level takes effect within a second: deltas
+on the fast path do not check it."""
+wire_levels = levels_of(wire_log.logger)

@@ -9,7 +9,7 @@
     ├── ConnectError                      no usable connection came about
     │   ├── Unreachable                   DNS, TCP, TLS or the WebSocket upgrade failed
     │   ├── HandshakeTimeout              the gateway accepted the socket and then said nothing
-    │   ├── ProtocolMismatch              no wire version in common
+    │   ├── ProtocolMismatch              no wire version in common, or a gateway that is too old
     │   ├── AuthRejected                  token, password or device signature refused
     │   ├── RateLimited                   too many failed attempts; see `retry_after`
     │   ├── PairingRequired               the device waits for approval
@@ -21,14 +21,16 @@
     ├── ProtocolViolation                 the gateway sent something that cannot be understood
     ├── RequestError                      one request failed
     │   ├── RequestFailed                 the gateway answered with an error
-    │   │   └── MissingScope
+    │   │   ├── MissingScope
+    │   │   └── MethodUnavailable         … because it has no such method
     │   ├── RequestTimeout                no answer in time; the outcome is unknown
     │   ├── OutcomeUnknown                the socket died between sending and the answer
     │   └── PayloadTooLarge               over a limit; nothing was sent
     ├── RunError                          a chat run did not end with a reply
     │   ├── RunFailed                     the gateway says that it failed
     │   ├── RunTimeout                    the caller's own time limit passed; the run goes on
-    │   └── RunLost                       how it ended is not known
+    │   ├── RunLost                       how it ended is not known
+    │   └── RunUnknown                    the gateway knows no run of this id
     └── ManagerError                      the connection manager cannot serve this user
 
 Errors carry fields; the sentence is made from the fields, and behind it stands in brackets what was known of the
@@ -57,6 +59,7 @@ from openclaw_client.errors.connecting import (
     Unreachable,
 )
 from openclaw_client.errors.work import (
+    MethodUnavailable,
     MissingScope,
     OutcomeUnknown,
     PayloadTooLarge,
@@ -67,6 +70,7 @@ from openclaw_client.errors.work import (
     RunFailed,
     RunLost,
     RunTimeout,
+    RunUnknown,
 )
 
 __all__ = [
@@ -78,6 +82,7 @@ __all__ = [
     "HandshakeTimeout",
     "IdentityError",
     "ManagerError",
+    "MethodUnavailable",
     "MissingScope",
     "NotConnected",
     "OutcomeUnknown",
@@ -93,6 +98,7 @@ __all__ = [
     "RunFailed",
     "RunLost",
     "RunTimeout",
+    "RunUnknown",
     "TlsPinMismatch",
     "Unreachable",
     "UsageError",

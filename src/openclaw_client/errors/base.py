@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
+from openclaw_client.errors.peer_text import one_line
+
 ID_SHOWN = 8
 """Characters of a connection's id that are shown: enough to find it in a gateway's log."""
 
@@ -67,7 +69,8 @@ class GatewayError(Exception):
     def __str__(self) -> str:
         tags = self.tags()
         known = f" [{', '.join(tags)}]" if tags else ""
-        return _join(self.sentence().rstrip(". ") + known, self.remedy)
+        # Whatever field it stands in: some are filled with what a gateway said.
+        return one_line(_join(self.sentence().rstrip(". ") + known, self.remedy))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"

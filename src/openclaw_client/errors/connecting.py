@@ -42,7 +42,10 @@ class HandshakeTimeout(ConnectError):
 
 @dataclass(eq=False, kw_only=True, repr=False)
 class ProtocolMismatch(ConnectError):
-    """The gateway and this client have no protocol version in common."""
+    """The gateway and this client have no protocol version in common.
+
+    Or, with the detail code GATEWAY_TOO_OLD, the gateway is older than the oldest release that is supported.
+    """
 
     client_min: int | None = None
     client_max: int | None = None

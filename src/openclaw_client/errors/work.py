@@ -63,6 +63,22 @@ class MissingScope(ConnectError, RequestFailed):
 
 
 @dataclass(eq=False, kw_only=True, repr=False)
+class MethodUnavailable(RequestFailed):
+    """The gateway has no method of this name.
+
+    suggestion: the method that was probably meant, None where none is like it.
+    """
+
+    suggestion: str | None = None
+
+    def sentence(self) -> str:
+        # 2026.2.17 calls itself "dev".
+        who = self.gateway_version if (self.gateway_version or "")[:1].isdigit() else "the gateway"
+        meant = f"; did you mean {self.suggestion}?" if self.suggestion else ""
+        return f"{who} has no method {self.method}{meant}"
+
+
+@dataclass(eq=False, kw_only=True, repr=False)
 class RequestTimeout(RequestError):
     """The gateway did not answer in time; whether it acted on the request is unknown.
 
@@ -82,10 +98,13 @@ class RequestTimeout(RequestError):
 class OutcomeUnknown(RequestError, ConnectionLost):
     """The connection died before the answer came; whether the gateway acted on the request is unknown.
 
-    idempotency_key: what a retry must carry so that nothing happens twice.
+    Attributes:
+        idempotency_key: What a retry must carry so that nothing happens twice.
+        sent_run: Of a message, the `SentRun` with which `chat_attach` looks for its run.
     """
 
     idempotency_key: str | None = None
+    sent_run: Any = None
 
 
 @dataclass(eq=False, kw_only=True, repr=False)
@@ -107,11 +126,20 @@ class PayloadTooLarge(RequestError):
 
 @dataclass(eq=False, kw_only=True, repr=False)
 class RunError(GatewayError):
-    """A chat run did not end with a reply. partial_text is what had arrived."""
+    """A chat run did not end with a reply.
+
+    Attributes:
+        run_id: The run.
+        session_key: Its session, as it was given.
+        partial_text: What had arrived.
+        sent_run: The `SentRun` with which `chat_attach` takes the run up again (`RunLost`, `RunTimeout`); None where
+            nothing was sent, or how the run ended is known.
+    """
 
     run_id: str | None = None
     session_key: str | None = None
     partial_text: str = ""
+    sent_run: Any = None
 
     def sentence(self) -> str:
         got = f" ({len(self.partial_text)} characters had arrived)" if self.partial_text else ""
@@ -132,9 +160,14 @@ class RunFailed(RunError):
 
 @dataclass(eq=False, kw_only=True, repr=False)
 class RunTimeout(RunError):
-    """The caller's time limit passed; the run goes on at the gateway. chat_abort() ends it there.
+    """The caller's time limit passed; the run goes on at the gateway.
 
-    limit: "idle" or "total". timeout is in seconds. sent is False where the message was still waiting for its turn.
+    `chat_abort()` ends it there, `chat_attach(error.sent_run)` follows it on.
+
+    Attributes:
+        limit: "idle" or "total".
+        timeout: The limit, in seconds.
+        sent: False where the message was still waiting for its turn: nothing runs.
     """
 
     limit: str = "total"
@@ -148,4 +181,14 @@ class RunTimeout(RunError):
 
 
 class RunLost(RunError):
-    """How the run ended is not known."""
+    """How the run ended is not known.
+
+    Its gateway ended or stays away, or there is no whole reply in the history. `partial_text` is what had arrived.
+    """
+
+
+class RunUnknown(RunError):
+    """There is no run of this id within the gateway's reach.
+
+    Raised for `chat_attach` with the id of a run; one that is over may still be found with its `SentRun`.
+    """

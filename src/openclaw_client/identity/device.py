@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote
 
 from openclaw_client.errors import IdentityError, UsageError
+from openclaw_client.errors.frames import without_frames
+from openclaw_client.forks import late_import
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -81,6 +83,7 @@ class DeviceIdentity:
         return cls.from_seed(secrets.token_bytes(SEED_BYTES), platform=platform, device_family=device_family)
 
     @classmethod
+    @without_frames
     def from_seed(cls, seed: bytes, *, platform: str | None = None, device_family: str | None = None) -> DeviceIdentity:
         """The identity of a private key that is kept elsewhere. platform: this system's when None.
 
@@ -141,9 +144,11 @@ class DeviceIdentity:
 
     @cached_property
     def _key(self) -> Ed25519PrivateKey:
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        with late_import():
+            from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-        return Ed25519PrivateKey.from_private_bytes(self.seed)
+            # Loads more of it.
+            return Ed25519PrivateKey.from_private_bytes(self.seed)
 
     @cached_property
     def _raw_public_key(self) -> bytes:
@@ -157,6 +162,10 @@ class DeviceIdentity:
     def __getstate__(self) -> dict[str, Any]:
         # Without the cached key object, which cannot be pickled.
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+# A dataclass makes its constructor itself, and in its variables stand the arguments.
+DeviceIdentity.__init__ = without_frames(DeviceIdentity.__init__)  # type: ignore[method-assign]
 
 
 def _read_secret(secret: str) -> DeviceIdentity | None:

@@ -6,6 +6,7 @@ Knows permissions, locks and atomic replacement. Does not know what the files ho
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import sys
@@ -26,6 +27,23 @@ _LOCK_POLL: Final = 0.01
 """Seconds between attempts: a blocking lock could not be given up, and a writer needs about as long."""
 
 
+_CAREFULLY: Final = (
+    getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+"""Opening follows no link and waits for nobody: a pipe without a writer would wait for ever."""
+
+
+class Unsuitable(OSError):
+    """What is there is no regular file of this process's user or of root."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(errno.EINVAL, why)
+
+
 class Private(bytes):
     """Bytes that no dump of variables shows."""
 
@@ -43,14 +61,45 @@ def make_private_folder(folder: Path) -> None:
 def read_private(path: Path) -> tuple[Private, str | None] | None:
     """The file's bytes, and what was wrong with its permissions (None: nothing). None where there is no file.
 
-    Permissions that let others in are narrowed to 0600 where the file is ours.
+    Permissions that let others in are narrowed to 0600 where the file is ours. Raises Unsuitable for what is no regular
+    file, for a link, and, as ssh does with its files, for one that belongs neither to this user nor to root.
     """
     try:
-        file = open(path, "rb")  # noqa: SIM115 - only the opening may find no file
+        fd = _open_regular(path, os.O_RDONLY)
     except FileNotFoundError:
         return None
-    with file:
-        return Private(file.read()), _narrow(file.fileno())
+    with open(fd, "rb") as file:
+        _check_owner(os.fstat(fd))
+        return Private(file.read()), _narrow(fd)
+
+
+def _open_regular(path: Path, flags: int) -> int:
+    """A descriptor of a regular file."""
+    with contextlib.suppress(FileNotFoundError):
+        # Looked at before, as opening a device may do something to it; and once more behind, as it may be another one.
+        _check_kind(path, os.lstat(path).st_mode)
+    fd = os.open(path, flags | _CAREFULLY, 0o600)
+    try:
+        _check_kind(path, os.fstat(fd).st_mode)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _check_kind(path: Path, mode: int) -> None:
+    if stat.S_ISREG(mode):
+        return
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if stat.S_ISLNK(mode):
+        raise Unsuitable(f"it is a link to {'another file' if path.exists() else 'nothing'}")
+    raise Unsuitable(f"it is {'a pipe' if stat.S_ISFIFO(mode) else 'a device or a socket'}, no regular file")
+
+
+def _check_owner(status: os.stat_result) -> None:
+    if sys.platform != "win32" and status.st_uid not in (os.geteuid(), 0):
+        raise Unsuitable(f"it belongs to another user (uid {status.st_uid})")
 
 
 def _narrow(fd: int) -> str | None:
@@ -128,7 +177,7 @@ def _sync_folder(folder: Path) -> None:
 @contextlib.contextmanager
 def file_lock(path: Path) -> Iterator[None]:
     """Hold the lock of that file against other processes and threads; TimeoutError after LOCK_TIMEOUT."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    fd = _open_regular(path, os.O_RDWR | os.O_CREAT)
     try:
         deadline = time.monotonic() + LOCK_TIMEOUT
         while not _try_lock(fd):

@@ -7,7 +7,6 @@ every gateway. Shared by any number of threads and processes.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -20,8 +19,9 @@ from openclaw_client.errors import IdentityError
 from openclaw_client.identity import disk
 from openclaw_client.identity.device import DeviceIdentity, decode_base64url, encode_base64url
 from openclaw_client.identity.store import DeviceToken
+from openclaw_client.logs import GuardedLogger
 
-_log = logging.getLogger("openclaw_client.identity")
+_log = GuardedLogger("openclaw_client.identity")
 
 _FORMAT: Final = 1
 _KEY_REMEDY: Final = (
@@ -98,6 +98,8 @@ class FileIdentityStore:
 
     Any thread and any number of processes may use the same path: when several create it at once, one identity comes
     out. Files have mode 0600, folders made for them 0700. `<stem>.lock` beside them is only a lock and stays.
+
+    Files are regular ones of this user's or of root's: links, pipes and devices are refused, and never opened.
 
     create=False: the file must exist, for production, where a missing volume should be an error and not a new
     device. Nothing is read or written before the first call. Methods block on the disk, and raise IdentityError with
@@ -206,6 +208,8 @@ class FileIdentityStore:
         except OSError as error:
             misled = isinstance(error, IsADirectoryError | NotADirectoryError)
             todo = "Name a file within a folder" if misled else "Give this process's user the right to read it"
+            if isinstance(error, disk.Unsuitable):
+                todo = "Name a regular file that belongs to this process's user; of a link, the file it points to"
             raise IdentityError(
                 message=f"the {what} file cannot be read: {error.strerror}",
                 path=str(path),

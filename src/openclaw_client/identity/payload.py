@@ -13,6 +13,7 @@ from typing import Final, Literal
 from openclaw_client.errors import ProtocolViolation, UsageError
 from openclaw_client.identity.device import DeviceIdentity
 from openclaw_client.wire.handshake import Challenge, ConnectParams, DeviceProof
+from openclaw_client.wire.limits import OLDEST_RELEASE_NAME
 
 PayloadVersion = Literal[2, 3]
 """3 binds platform and device family as well; 2 is the only one that every release takes (2026.2.17 knows no 3)."""
@@ -77,7 +78,7 @@ def prove(
     if challenge.ts is None:
         raise ProtocolViolation(
             message="the gateway's challenge has no usable time, so nothing was signed",
-            remedy="Check that the URL leads to an OpenClaw Gateway of 2026.2.17 or later",
+            remedy=f"Check that the URL leads to an OpenClaw Gateway of {OLDEST_RELEASE_NAME} or later",
         )
     payload = signature_payload(
         version,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import ssl
 import weakref
@@ -13,16 +12,18 @@ from typing import Any, Self
 from openclaw_client.client.callbacks import check_handler, handler_name
 from openclaw_client.client.options import ClientInfo, Proxy, ReconnectPolicy, Timeouts
 from openclaw_client.errors import GatewayError
+from openclaw_client.errors.frames import without_frames
+from openclaw_client.logs import GuardedLogger
+from openclaw_client.manager.core import IDLE_TIMEOUT, MAX_CONNECTIONS, ManagerCore
 from openclaw_client.manager.credentials import ClientOptions, Credentials
-from openclaw_client.manager.keeper import IDLE_TIMEOUT, MAX_CONNECTIONS, Keeper
+from openclaw_client.manager.effects import AskFor, CloseIdle, Connect, Effect, Effects, LetGo
 from openclaw_client.manager.status import ManagerStatus
-from openclaw_client.manager.steps import AskFor, CloseIdle, Connect, LetGo, Step, Steps
 from openclaw_client.manager.table import Limits, Slot
 from openclaw_client.sync import threads
 from openclaw_client.sync.client import GatewayClient
 from openclaw_client.sync.loop_thread import LoopThread, check_caller, loop_thread
 
-logger = logging.getLogger("openclaw_client.manager")
+logger = GuardedLogger("openclaw_client.manager")
 
 _managers: weakref.WeakSet[ConnectionManager] = weakref.WeakSet()
 
@@ -41,6 +42,7 @@ class ConnectionManager:
     cannot work. A forked child starts with nobody connected.
     """
 
+    @without_frames
     def __init__(
         self,
         credentials: Callable[[Any], Credentials],
@@ -58,7 +60,7 @@ class ConnectionManager:
     ) -> None:
         self._credentials = credentials
         self._thread: LoopThread | None = None
-        self._keeper: Keeper[GatewayClient] = Keeper(
+        self._core: ManagerCore[GatewayClient] = ManagerCore(
             Limits(max_connections, idle_timeout, credentials_ttl, share_devices),
             ClientOptions(
                 timeouts=timeouts,
@@ -70,13 +72,11 @@ class ConnectionManager:
             ),
             gate=threads.latch,
             make=self._make,
-            adapt=lambda client, sessions: client._soon(client._engine.give, sessions),
-            close=lambda client: client._engine.disconnect(),
-            close_if_idle=lambda client, seconds: client._engine.disconnect_if_idle(seconds),
+            adapt=lambda client, sessions: client._soon(client._port.allow, sessions),
+            close=lambda client: client._port.disconnect(),
+            close_if_idle=lambda client, seconds: client._port.disconnect_if_idle(seconds),
         )
         _managers.add(self)
-
-    # Users.
 
     def connection_for(self, user: Hashable) -> GatewayClient:
         """The user's client, connected; callers at once share one connect, and nobody waits for another user's.
@@ -99,31 +99,30 @@ class ConnectionManager:
         try:
             yield slot.client  # type: ignore[misc]
         finally:
-            self._keeper.release(slot)
+            self._core.release(slot)
 
     def disconnect(self, user: Hashable) -> None:
         """Close the user's connection and forget refusals. Runs end with RunLost; a user who is unknown is fine."""
-        for client in self._keeper.take(user):
-            client.disconnect()
+        clients = self._core.pop(user)
+        if clients and self._thread is not None and not self._thread.closing:
+            self._thread.call(lambda: self._core.disconnect(clients), "disconnect")
 
     def disconnect_all(self) -> None:
         """`disconnect` for every user. The manager can be used as before."""
-        self._close(self._keeper.take_all(close=False))
+        self._close(self._core.pop_all(close=False))
 
     def user_connected(self, user: Hashable) -> bool:
         """Whether the user's connection can be used now."""
-        return self._keeper.connected(user)
+        return self._core.connected(user)
 
     @property
     def connected_count(self) -> int:
         """Connections that can be used now."""
-        return self._keeper.connected_count
+        return self._core.connected_count
 
     def status(self) -> ManagerStatus:
         """Everything that is known, as values of this moment."""
-        return self._keeper.status()
-
-    # Handlers.
+        return self._core.status()
 
     def on_proactive_message(self, handler: Callable[[Any, Any], object]) -> Any:
         """Call handler(user, message) for every `ProactiveMessage` of any user. Also a decorator.
@@ -132,7 +131,7 @@ class ConnectionManager:
         logged and counted.
         """
         check_handler(handler, coroutines=False)
-        self._keeper.message_handlers.append(handler)
+        self._core.message_handlers.append(handler)
         return handler
 
     def on_fatal_close(self, handler: Callable[[Any, GatewayError], object]) -> Any:
@@ -141,28 +140,26 @@ class ConnectionManager:
         The next `connection_for` of the user connects anew. Also a decorator.
         """
         check_handler(handler, coroutines=False)
-        self._keeper.fatal_handlers.append(handler)
+        self._core.fatal_handlers.append(handler)
         return handler
-
-    # The end.
 
     def close_idle(self) -> int:
         """Close now what is idle for longer than idle_timeout, as happens by itself; how many were closed."""
-        return self._thread.call(self._keeper.sweep, "close_idle") if self._thread is not None else 0
+        return self._thread.call(self._core.sweep, "close_idle") if self._thread is not None else 0
 
     def drain(self, timeout: float | None = None) -> bool:
         """Refuse new callers, and close each connection when its runs are over; whether all were closed in time.
 
         timeout: seconds, None for as long as it takes. Follow it with `close()`.
         """
-        self._keeper.refuse()
+        self._core.refuse()
         if self._thread is None:
             return True
-        return self._thread.call(lambda: self._keeper.drain(timeout), "drain")
+        return self._thread.call(lambda: self._core.drain(timeout), "drain")
 
     def close(self) -> None:
         """Close every connection, for good. Runs in flight end with RunLost. May be called twice."""
-        self._close(self._keeper.take_all(close=True))
+        self._close(self._core.pop_all(close=True))
 
     def __enter__(self) -> Self:
         return self
@@ -171,77 +168,75 @@ class ConnectionManager:
         self.close()
 
     def __repr__(self) -> str:
-        return f"ConnectionManager({len(self._keeper.table.slots)} users, {self._keeper.table.phase})"
-
-    # Inside.
+        return f"ConnectionManager({len(self._core.table.slots)} users, {self._core.table.phase})"
 
     def _close(self, clients: list[GatewayClient]) -> None:
         if self._thread is not None and not self._thread.closing:
-            self._thread.call(lambda: self._keeper.close(clients), "close")
+            self._thread.call(lambda: self._core.close(clients), "close")
 
     def _obtained(self, user: Hashable, *, hold: bool) -> Slot[GatewayClient]:
-        """Carry out the steps in this thread."""
-        steps: Steps[GatewayClient] = self._keeper.obtain(user, hold=hold)
+        """Carry out the effects in this thread."""
+        effects: Effects[GatewayClient] = self._core.obtain(user, hold=hold)
         try:
-            step = next(steps)
+            effect = next(effects)
             while True:
                 try:
-                    answer = self._perform(step)
-                except BaseException as error:  # noqa: BLE001 - the steps decide
-                    step = steps.throw(error)
+                    answer = self._perform(effect)
+                except BaseException as error:  # noqa: BLE001 - the effects decide
+                    effect = effects.throw(error)
                 else:
-                    step = steps.send(answer)
+                    effect = effects.send(answer)
         except StopIteration as end:
             slot: Slot[GatewayClient] = end.value
             return slot
 
-    def _perform(self, step: Step[GatewayClient]) -> object:
-        if isinstance(step, AskFor):
-            return self._credentials(step.user)
+    def _perform(self, effect: Effect[GatewayClient]) -> object:
+        if isinstance(effect, AskFor):
+            return self._credentials(effect.user)
         if self._thread is None:
             self._thread = loop_thread()
         # Waiting on the loop's thread for what that thread has to do would never end.
         check_caller("connection_for")
-        if isinstance(step, Connect):
-            step.client.connect()
-            self._thread.soon("connection_for", self._keeper.arm)
+        if isinstance(effect, Connect):
+            effect.client.connect()
+            self._thread.soon("connection_for", self._core.arm)
             return None
-        if isinstance(step, CloseIdle):
-            return step.client.close_if_idle()
-        if isinstance(step, LetGo):
-            self._thread.call(lambda: self._keeper.let_go(step.client), "connection_for")
+        if isinstance(effect, CloseIdle):
+            return effect.client.close_if_idle()
+        if isinstance(effect, LetGo):
+            self._thread.call(lambda: self._core.let_go(effect.client), "connection_for")
             return None
-        return step.gate.wait()
+        return effect.gate.wait()
 
     def _make(self, given: Credentials, user: Hashable) -> GatewayClient:
-        client = GatewayClient._from_settings(self._keeper.options.settings(given), given.filter(), user)
+        client = GatewayClient._from_settings(self._core.options.settings(given), given.filter(), user)
         client.on_proactive_message(self._on_message)
         client.on_fatal_close(self._on_fatal)
         return client
 
-    def _on_message(self, user: Any, message: Any) -> None:
+    def _on_message(self, user: object, message: object) -> None:
         """On a worker thread."""
-        self._keeper.count("messages")
-        self._call(self._keeper.message_handlers, user, message)
+        self._core.count("messages")
+        self._call(self._core.message_handlers, user, message)
 
     def _on_fatal(self, client: GatewayClient, error: GatewayError) -> None:
         """On a worker thread."""
-        self._keeper.died(client, error)
+        self._core.died(client, error)
         # So that nobody can bring it back beside the one that follows.
         client.disconnect()
-        self._call(self._keeper.fatal_handlers, client, error)
+        self._call(self._core.fatal_handlers, client, error)
 
     def _call(self, handlers: list[Callable[..., object]], *args: Any) -> None:
         for handler in tuple(handlers):
             try:
                 handler(*args)
             except Exception:
-                self._keeper.count("handler_errors")
+                self._core.count("handler_errors")
                 logger.exception("the handler %s raised", handler_name(handler))
 
     def _after_fork(self) -> None:
         self._thread = None
-        self._keeper.after_fork()
+        self._core.after_fork()
 
 
 def _after_fork_in_child() -> None:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
+from openclaw_client.client.async_client import AsyncGatewayClient
 from openclaw_client.client.callbacks import check_handler, handler_name
-from openclaw_client.client.client import AsyncGatewayClient
 from openclaw_client.client.options import ClientInfo, Proxy, ReconnectPolicy, Timeouts
 from openclaw_client.errors import GatewayError, UsageError
+from openclaw_client.errors.frames import without_frames
+from openclaw_client.logs import GuardedLogger
+from openclaw_client.manager.core import IDLE_TIMEOUT, MAX_CONNECTIONS, ManagerCore
 from openclaw_client.manager.credentials import ClientOptions, Credentials
-from openclaw_client.manager.keeper import IDLE_TIMEOUT, MAX_CONNECTIONS, Keeper
+from openclaw_client.manager.effects import AskFor, CloseIdle, Connect, Effect, Effects, LetGo
 from openclaw_client.manager.status import ManagerStatus
-from openclaw_client.manager.steps import AskFor, CloseIdle, Connect, LetGo, Step, Steps
 from openclaw_client.manager.table import Limits, Slot
 
-logger = logging.getLogger("openclaw_client.manager")
+logger = GuardedLogger("openclaw_client.manager")
 
 
 class AsyncConnectionManager:
@@ -37,6 +38,7 @@ class AsyncConnectionManager:
     for arguments that cannot work.
     """
 
+    @without_frames
     def __init__(
         self,
         credentials: Callable[[Any], Credentials | Awaitable[Credentials]],
@@ -54,7 +56,7 @@ class AsyncConnectionManager:
     ) -> None:
         self._credentials = credentials
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._keeper: Keeper[AsyncGatewayClient] = Keeper(
+        self._core: ManagerCore[AsyncGatewayClient] = ManagerCore(
             Limits(max_connections, idle_timeout, credentials_ttl, share_devices),
             ClientOptions(
                 timeouts=timeouts,
@@ -66,12 +68,10 @@ class AsyncConnectionManager:
             ),
             gate=asyncio.Event,
             make=self._make,
-            adapt=lambda client, sessions: client._engine.give(sessions),
-            close=AsyncGatewayClient.disconnect,
+            adapt=lambda client, sessions: client._port.allow(sessions),
+            close=lambda client: client._port.disconnect(),
             close_if_idle=AsyncGatewayClient.close_if_idle,
         )
-
-    # Users.
 
     async def connection_for(self, user: Hashable) -> AsyncGatewayClient:
         """The user's client, connected; callers at once share one connect, and nobody waits for another user's.
@@ -95,31 +95,29 @@ class AsyncConnectionManager:
         try:
             yield slot.client  # type: ignore[misc]
         finally:
-            self._keeper.release(slot)
+            self._core.release(slot)
 
     async def disconnect(self, user: Hashable) -> None:
         """Close the user's connection and forget refusals. Runs end with RunLost; a user who is unknown is fine."""
-        for client in self._keeper.take(user):
-            await client.disconnect()
+        self._bind()
+        await self._core.disconnect(self._core.pop(user))
 
     async def disconnect_all(self) -> None:
         """`disconnect` for every user. The manager can be used as before."""
-        await self._close(self._keeper.take_all(close=False))
+        await self._close(self._core.pop_all(close=False))
 
     def user_connected(self, user: Hashable) -> bool:
         """Whether the user's connection can be used now."""
-        return self._keeper.connected(user)
+        return self._core.connected(user)
 
     @property
     def connected_count(self) -> int:
         """Connections that can be used now."""
-        return self._keeper.connected_count
+        return self._core.connected_count
 
     def status(self) -> ManagerStatus:
         """Everything that is known, as values of this moment."""
-        return self._keeper.status()
-
-    # Handlers.
+        return self._core.status()
 
     def on_proactive_message(self, handler: Callable[[Any, Any], object]) -> Any:
         """Call handler(user, message) for every `ProactiveMessage` of any user. Also a decorator.
@@ -128,7 +126,7 @@ class AsyncConnectionManager:
         what one raises is logged and counted.
         """
         check_handler(handler, coroutines=True)
-        self._keeper.message_handlers.append(handler)
+        self._core.message_handlers.append(handler)
         return handler
 
     def on_fatal_close(self, handler: Callable[[Any, GatewayError], object]) -> Any:
@@ -137,28 +135,26 @@ class AsyncConnectionManager:
         The next `connection_for` of the user connects anew. Also a decorator.
         """
         check_handler(handler, coroutines=True)
-        self._keeper.fatal_handlers.append(handler)
+        self._core.fatal_handlers.append(handler)
         return handler
-
-    # The end.
 
     async def close_idle(self) -> int:
         """Close now what is idle for longer than idle_timeout, as happens by itself; how many were closed."""
         self._bind()
-        return await self._keeper.sweep()
+        return await self._core.sweep()
 
     async def drain(self, timeout: float | None = None) -> bool:
         """Refuse new callers, and close each connection when its runs are over; whether all were closed in time.
 
         timeout: seconds, None for as long as it takes. Follow it with `close()`.
         """
-        self._keeper.refuse()
+        self._core.refuse()
         self._bind()
-        return await self._keeper.drain(timeout)
+        return await self._core.drain(timeout)
 
     async def close(self) -> None:
         """Close every connection, for good. Runs in flight end with RunLost. May be called twice."""
-        await self._close(self._keeper.take_all(close=True))
+        await self._close(self._core.pop_all(close=True))
 
     async def __aenter__(self) -> Self:
         return self
@@ -167,63 +163,61 @@ class AsyncConnectionManager:
         await self.close()
 
     def __repr__(self) -> str:
-        return f"AsyncConnectionManager({len(self._keeper.table.slots)} users, {self._keeper.table.phase})"
-
-    # Inside.
+        return f"AsyncConnectionManager({len(self._core.table.slots)} users, {self._core.table.phase})"
 
     async def _close(self, clients: list[AsyncGatewayClient]) -> None:
         self._bind()
-        await self._keeper.close(clients)
+        await self._core.close(clients)
 
     async def _obtained(self, user: Hashable, *, hold: bool) -> Slot[AsyncGatewayClient]:
-        """Carry out the steps in this task."""
-        steps: Steps[AsyncGatewayClient] = self._keeper.obtain(user, hold=hold)
+        """Carry out the effects in this task."""
+        effects: Effects[AsyncGatewayClient] = self._core.obtain(user, hold=hold)
         try:
-            step = next(steps)
+            effect = next(effects)
             while True:
                 try:
-                    answer = await self._perform(step)
-                except BaseException as error:  # noqa: BLE001 - the steps decide
-                    step = steps.throw(error)
+                    answer = await self._perform(effect)
+                except BaseException as error:  # noqa: BLE001 - the effects decide
+                    effect = effects.throw(error)
                 else:
-                    step = steps.send(answer)
+                    effect = effects.send(answer)
         except StopIteration as end:
             slot: Slot[AsyncGatewayClient] = end.value
             return slot
 
-    async def _perform(self, step: Step[AsyncGatewayClient]) -> object:
-        if isinstance(step, AskFor):
-            given = self._credentials(step.user)
+    async def _perform(self, effect: Effect[AsyncGatewayClient]) -> object:
+        if isinstance(effect, AskFor):
+            given = self._credentials(effect.user)
             return await given if inspect.isawaitable(given) else given
         self._bind()
-        if isinstance(step, Connect):
-            await step.client.connect()
-            self._keeper.arm()
+        if isinstance(effect, Connect):
+            await effect.client.connect()
+            self._core.arm()
             return None
-        if isinstance(step, CloseIdle):
-            return await step.client.close_if_idle()
-        if isinstance(step, LetGo):
-            await self._keeper.let_go(step.client)
+        if isinstance(effect, CloseIdle):
+            return await effect.client.close_if_idle()
+        if isinstance(effect, LetGo):
+            await self._core.let_go(effect.client)
             return None
-        return await step.gate.wait()
+        return await effect.gate.wait()
 
     def _make(self, given: Credentials, user: Hashable) -> AsyncGatewayClient:
-        client = AsyncGatewayClient._from_settings(self._keeper.options.settings(given), given.filter(), user)
+        client = AsyncGatewayClient._from_settings(self._core.options.settings(given), given.filter(), user)
         client.on_proactive_message(self._on_message)
         client.on_fatal_close(self._on_fatal)
         return client
 
-    async def _on_message(self, user: Any, message: Any) -> None:
+    async def _on_message(self, user: object, message: object) -> None:
         """In the client's task for handlers."""
-        self._keeper.count("messages")
-        await self._call(self._keeper.message_handlers, user, message)
+        self._core.count("messages")
+        await self._call(self._core.message_handlers, user, message)
 
     async def _on_fatal(self, client: AsyncGatewayClient, error: GatewayError) -> None:
         """In the client's task for handlers."""
-        self._keeper.died(client, error)
+        self._core.died(client, error)
         # So that nobody can bring it back beside the one that follows.
         await client.disconnect()
-        await self._call(self._keeper.fatal_handlers, client, error)
+        await self._call(self._core.fatal_handlers, client, error)
 
     async def _call(self, handlers: list[Callable[..., object]], *args: Any) -> None:
         for handler in tuple(handlers):
@@ -232,12 +226,12 @@ class AsyncConnectionManager:
                 if inspect.isawaitable(result):
                     await result
             except Exception:
-                self._keeper.count("handler_errors")
+                self._core.count("handler_errors")
                 logger.exception("the handler %s raised", handler_name(handler))
 
     def _bind(self) -> None:
         loop = asyncio.get_running_loop()
-        if self._loop is None or (self._loop.is_closed() and not self._keeper.table.slots):
+        if self._loop is None or (self._loop.is_closed() and not self._core.table.slots):
             self._loop = loop
         elif self._loop is not loop:
             raise UsageError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any
 
 from openclaw_client.client.options import (
@@ -19,12 +20,14 @@ from openclaw_client.client.options import (
     Settings,
     Timeouts,
     build_settings,
+    forgive_refusals,
 )
-from openclaw_client.client.router import SessionFilter, Sessions
-from openclaw_client.client.watch import CAPABILITY
-from openclaw_client.errors import UsageError
+from openclaw_client.errors import GatewayError, UsageError
+from openclaw_client.errors.frames import forget_frames, without_frames
 from openclaw_client.identity.files import FileIdentityStore
 from openclaw_client.policy.urls import parse_url
+from openclaw_client.sessions.filter import SessionFilter, Sessions
+from openclaw_client.sessions.subscription import CAPABILITY
 
 
 class AllSessions:
@@ -113,6 +116,10 @@ class Credentials:
         return self.url, *secrets, device, feed, self.role, self.scopes, *trust, headers
 
 
+# A dataclass makes its constructor itself, and in its variables stand the arguments.
+Credentials.__init__ = without_frames(Credentials.__init__)  # type: ignore[method-assign]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientOptions:
     """What all clients of a manager have in common; nothing in it belongs to a user."""
@@ -128,7 +135,8 @@ class ClientOptions:
         """The checked settings of one user's client; raises UsageError."""
         # A user without a token must not connect with the token that the process happens to have.
         environ = {name: value for name, value in os.environ.items() if name not in CREDENTIAL_VARIABLES}
-        return build_settings(
+        make = partial(
+            build_settings,
             given.url,
             token=given.token,
             password=given.password,
@@ -147,6 +155,18 @@ class ClientOptions:
             client_info=self.client_info,
             environ=environ,
         )
+        try:
+            return make()
+        except GatewayError as failed:
+            error = failed
+        # In these variables stand the whole environment and the proxy.
+        del self, environ, make
+        forget_frames(error)
+        raise error
+
+    def forgive(self, given: Credentials) -> None:
+        """These were refused, and nobody uses them any more: their gateway need not be spared for them."""
+        forgive_refusals(given.url, token=given.token, password=given.password, device_token=given.device_token)
 
     def _caps(self, given: Credentials) -> Iterable[str]:
         """With the wish that the gateway itself keeps other sessions back, where they can be named one by one."""

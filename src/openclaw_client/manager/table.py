@@ -13,7 +13,7 @@ from enum import Enum
 from math import inf
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
-from openclaw_client.errors import AuthRejected, GatewayError, ManagerError
+from openclaw_client.errors import AuthRejected, GatewayError, ManagerError, RateLimited
 from openclaw_client.manager.credentials import Credentials
 from openclaw_client.manager.status import Phase
 
@@ -31,7 +31,7 @@ class Gate(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Activity:
+class ClientSnapshot:
     """What a client is doing now. alive: connected, or about to be by itself. idle: seconds."""
 
     alive: bool
@@ -49,7 +49,7 @@ class _Open:
 _OPEN = _Open()
 
 
-class Place(Enum):
+class SlotState(Enum):
     """Where a slot is in its life."""
 
     OPENING = "opening"
@@ -62,7 +62,7 @@ C = TypeVar("C")
 
 @dataclass(slots=True, eq=False)
 class Slot(Generic[C]):
-    """One user's place. Used once: the next connection of the user has another.
+    """The connection of one user. Used once: the next connection of the user has another.
 
     gate: open when the slot is neither opening nor closing any more. stale: a client of the user that this slot's is to
     follow. failure: why it did not open. asked_at: when credentials were last asked for. used_at: when the connection
@@ -71,7 +71,7 @@ class Slot(Generic[C]):
 
     user: Hashable
     gate: Gate
-    place: Place = Place.OPENING
+    state: SlotState = SlotState.OPENING
     client: C | None = None
     stale: C | None = None
     credentials: Credentials | None = None
@@ -80,9 +80,6 @@ class Slot(Generic[C]):
     used_at: float = -inf
     holds: int = 0
     device: object = None
-
-
-# What to do for a caller.
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +143,12 @@ class Table(Generic[C]):
     """observe(client) says what a client is doing; gate() makes a closed gate."""
 
     limits: Limits
-    observe: Callable[[C], Activity]
+    observe: Callable[[C], ClientSnapshot]
     gate: Callable[[], Gate]
     phase: Phase = "open"
     slots: dict[Hashable, Slot[C]] = field(default_factory=dict)
     _refusals: OrderedDict[Hashable, _Refusal] = field(default_factory=OrderedDict)
     _devices: dict[object, Hashable] = field(default_factory=dict)
-
-    # A caller wants a user's connection.
 
     def acquire(self, user: Hashable, now: float, settled: Slot[C] | None = None, *, hold: bool = False) -> Decision[C]:
         """What to do for a caller. settled: the slot whose credentials are known to be the newest for this call.
@@ -167,7 +162,7 @@ class Table(Generic[C]):
         slot = self.slots.get(user)
         if slot is None:
             return self._make_room(now) or Open(self._new_slot(user))
-        if slot.place is not Place.OPEN:
+        if slot.state is not SlotState.OPEN:
             return Wait(slot, slot.gate)
         assert slot.client is not None
         if not self.observe(slot.client).alive:
@@ -181,7 +176,7 @@ class Table(Generic[C]):
     def asked(self, slot: Slot[C], given: Credentials, now: float) -> Open[C] | None:
         """The credentials of now: None where the connection serves them, else open another one."""
         slot.asked_at = now
-        if self.slots.get(slot.user) is not slot or slot.place is not Place.OPEN:
+        if self.slots.get(slot.user) is not slot or slot.state is not SlotState.OPEN:
             # Somebody else has decided in the meantime.
             return None
         assert slot.credentials is not None
@@ -199,6 +194,13 @@ class Table(Generic[C]):
             return refusal.error
         del self._refusals[user]
         return None
+
+    def withdrawn(self, user: Hashable, given: Credentials | None) -> Credentials | None:
+        """What a gateway refused of this user, where other credentials take its place; given: None where none do."""
+        refusal = self._refusals.get(user)
+        if refusal is None or (given is not None and refusal.credentials.same_connection(given)):
+            return None
+        return refusal.credentials
 
     def claim_device(self, slot: Slot[C], given: Credentials) -> None:
         """Raises ManagerError where another user is connected with the same device identity.
@@ -223,16 +225,16 @@ class Table(Generic[C]):
             return False
         slot.client, slot.credentials = client, given
         slot.asked_at = slot.used_at = now
-        slot.place, slot.failure = Place.OPEN, None
+        slot.state, slot.failure = SlotState.OPEN, None
         self._refusals.pop(slot.user, None)
         self._pass(slot)
         return True
 
     def failed(self, slot: Slot[C], error: BaseException, given: Credentials | None, now: float) -> None:
-        """There is no connection. Who waited gets the same error, or tries in turn where it is none of ours."""
+        """There is no connection. Waiters get the same error if it is a GatewayError; else each tries again."""
         self._drop(slot)
         slot.failure = error if isinstance(error, GatewayError) else None
-        if given is not None and isinstance(error, AuthRejected):
+        if given is not None and isinstance(error, AuthRejected | RateLimited):
             self._remember(slot.user, given, error, now)
         slot.gate.set()
 
@@ -240,8 +242,6 @@ class Table(Generic[C]):
         """The end of a hold."""
         slot.holds -= 1
         slot.used_at = now
-
-    # Connections go.
 
     def idle(self, now: float) -> list[Slot[C]]:
         """The slots to close for idleness; they are closing from now on. Call `closed` or `kept` for each."""
@@ -277,7 +277,7 @@ class Table(Generic[C]):
     def kept(self, slot: Slot[C]) -> None:
         """A closing slot's connection came into use again and was left open."""
         if self.slots.get(slot.user) is slot:
-            slot.place = Place.OPEN
+            slot.state = SlotState.OPEN
         self._pass(slot)
 
     def remove(self, user: Hashable) -> C | None:
@@ -287,7 +287,7 @@ class Table(Generic[C]):
         if slot is None:
             return None
         self._drop(slot)
-        if slot.place is Place.OPENING:
+        if slot.state is SlotState.OPENING:
             slot.failure = gone()
             slot.gate.set()
         return slot.client
@@ -299,7 +299,7 @@ class Table(Generic[C]):
             return False
         if slot.credentials is not None and isinstance(error, AuthRejected):
             self._remember(user, slot.credentials, error, now)
-        if slot.place is Place.OPEN:
+        if slot.state is SlotState.OPEN:
             self._drop(slot)
         return True
 
@@ -319,8 +319,6 @@ class Table(Generic[C]):
             if slot.client is not None:
                 yield slot, slot.client
 
-    # Inside.
-
     def _make_room(self, now: float) -> MakeRoom[C] | Wait[C] | None:
         if len(self.slots) < self.limits.max_connections:
             return None
@@ -328,7 +326,7 @@ class Table(Generic[C]):
         if victim is not None:
             self._begin_closing(victim)
             return MakeRoom(victim)
-        leaving = next((slot for slot in self.slots.values() if slot.place is Place.CLOSING), None)
+        leaving = next((slot for slot in self.slots.values() if slot.state is SlotState.CLOSING), None)
         if leaving is not None:
             return Wait(leaving, leaving.gate)
         raise ManagerError(
@@ -338,7 +336,7 @@ class Table(Generic[C]):
 
     def _idle_slots(self) -> Iterator[Slot[C]]:
         for slot, client in self.clients():
-            if slot.place is Place.OPEN and not slot.holds and not self.observe(client).busy:
+            if slot.state is SlotState.OPEN and not slot.holds and not self.observe(client).busy:
                 yield slot
 
     def _idleness(self, slot: Slot[C], now: float) -> float:
@@ -358,7 +356,7 @@ class Table(Generic[C]):
         return follower
 
     def _begin_closing(self, slot: Slot[C]) -> None:
-        slot.place, slot.gate = Place.CLOSING, self.gate()
+        slot.state, slot.gate = SlotState.CLOSING, self.gate()
 
     def _pass(self, slot: Slot[C]) -> None:
         """Let in who waits, and keep no gate for a slot that may stay open for days."""
@@ -373,7 +371,9 @@ class Table(Generic[C]):
             slot.device = None
 
     def _remember(self, user: Hashable, given: Credentials, error: GatewayError, now: float) -> None:
-        self._refusals[user] = _Refusal(given, error, now + REFUSAL_MEMORY)
+        # A lock-out says nothing of the credentials: they may be tried again, and are known only to be withdrawn.
+        lasts = REFUSAL_MEMORY if isinstance(error, AuthRejected) else 0.0
+        self._refusals[user] = _Refusal(given, error, now + lasts)
         self._refusals.move_to_end(user)
         if len(self._refusals) > REMEMBERED:
             self._refusals.popitem(last=False)

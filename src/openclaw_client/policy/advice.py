@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from openclaw_client.wire import codes
+from openclaw_client.wire import codes, limits
 
 Stage = Literal["dns", "tcp", "proxy", "tls", "upgrade", "challenge", "connect", "scopes", "call", "chat"]
 """The steps to a usable connection, in order, and what is done with it then."""
@@ -32,6 +32,11 @@ _DEVICE_FILE: Final = (
 )
 _TAILSCALE: Final = "Connect through Tailscale Serve with a signed-in user, or pass token= or password="
 _IDENTITY_PROXY: Final = "Send with headers= what the proxy in front of the gateway wants, or connect past it"
+WHERE_IT_IS: Final = (
+    "on the gateway's machine `openclaw gateway auth-token --show` prints it (from 2026.8.1 on), and before that it is "
+    "gateway.auth.token in ~/.openclaw/openclaw.json"
+)
+_NGINX: Final = "(nginx: proxy_http_version 1.1, and the headers Upgrade and Connection)"
 _CONTROL_UI: Final = "Leave client_info= at its default: this is a rule for browsers"
 _AGAIN: Final = "Try again; if it stays, something between client and gateway holds frames back"
 
@@ -67,6 +72,11 @@ UNREACHED: Final[dict[str, Advice]] = {
         'Have the proxy allow the gateway, or pass proxy="" to connect without one',
     ),
     "CERTIFICATE_UNTRUSTED": Advice("tls", "the certificate is by nobody whom this machine trusts", _PIN_OR_TRUST),
+    "CERTIFICATE_NOT_STANDARD": Advice(
+        "tls",
+        "the certificate or its authority's lacks what RFC 5280 asks for, on which Python 3.13 and later insist",
+        "Issue the authority's certificate anew with what is missing, or pin the gateway's with tls_fingerprint=",
+    ),
     "CERTIFICATE_EXPIRED": Advice(
         "tls", "the certificate is past its date", "Renew the gateway's certificate, and check this machine's clock"
     ),
@@ -114,7 +124,29 @@ UNREACHED: Final[dict[str, Advice]] = {
         "upgrade", "the server answered with something that is no WebSocket", "Check that the port is the gateway's"
     ),
     "HTTP_301": Advice(
-        "upgrade", "the server redirects elsewhere; redirects are not followed", "Use the URL that it points to"
+        "upgrade",
+        "the server redirects elsewhere; redirects are not followed",
+        "Use the URL that it points to, if it is the gateway's; a slash at the end counts",
+    ),
+    "HTTP_101": Advice(
+        "upgrade",
+        "the answer to the upgrade lacks what belongs to one, such as the header Connection: Upgrade",
+        "Have the proxy in between pass the gateway's answer as it is, or connect past it",
+    ),
+    "HTTP_200": Advice(
+        "upgrade",
+        "a web page: a proxy in between does not pass the upgrade, or this is no gateway's path",
+        f"Check host, port and path of the URL; if a proxy is in between, have it pass the upgrade {_NGINX}",
+    ),
+    "UPGRADE_NOT_PASSED": Advice(
+        "upgrade",
+        "a proxy in between does not pass the upgrade to the gateway behind it",
+        f"Have the proxy pass the upgrade {_NGINX}",
+    ),
+    "PROXY_ATTRIBUTION_REQUIRED": Advice(
+        "upgrade",
+        "the gateway does not take the client's address from the proxy in between",
+        "Name that proxy in gateway.trustedProxies, and have it set X-Forwarded-For anew instead of adding to it",
     ),
     "HTTP_401": Advice("upgrade", "something in front of the gateway wants a login", _IDENTITY_PROXY),
     "HTTP_403": Advice(
@@ -155,6 +187,11 @@ REFUSED: Final[dict[str, Advice]] = {
     codes.CLIENT_VERSION_MISMATCH: Advice(
         "connect", "this client is too old for the gateway", "Upgrade openclaw-client"
     ),
+    codes.GATEWAY_TOO_OLD: Advice(
+        "connect",
+        "the gateway is older than what this client supports",
+        f"Upgrade the gateway to {limits.OLDEST_RELEASE_NAME} or later",
+    ),
     codes.PAIRING_REQUIRED: Advice(
         "connect",
         "the device must be approved on the gateway",
@@ -168,7 +205,9 @@ REFUSED: Final[dict[str, Advice]] = {
     codes.TOKEN_MISMATCH: Advice(
         "connect", "the token is wrong", "Check the token: it must be the gateway's gateway.auth.token"
     ),
-    "AUTH_TOKEN_MISSING": Advice("connect", "the gateway wants a token", "Pass token=, or set OPENCLAW_GATEWAY_TOKEN"),
+    "AUTH_TOKEN_MISSING": Advice(
+        "connect", "the gateway wants a token", f"Pass token=, or set OPENCLAW_GATEWAY_TOKEN; {WHERE_IT_IS}"
+    ),
     "AUTH_TOKEN_NOT_CONFIGURED": Advice(
         "connect", "the gateway has no token set", "Set gateway.auth.token on the gateway, or use its password"
     ),
@@ -196,7 +235,9 @@ REFUSED: Final[dict[str, Advice]] = {
     ),
     "AUTH_REQUIRED": Advice("connect", "the gateway wants credentials", "Pass token= or password="),
     "AUTH_UNAUTHORIZED": Advice(
-        "connect", "the credentials were refused", "Check token and password, and the gateway's log"
+        "connect",
+        "the credentials were refused",
+        "Check token and password, and the gateway's log; auth mode trusted-proxy wants its proxy's user header",
     ),
     "AUTH_TAILSCALE_IDENTITY_MISSING": Advice("connect", "the gateway wants a Tailscale identity", _TAILSCALE),
     "AUTH_TAILSCALE_PROXY_MISSING": Advice("connect", "the gateway is not reached through Tailscale Serve", _TAILSCALE),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from openclaw_client.errors import UsageError
 
 FLOOR = 0.05
-"""Seconds. Full jitter may draw zero; a loop of connects without any pause must not come of it."""
+"""Minimum delay in seconds: full jitter may draw zero and would reconnect in a busy loop."""
 
 
 @dataclass(frozen=True, slots=True)

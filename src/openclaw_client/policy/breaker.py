@@ -1,4 +1,4 @@
-"""One memory of failed authentication per gateway host and process, so that no user's mistake locks out the others.
+"""One memory of failed authentication per gateway and process, so that no user's mistake locks out the others.
 
 A gateway counts failed attempts per address (10 in 60 s by default) and then refuses everybody behind that address for
 minutes. All users of a process share an address, so they share this budget, which stays below the gateway's.
@@ -7,47 +7,128 @@ minutes. All users of a process share an address, so they share this budget, whi
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 BUDGET = 5
 """Failed attempts per window, half of the gateway's default of 10: other processes behind the address fail, too."""
+RESERVE = 2
+"""More of them for credentials that are hardly among the wrong ones: see `AuthBreaker.room`."""
+CROWD = 3
+"""Clients with the same credentials: what so many were given is hardly one user's mistake."""
+FEW = 2
+"""Credentials that used the budget up between them: it is one user who errs, and others may be right."""
+MOST = 9
+"""Failed attempts per window whatever was forgiven: one below the gateway's default."""
 WINDOW = 60.0
 """Seconds; the gateway's default window."""
+LONGEST_LOCK = 3600.0
+"""Seconds that a gateway's hint is taken for at most: one that names a year would take the gateway from its users."""
+STREAK = MOST - RESERVE - BUDGET
+"""By how many the attempts at once may grow while none fails: all of them may be wrong."""
+
+
+@dataclass(slots=True)
+class _Failure:
+    at: float
+    who: object
+    forgiven: bool = False
 
 
 class AuthBreaker:
-    """Times are seconds of any monotonic clock. Connections that are up are not its business."""
+    """Times are seconds of any monotonic clock. Connections that are up are not its business.
+
+    who: credentials, in a form that shows nothing of them; None for those that nobody needs to know again.
+    """
 
     def __init__(self, *, budget: int = BUDGET, window: float = WINDOW) -> None:
         self._budget = budget
         self._window = window
-        self._failures: deque[float] = deque()
+        self._failures: deque[_Failure] = deque()
         self._locked_until = 0.0
+        self._told: object = None
+        self._streak = 0
 
-    def delay(self, now: float) -> float:
-        """Seconds until the next attempt may be made; 0.0 for now."""
-        return max(0.0, self._locked_until - now, self._next_slot(now) - now)
+    def delay(self, now: float, who: object = None, crowd: int = 0) -> float:
+        """Seconds until the next attempt of credentials that are not known to be right; 0.0 for now."""
+        return max(0.0, self._locked_until - now, self._next_slot(now, who, crowd) - now)
 
     def locked(self, now: float) -> bool:
         """Whether the gateway itself has said that nothing will be heard before a certain time."""
         return self._locked_until > now
 
+    def refused(self, who: object, now: float) -> bool:
+        """Whether these credentials are among those that were refused."""
+        self._forget(now)
+        return any(failure.who == who and not failure.forgiven for failure in self._failures)
+
+    def room(self, now: float, who: object, crowd: int) -> int:
+        """How many attempts may be under way with credentials that are not known to be right.
+
+        crowd: how many clients want to be let in with these. They have a reserve where they are many, or where few
+        others used the budget up.
+        """
+        if self._next_slot(now, who, crowd) > now:
+            return 0
+        failed = sum(not failure.forgiven for failure in self._failures)
+        return self._allowed(who, crowd) - failed + (0 if self._failures else self._streak)
+
+    def left(self, now: float, crowd: int) -> int:
+        """How many more may be refused in this window; what is left at the end is for credentials of many."""
+        self._forget(now)
+        kept = 0 if crowd >= CROWD else RESERVE
+        counted = sum(not failure.forgiven for failure in self._failures)
+        most = max(MOST, self._budget)
+        return min(most - kept - counted, most - len(self._failures))
+
     def quiet(self, now: float) -> bool:
         """Whether it remembers nothing: a new one would decide the same. Changes nothing, so for any thread."""
-        return not self.locked(now) and all(failure <= now - self._window for failure in tuple(self._failures))
+        return not self.locked(now) and all(failure.at <= now - self._window for failure in tuple(self._failures))
 
-    def failed(self, now: float) -> None:
+    def failed(self, now: float, who: object = None) -> None:
         """The gateway refused credentials."""
         self._forget(now)
-        self._failures.append(now)
+        self._failures.append(_Failure(now, who))
+        self._streak = 0
 
-    def rate_limited(self, now: float, seconds: float) -> None:
-        """The gateway refuses everybody for so long."""
-        self._locked_until = max(self._locked_until, now + seconds)
+    def welcomed(self) -> None:
+        """The gateway took credentials that were not known to be right."""
+        self._streak = min(self._streak + 1, STREAK)
 
-    def _next_slot(self, now: float) -> float:
+    def rate_limited(self, now: float, seconds: float, who: object = None) -> None:
+        """The gateway refuses everybody for so long, and said so to who."""
+        until = now + min(seconds, LONGEST_LOCK)
+        if until > self._locked_until:
+            self._locked_until, self._told = until, who
+
+    def forgive(self, who: object) -> None:
+        """Somebody changed or withdrew these credentials: the others need not wait for what became of them.
+
+        Nor for a lock-out that was told to them; whoever tries next is told again where it still runs.
+        """
+        for failure in tuple(self._failures):
+            if failure.who == who:
+                failure.forgiven = True
+        if self._told == who and who is not None:
+            self._locked_until, self._told = 0.0, None
+
+    def _next_slot(self, now: float, who: object, crowd: int) -> float:
         self._forget(now)
-        return now if len(self._failures) < self._budget else self._failures[-self._budget] + self._window
+        counted = [failure.at for failure in self._failures if not failure.forgiven]
+        every = [failure.at for failure in self._failures]
+        allowed = self._allowed(who, crowd)
+        slots = (self._slot(counted, allowed, now), self._slot(every, max(MOST, self._budget), now))
+        return max(slots)
+
+    def _slot(self, failures: list[float], allowed: int, now: float) -> float:
+        return now if len(failures) < allowed else failures[-allowed] + self._window
+
+    def _allowed(self, who: object, crowd: int) -> int:
+        wrong = [failure.who for failure in self._failures if not failure.forgiven]
+        if who is None or who in wrong:
+            return self._budget
+        few = len(wrong) >= self._budget and len(set(wrong)) <= FEW
+        return self._budget + RESERVE if crowd >= CROWD or few else self._budget
 
     def _forget(self, now: float) -> None:
-        while self._failures and self._failures[0] <= now - self._window:
+        while self._failures and self._failures[0].at <= now - self._window:
             self._failures.popleft()

@@ -30,7 +30,7 @@ class StoredToken(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, slots=True)
-class Credentials:
+class AuthInput:
     """What the caller configured. Values are trimmed; an empty one counts as absent.
 
     token and password: the gateway's shared secrets. device_token: one issued to this device, which the caller
@@ -51,7 +51,7 @@ class Credentials:
 
     def __repr__(self) -> str:
         names = [entry.name for entry in fields(self) if getattr(self, entry.name) is not None]
-        return f"Credentials({', '.join(f'{name}=…' for name in names)})"
+        return f"AuthInput({', '.join(f'{name}=…' for name in names)})"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -75,7 +75,7 @@ class Selection:
 
 
 def select(
-    credentials: Credentials,
+    credentials: AuthInput,
     stored: StoredToken | None,
     *,
     scopes: tuple[str, ...] | None,
@@ -126,7 +126,7 @@ def select(
 def may_retry_with_stored(
     error: ErrorShape,
     *,
-    credentials: Credentials,
+    credentials: AuthInput,
     stored: StoredToken | None,
     refused: Selection,
     trusted_endpoint: bool,

@@ -6,6 +6,7 @@ Code → class of error; what to do about it comes from the one table, in `polic
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from openclaw_client.errors import (
     AuthRejected,
     ConnectError,
     HandshakeTimeout,
+    MethodUnavailable,
     MissingScope,
     PairingRequired,
     ProtocolMismatch,
@@ -20,15 +22,19 @@ from openclaw_client.errors import (
     RequestFailed,
     Unreachable,
 )
+from openclaw_client.policy import methods
 from openclaw_client.policy.advice import Advice, advice_for, advice_for_close
 from openclaw_client.policy.scopes import missing_scopes
+from openclaw_client.policy.trusted_proxy import trusted_proxy_remedy
 from openclaw_client.wire import codes, limits
 from openclaw_client.wire.frames import ErrorShape
+from openclaw_client.wire.handshake import Hello
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 """Only an id of this form is put into a command that a person will paste into a shell."""
 
 _CONNECT = Advice("connect", "the gateway refused the connect request", "Look into the gateway's log for the reason")
+_MAYBE_HIDDEN = "; one that it has and does not name wants the scope operator.admin"
 _AUTH_REMEDY = "Check the credentials and the identity file, and the auth settings of the gateway"
 
 
@@ -84,7 +90,7 @@ def refusal(error: ErrorShape, attempt: Attempt) -> ConnectError:
         **attempt.known(),
         "stage": (advice_for(code) or _CONNECT).stage,
         "message": f"the gateway refused the connect: {error.message or error.code}",
-        "remedy": remedy_for(code),
+        "remedy": trusted_proxy_remedy(error.detail("authReason")) or remedy_for(code),
         "code": error.code,
         "detail_code": code,
         "retry_after": error.retry_after,
@@ -123,6 +129,21 @@ def closed_early(attempt: Attempt) -> ConnectError:
     )
 
 
+def too_old(hello: Hello, attempt: Attempt) -> ProtocolMismatch | None:
+    """The error for a gateway that is older than what is supported; None for one that is not, or does not say so."""
+    if hello.release is None or hello.release >= limits.OLDEST_RELEASE:
+        return None
+    return explain(
+        ProtocolMismatch(
+            message=f"the gateway is OpenClaw {'.'.join(map(str, hello.release))}, and the oldest release that this "
+            f"client supports is {limits.OLDEST_RELEASE_NAME}",
+            detail_code=codes.GATEWAY_TOO_OLD,
+            connection_id=hello.server.conn_id or None,
+            **attempt.known(),
+        )
+    )
+
+
 def too_slow(what: str, code: str, attempt: Attempt) -> HandshakeTimeout:
     """The error for a handshake that did not complete in time; code: which step of it."""
     error = HandshakeTimeout(
@@ -151,8 +172,12 @@ def request_failure(
     granted: tuple[str, ...] = (),
     connection_id: str | None = None,
     gateway_version: str | None = None,
+    advertised: Collection[str] = (),
 ) -> RequestFailed:
-    """The error for a refused request; MissingScope where that is why."""
+    """The error for a refused request; MissingScope or MethodUnavailable where that is why.
+
+    advertised: the methods that the gateway names.
+    """
     code = codes.detail_code_of(error)
     fields: dict[str, Any] = {
         "method": method,
@@ -166,6 +191,11 @@ def request_failure(
         "connection_id": connection_id,
         "gateway_version": gateway_version,
     }
+    if methods.is_absent(method, error, advertised):
+        sure = methods.says_unknown(method, error)
+        fields["remedy"] = "Check the name and the gateway's release" + ("" if sure else _MAYBE_HIDDEN)
+        fields["detail_code"] = codes.UNKNOWN_METHOD
+        return MethodUnavailable(**fields, suggestion=methods.nearest(method, advertised))
     required = codes.required_scopes_of(error)
     if required or code == codes.MISSING_SCOPE:
         scopes = missing_scopes(required, granted) or required

@@ -18,6 +18,10 @@ OBSERVED_NEEDS = {
 }
 """What the methods that this package calls by name need; the same on all releases from 2026.2.17 to 2026.9.6."""
 
+MAX_NEEDS = 1024
+"""Methods whose needs are remembered: their names are the caller's. Beyond that all but the observed needs are
+forgotten, and learnt again where a gateway refuses them."""
+
 _PROBES = (("operator.read", "last-heartbeat"), ("operator.pairing", "device.pair.list"))
 """A scope, and a method that needs it, changes nothing and is answered from memory."""
 
@@ -79,6 +83,8 @@ class MethodScopes:
 
     def learn(self, method: str, scopes: tuple[str, ...]) -> None:
         """A gateway refused the method to a connection without these scopes."""
+        if scopes and len(self._needs) >= MAX_NEEDS:
+            self._needs = dict(OBSERVED_NEEDS)
         if scopes:
             self._needs[method] = scopes
 

@@ -9,20 +9,28 @@ from openclaw_client.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """All in seconds.
+    """How long the client waits, in seconds; None for no limit.
 
-    connect: for connect() as a whole, and for each reconnect. request: for the response to a request, and for waiting
-    until a lost connection is back. idle, total: for a run, None = no limit, because a healthy run can be silent for
-    minutes; when one passes, the run goes on at the gateway.
+    A healthy run can be silent for minutes, so that `idle` and `total` have no limit of their own. When one of them
+    passes, the run goes on at the gateway (`RunTimeout`).
+
+    Attributes:
+        connect: For connect() as a whole, and for each reconnect. Never None.
+        request: For the response to a request, and for waiting until a lost connection is back.
+        idle: For a run, from the last that was heard of it.
+        total: For a run, from the call: the wait for its turn and the connection included.
+        away: For a run whose connection is lost, until there is one again. Then it ends with `RunLost`, or with
+            `OutcomeUnknown` where nothing showed that the message was taken; both carry `sent_run`.
     """
 
     connect: float = 10.0
     request: float | None = 30.0
     idle: float | None = None
     total: float | None = None
+    away: float | None = 600.0
 
     def __post_init__(self) -> None:
-        for name in ("connect", "request", "idle", "total"):
+        for name in ("connect", "request", "idle", "total", "away"):
             value = getattr(self, name)
             unlimited = value is None and name != "connect"
             if not (unlimited or _is_limit(value)):

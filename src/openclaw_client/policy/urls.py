@@ -38,6 +38,7 @@ _PRIVATE_NETWORKS = tuple(
         "fec0::/10",
     )
 )
+_ALLOW_NAME = "set OPENCLAW_ALLOW_INSECURE_PRIVATE_WS=1 in the environment"
 _PRIVATE_SUFFIXES = (".local", ".ts.net")
 
 
@@ -67,23 +68,25 @@ class GatewayUrl:
 
     @property
     def origin(self) -> str:
-        """Scheme, host, port and path: what a stored device token belongs to."""
+        """Scheme, host, port and path: what a stored device token belongs to. With a slash at the end or without one it
+        is the same gateway."""
         return f"{self.scheme}://{self._netloc()}{self.path.rstrip('/')}"
 
     @property
     def text(self) -> str:
-        return self.origin + (f"?{self.query}" if self.query else "")
+        """With the path as it is written: behind a proxy the slash at its end can decide."""
+        return self._address() + (f"?{self.query}" if self.query else "")
 
     @property
     def redacted(self) -> str:
         """The URL with the values of telling query parameters left out."""
         if not self.query:
-            return self.origin
+            return self._address()
         pairs = [
             f"{quote(name)}={'…' if is_secret_name(name) else quote(value)}"
             for name, value in parse_qsl(self.query, keep_blank_values=True)
         ]
-        return f"{self.origin}?{'&'.join(pairs)}"
+        return f"{self._address()}?{'&'.join(pairs)}"
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -95,6 +98,9 @@ class GatewayUrl:
 
     def __repr__(self) -> str:
         return f"GatewayUrl({self.redacted!r})"
+
+    def _address(self) -> str:
+        return f"{self.scheme}://{self._netloc()}{self.path}"
 
     def _netloc(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -125,12 +131,20 @@ def parse_url(text: object, *, allow_insecure: bool = False) -> GatewayUrl:
     host = (parts.hostname or "").rstrip(".")
     if not _is_usable(host):
         raise UsageError(message="the gateway URL has no usable host", remedy=f"Use one like {DEFAULT_URL}")
-    path, query = quote(parts.path.rstrip("/"), safe=_SAFE), quote(parts.query, safe=_SAFE)
+    # A single slash is what a request without a path asks for.
+    path, query = quote(parts.path, safe=_SAFE) if parts.path != "/" else "", quote(parts.query, safe=_SAFE)
     url = GatewayUrl(scheme, host, port if port is not None else _default_port(scheme), path, query)
+    if not url.secure and is_unspecified(host):
+        here = "[::1]" if ":" in host else "127.0.0.1"
+        raise UsageError(
+            message=f"{host} is where a gateway listens, on all addresses of its machine, and none to connect to",
+            remedy=f"Use ws://{here}:{url.port} on that machine, and elsewhere wss:// or a tunnel to it",
+        )
     if not url.secure and not url.private and not (allow_insecure and not _is_address(host)):
+        named = "" if _is_address(host) else f"; for a name within a private network, such as compose's, {_ALLOW_NAME}"
         raise UsageError(
             message=f"{url.origin} would send the credentials in clear over a public network; nothing was sent",
-            remedy="Use wss://, or a tunnel (ssh, Tailscale) to a private address",
+            remedy=f"Use wss://, or a tunnel (ssh, Tailscale) to a private address{named}",
         )
     return url
 
@@ -144,6 +158,12 @@ def is_loopback(host: str) -> bool:
     """Whether a host name or address means this machine."""
     address = _address(host)
     return address.is_loopback if address is not None else host.lower().rstrip(".") == "localhost"
+
+
+def is_unspecified(host: str) -> bool:
+    """Whether a host is the address that stands for all of a machine's own: 0.0.0.0 or ::."""
+    address = _address(host)
+    return address is not None and address.is_unspecified
 
 
 def is_private(host: str) -> bool:

@@ -22,6 +22,10 @@ SHORTEST = 0.1
 """Seconds; a gateway that names no time at all, again and again, must not be met by a loop of connects."""
 
 
+LONGEST = 3600.0
+"""Seconds that a gateway's hint is followed at most: one that names a year would be the end of the client."""
+
+
 class Action(Enum):
     RETRY = "try again with backoff"
     WAIT = "try again after the stated delay"
@@ -64,7 +68,7 @@ _TRANSIENT_AUTH = "AUTH_TAILSCALE_WHOIS_FAILED"
 def judge_refusal(error: ErrorShape) -> Verdict:
     """What a refused connect asks for, once the retries that belong to one attempt are used up."""
     code = codes.detail_code_of(error)
-    hinted = max(error.retry_after, SHORTEST) if error.retry_after is not None else None
+    hinted = min(max(error.retry_after, SHORTEST), LONGEST) if error.retry_after is not None else None
     starting = codes.startup_delay(error.detail("reason"), error.retry_after)
     if starting is not None:
         return Verdict(Action.WAIT, starting)

@@ -86,8 +86,6 @@ class ClientProtocol:
         """Requests without an outcome yet."""
         return len(self._pending)
 
-    # What goes out.
-
     def send_connect(self, params: ConnectParams, now: float) -> None:
         """Answer the challenge; only once, only after `Challenged`.
 
@@ -142,15 +140,13 @@ class ClientProtocol:
         items, self._outbox = self._outbox, []
         return items
 
-    # What comes in.
-
     def receive(self, message: bytes, now: float) -> None:
         """A whole message from the gateway. Never raises for what the gateway sends."""
-        frame = self.take(message, now)
+        frame = self.receive_one(message, now)
         if frame is not None:
             self._events.append(frame)
 
-    def take(self, message: bytes, now: float) -> ChatFrame | Responded | None:
+    def receive_one(self, message: bytes, now: float) -> ChatFrame | Responded | None:
         """`receive`, but the chat event that is next in order, or the outcome of a request, is not queued but returned,
         unless something waits before it.
 
@@ -159,6 +155,8 @@ class ClientProtocol:
         if self.end is not None:
             return None
         self.last_activity = now
+        if self.hello is None and self._is_too_big(message):
+            return None
         frame = decode_frame(message)
         # By type: to find out that a struct is no instance of another takes longer than anything else here.
         if type(frame) is ChatFrame:
@@ -180,9 +178,11 @@ class ClientProtocol:
     def receive_close(self, code: int | None, reason: str, *, refused: bool = False) -> None:
         """The socket is closed; code is None where it ended without a close frame.
 
-        refused: the transport ended it, because of what came.
+        refused: the transport ended it, because of what came, or because nothing that is sent is read.
         """
-        closed = Cause.UNREADABLE if refused else Cause.PEER_CLOSED
+        closed = Cause.PEER_CLOSED
+        if refused:
+            closed = Cause.DEAF if code == codes.CLOSE_CLIENT_TIMEOUT else Cause.UNREADABLE
         cause = Cause.LOST if code is None or code == codes.CLOSE_ABNORMAL else closed
         self._finish(End(cause, code if code is not None else codes.CLOSE_ABNORMAL, reason))
         if self.state is not State.CLOSED:
@@ -193,8 +193,6 @@ class ClientProtocol:
     def next_event(self) -> CoreEvent | None:
         """The next event, None when there is none."""
         return self._events.pop(0) if self._events else None
-
-    # Time.
 
     def deadline(self) -> float:
         """When `handle_deadline` must be called at the latest; `inf` for never. Calling earlier does no harm."""
@@ -216,8 +214,6 @@ class ClientProtocol:
             elif self.state is State.CLOSING:
                 self._outbox.append(Close(codes.CLOSE_NORMAL, ""))
 
-    # Inside.
-
     def _next_id(self) -> str:
         self._counter += 1
         return f"{self._counter}{self._suffix}"
@@ -238,6 +234,15 @@ class ClientProtocol:
             self._move(Trigger.CHALLENGE)
             self._handshake_due = now + limits.HELLO_TIMEOUT
             self._events.append(Challenged(challenge))
+
+    def _is_too_big(self, message: bytes) -> bool:
+        """Whether a frame before hello is longer than any that a gateway sends then; the connection ends."""
+        challenged = self.state is not State.AWAITING_CHALLENGE
+        if len(message) <= (limits.MAX_HELLO_BYTES if challenged else limits.MAX_CHALLENGE_BYTES):
+            return False
+        cause = Cause.BAD_HELLO if challenged else Cause.BAD_CHALLENGE
+        self._give_up(cause, codes.CLOSE_TOO_BIG, "message too big before hello")
+        return True
 
     def _check_seq(self, seq: int) -> None:
         expected = self.next_seq

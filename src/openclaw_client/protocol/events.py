@@ -24,6 +24,7 @@ class Cause(Enum):
     HELLO_TIMEOUT = "the gateway did not answer the connect request in time"
     BAD_CHALLENGE = "the gateway's challenge cannot be used"
     BAD_HELLO = "the gateway's hello cannot be understood"
+    DEAF = "the gateway does not read what is sent to it"
     SILENT = "nothing came from the gateway for two tick intervals"
 
 
@@ -47,8 +48,8 @@ class Welcomed(msgspec.Struct, frozen=True):
     hello: Hello
 
 
-class Responded(msgspec.Struct, frozen=True, gc=False):
-    """A response to a request. tag is what the owner gave to `request`."""
+class Responded(msgspec.Struct, frozen=True):
+    """A response to a request. tag is what the owner gave to `request`: that may well hold this response in the end."""
 
     tag: Any
     method: str

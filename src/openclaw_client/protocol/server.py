@@ -127,8 +127,6 @@ class ServerProtocol:
         self._outbox: list[bytes | Close] = [encode_event("connect.challenge", challenge)]
         self._events: deque[ServerEvent] = deque()
 
-    # What goes out.
-
     def accept(self, hello: Mapping[str, Any], now: float) -> None:
         """Answer connect with hello-ok; frames that came meanwhile are looked at now."""
         self._must_be(ServerState.DECIDING, "accept")
@@ -175,8 +173,6 @@ class ServerProtocol:
         items, self._outbox = self._outbox, []
         return items
 
-    # What comes in.
-
     def receive(self, message: bytes, now: float) -> None:
         """A whole message from the client. Never raises for what the client sends."""
         if self.state is ServerState.READY:
@@ -211,8 +207,6 @@ class ServerProtocol:
         """The oldest event that nobody took yet."""
         return self._events.popleft() if self._events else None
 
-    # Time.
-
     def deadline(self) -> float | None:
         """When `handle_deadline` has something to do, in seconds of the same clock."""
         return self._due
@@ -225,8 +219,6 @@ class ServerProtocol:
             self.receive_close(codes.CLOSE_ABNORMAL, "")
         else:
             self.close(codes.CLOSE_NORMAL, "", now)
-
-    # Inside.
 
     def _receive_first(self, message: bytes, now: float) -> None:
         frame = decode_request(message, later_keys=self._rules.later_keys)

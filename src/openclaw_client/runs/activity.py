@@ -7,14 +7,20 @@ from typing import Literal
 
 from openclaw_client.runs.events import RawEvent, RunEvent, RunStatus, ToolFinished, ToolStarted
 
-ActivityKind = Literal["queued", "starting", "thinking", "writing", "tool", "awaiting_approval", "reconnecting", "over"]
+ActivityKind = Literal[
+    "queued", "starting", "thinking", "writing", "tool", "awaiting_approval", "waiting", "reconnecting", "over"
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """kind, and what it is about: the phase of "starting", the tool of "tool", the title of "awaiting_approval".
+    """What a run is doing.
 
-    "queued": nothing was heard of the run yet. "over": it ended, whichever way.
+    Attributes:
+        kind: "queued": nothing was heard of the run yet. "waiting": another run of the session goes on; the message
+            goes out behind it, or is answered within it or after it. "over": it ended, whichever way. The others say
+            it themselves.
+        detail: What it is about: the phase of "starting", the tool of "tool", the title of "awaiting_approval".
     """
 
     kind: ActivityKind
@@ -22,6 +28,7 @@ class Activity:
 
 
 QUEUED, THINKING, WRITING = Activity("queued"), Activity("thinking"), Activity("writing")
+WAITING = Activity("waiting")
 RECONNECTING, OVER = Activity("reconnecting"), Activity("over")
 
 

@@ -8,15 +8,29 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from openclaw_client.runs.proactive import INJECT_PREFIX, Kind, ProactiveMessage, kind_of_session
-from openclaw_client.runs.recovery import as_written_down, joined_text, last_end, text_known
+from openclaw_client.runs.rows import joined_text, last_end, spoken, text_known
+from openclaw_client.runs.usage import from_rows
+from openclaw_client.runs.words import as_written_down
+from openclaw_client.runs.words import bare as _bare
+from openclaw_client.wire.chat import shows_anything
 from openclaw_client.wire.history import HistoryMessage, HistoryPage
 
 MAX_WORDS = 64
 """Texts of a session that are remembered for releases whose rows name no run; older ones move the place forward."""
+MAX_WORDS_TEXT = 1 << 20
+"""Characters of these together, of those that were sent and of those that were heard; the latest stays however long it
+is."""
+
+MAX_FRESH = 1000
+"""Texts that are heard while a page is asked for: no page has more messages. The oldest is forgotten beyond that, and
+may then be told twice where rows name no run; it is never lost."""
+MAX_FRESH_TEXT = 1 << 20
+"""Characters of these together."""
 
 _MESSAGE_ID = re.compile(r'"message_id": "([^"]+)"')
 _UNSUCCESSFUL = frozenset({"aborted", "error"})
@@ -27,40 +41,44 @@ class Place:
     """How far a session is known. since_ms: the gateway's clock from when on it was listened to, or of the last row
     that was looked at; row_id: that row, where rows have ids. sent, said: what was sent and heard since. fresh: what is
     heard between `ask` and `settle`, apart: it may stand on the page that is asked for or not, and would push out what
-    was heard before, by which that page is understood."""
+    was heard before, by which that page is understood. That lasts until a page was looked at: else the place would move
+    past what was missed."""
 
     since_ms: float
     row_id: str | None = None
-    sent: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_WORDS))
+    sent: deque[str] = field(default_factory=deque)
     said: deque[tuple[str, float]] = field(default_factory=deque)
-    fresh: list[tuple[str, float]] | None = None
+    fresh: deque[tuple[str, float]] | None = None
+    fresh_text: int = 0
 
     def note_sent(self, message: str) -> None:
         """A message of this client's own is on its way."""
         words = as_written_down(message)
         if words:
             self.sent.append(words)
-
-    def forget_sent(self, message: str) -> None:
-        """What answers this message is nobody's own."""
-        words = as_written_down(message)
-        if words in self.sent:
-            self.sent.remove(words)
+            while _too_much(self.sent):
+                self.sent.popleft()
 
     def heard(self, text: str, at_ms: float) -> None:
         """A whole message was heard, whoever asked for it."""
         if self.fresh is not None:
-            self.fresh.append((_bare(text), at_ms))
+            self._note_fresh(self.fresh, _bare(text), at_ms)
         else:
             self._note(_bare(text), at_ms)
+
+    @property
+    def text(self) -> int:
+        """Characters of all that is remembered of the session."""
+        heard = sum(len(text) for text, _ in self.said) + (self.fresh_text if self.fresh is not None else 0)
+        return heard + sum(map(len, self.sent))
 
     def ask(self) -> None:
         """A page is asked for."""
         if self.fresh is None:
-            self.fresh = []
+            self.fresh, self.fresh_text = deque(), 0
 
     def settle(self) -> None:
-        """The page was looked at, or will not come."""
+        """The page was looked at, or there is none for anybody."""
         fresh, self.fresh = self.fresh or (), None
         for text, at_ms in fresh:
             self._note(text, at_ms)
@@ -92,24 +110,37 @@ class Place:
             found = next(same, None)
             if heard is not None and found is not None:
                 heard.remove(found)
+                self.fresh_text -= len(found[0]) if heard is self.fresh else 0
                 return True
         return False
 
+    def _note_fresh(self, fresh: deque[tuple[str, float]], text: str, at_ms: float) -> None:
+        fresh.append((text, at_ms))
+        self.fresh_text += len(text)
+        while len(fresh) > MAX_FRESH or (self.fresh_text > MAX_FRESH_TEXT and len(fresh) > 1):
+            self.fresh_text -= len(fresh.popleft()[0])
+
     def _note(self, text: str, at_ms: float) -> None:
         self.said.append((text, at_ms))
-        if len(self.said) > MAX_WORDS:
+        while _too_much([text for text, _ in self.said]):
             self.since_ms = max(self.since_ms, self.said.popleft()[1])
 
     def _is_before(self, row: HistoryMessage) -> bool:
         return row.timestamp is not None and row.timestamp < self.since_ms
 
 
+def _too_much(texts: Collection[str]) -> bool:
+    return len(texts) > MAX_WORDS or (len(texts) > 1 and sum(map(len, texts)) > MAX_WORDS_TEXT)
+
+
 @dataclass(slots=True)
 class _Group:
-    """The rows of one message: a run's, or one that was injected. at: where its last row stands."""
+    """The rows of one message: a run's, or one that was injected. asked_by: the key of the user's message that they
+    answer, where it is another one than the run's. at: where the last row stands."""
 
     run_id: str | None
     words: str = ""
+    asked_by: str | None = None
     injected: bool = False
     rows: list[HistoryMessage] = field(default_factory=list)
     first: int = -1
@@ -138,12 +169,12 @@ def missed(
     is_known: whether a run is this client's own, or was handed out. is_open: whether its beginning was heard.
     """
     rows = page.messages
-    start = place.start(rows)
     messages: list[ProactiveMessage] = []
     end = len(rows)
     groups = sorted(_groups(rows), key=lambda one: one.at)
-    if start is None:
-        start = _heard_up_to(groups, place)
+    # The row of the last look may be a thousand heard ones ago.
+    starts = [at for at in (place.start(rows), _heard_up_to(groups, place)) if at is not None]
+    start = max(starts) if starts else None
     for group in groups:
         behind = group.at >= start if start is not None else place.is_behind(group.rows[-1])
         if not behind and not (group.run_id is not None and is_open(group.run_id)):
@@ -153,9 +184,12 @@ def missed(
             end = min(end, group.first)
             continue
         whole = group.whole
-        text = joined_text(whole)
-        if _is_news(group, place, is_known) and text and whole[-1].stop_reason not in _UNSUCCESSFUL:
-            messages.append(_message(group, text, session_key))
+        said = spoken(whole)
+        text, content = joined_text(said), from_rows(said).content
+        if not _is_news(group, place, is_known) or whole[-1].stop_reason in _UNSUCCESSFUL:
+            continue
+        if text or shows_anything(content):
+            messages.append(_message(group, text, content, session_key))
     _move(place, rows, end)
     return messages
 
@@ -167,12 +201,15 @@ def _groups(rows: Sequence[HistoryMessage]) -> list[_Group]:
     for index, row in enumerate(rows):
         if row.role == "user":
             told = _MESSAGE_ID.search(row.text)
-            turn = _Group(row.run_id or (told[1] if told else None), row.text)
+            key = row.run_id or (told[1] if told else None)
+            turn = _Group(key, row.text, key)
             continue
         if row.role != "assistant":
             continue
         if row.run_id is not None:
-            group = by_run.setdefault(row.run_id, _Group(row.run_id, turn.words))
+            # A message that met another run is answered by the first run behind it.
+            asked_by, turn.asked_by = turn.asked_by, None
+            group = by_run.setdefault(row.run_id, _Group(row.run_id, turn.words, asked_by))
         elif row.is_the_gateways:
             group = _Group(None, injected=True)
         else:
@@ -219,7 +256,7 @@ def _is_news(group: _Group, place: Place, is_known: Callable[[str], bool]) -> bo
         ident = group.rows[0].id
         return not (heard or (ident is not None and is_known(INJECT_PREFIX + ident)))
     if group.run_id is not None:
-        return not is_known(group.run_id)
+        return not (is_known(group.run_id) or (group.asked_by is not None and is_known(group.asked_by)))
     # 2026.4.15 names no run: its words tell.
     return not (_own(place, group.words) or heard)
 
@@ -232,12 +269,12 @@ def _own(place: Place, words: str) -> bool:
     return found is not None
 
 
-def _message(group: _Group, text: str, session_key: str) -> ProactiveMessage:
+def _message(group: _Group, text: str, content: tuple[Mapping[str, Any], ...], session_key: str) -> ProactiveMessage:
     last = group.rows[-1]
     ident = group.run_id or last.id or f"{last.timestamp or 0:.0f}"
     run_id = INJECT_PREFIX + ident if group.injected else ident
     kind: Kind = "injected" if group.injected else kind_of_session(session_key)
-    return ProactiveMessage(ident, text, session_key, run_id, kind, last.stop_reason)
+    return ProactiveMessage(ident, text, session_key, run_id, kind, last.stop_reason, content)
 
 
 def _move(place: Place, rows: Sequence[HistoryMessage], end: int) -> None:
@@ -251,8 +288,3 @@ def _move(place: Place, rows: Sequence[HistoryMessage], end: int) -> None:
     place.since_ms = max([place.since_ms, *(at + 0.5 for at in times)])
     # What was heard while the page was under way stands on the next one.
     place.said = deque(entry for entry in place.said if entry[1] > place.since_ms)
-
-
-def _bare(text: str) -> str:
-    """A text without its white space: rows and events of a run with tools are joined differently."""
-    return "".join(text.split())

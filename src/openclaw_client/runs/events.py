@@ -19,6 +19,7 @@ __all__ = [
     "Resumed",
     "RunAborted",
     "RunCompleted",
+    "RunDeferred",
     "RunErrored",
     "RunEvent",
     "RunStarted",
@@ -141,24 +142,52 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True)
+class RunDeferred:
+    """The message met another run of its session and is answered within that run or after it. Comes once.
+
+    The client waits for the answer, whose text comes as that of any run.
+
+    Attributes:
+        run_id: The message's own run.
+    """
+
+    run_id: str
+    type: Literal["run_deferred"] = field(default="run_deferred", init=False)
+
+
+@dataclass(frozen=True, slots=True)
 class RunCompleted:
-    """The run ended with this text, which is authoritative."""
+    """The run ended with this text, which is authoritative.
+
+    Attributes:
+        run_id: The run.
+        text: All that it said.
+        stop_reason: Why the model stopped, in the gateway's words.
+        usage: What the run took, in the gateway's words; None where its last event does not tell.
+        content: The blocks of the last message as the gateway sent them: texts, images, … .
+        model: The model that answered; None where the last event does not tell.
+        provider: Whose model that is.
+    """
 
     run_id: str
     text: str
     stop_reason: str | None = None
     usage: Mapping[str, Any] | None = None
     type: Literal["run_completed"] = field(default="run_completed", init=False)
+    content: tuple[Mapping[str, Any], ...] = ()
+    model: str | None = None
+    provider: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RunAborted:
-    """The run was stopped; text is what it had written."""
+    """The run was stopped; text is what it had written, content the blocks of its last message."""
 
     run_id: str
     text: str
     stop_reason: str | None = None
     type: Literal["run_aborted"] = field(default="run_aborted", init=False)
+    content: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +225,7 @@ RunEvent: TypeAlias = (
     | SideResult
     | Reconnecting
     | Resumed
+    | RunDeferred
     | RunCompleted
     | RunAborted
     | RunErrored
@@ -205,12 +235,26 @@ RunEvent: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class ChatReply:
-    """How a run ended, for those who ask for the result.
+    """How a run ended, for those who ask for the result. A failed run is an exception instead.
 
-    state is "final" or "aborted"; a failed run is an exception instead. text is whole for "final" and what had been
-    written for "aborted". recovered: the text comes from the history because the events were missed. merged_into: the
-    run that absorbed this message, where the gateway named one. aborted_run_ids: for a message that is a stop word,
-    the runs that it stopped.
+    Attributes:
+        text: The whole text for "final", what had been written for "aborted". Empty with "final" only where the model
+            had nothing to say, or the message was a command or a stop word.
+        run_id: The message's own run; on 2026.6.1 the one that answered the same words, where that was another.
+        state: "final" or "aborted".
+        session_key: The session, as it was given.
+        stop_reason: Why the model stopped, in the gateway's words.
+        usage: What the answer took, in the gateway's words; None where it does not tell.
+        recovered: Whether the text comes from the history because events were missed.
+        merged_into: The run that answered this message and another one: its text holds these words beside others. None
+            where there is none, or the gateway does not tell.
+        aborted_run_ids: For a message that is a stop word, the runs that it stopped.
+        side_results: The answers to `/btw` questions.
+        content: The blocks of the answer as the gateway sent them, images among them.
+        model: Who answered; None where the gateway does not tell.
+        provider: Whose model that is.
+        answered_by: The run whose words these are, where the message met another run and the answering one is named
+            (2026.8.1 and later).
     """
 
     text: str
@@ -223,3 +267,7 @@ class ChatReply:
     merged_into: str | None = None
     aborted_run_ids: tuple[str, ...] = ()
     side_results: tuple[SideResult, ...] = ()
+    content: tuple[Mapping[str, Any], ...] = ()
+    model: str | None = None
+    provider: str | None = None
+    answered_by: str | None = None

@@ -22,8 +22,9 @@ from openclaw_client.runs.events import (
 )
 from openclaw_client.runs.text import TextReducer
 from openclaw_client.runs.tools import ToolTracker
+from openclaw_client.runs.usage import added
 from openclaw_client.wire.agent import AgentPayload
-from openclaw_client.wire.chat import ChatMessage, ChatPayload, message_text
+from openclaw_client.wire.chat import ChatMessage, ChatPayload, MessageDetails, message_text, shows_anything
 
 _NOTHING: tuple[RunEvent, ...] = ()
 
@@ -32,11 +33,21 @@ class RunFold:
     """State of one run. Every method returns the events that its argument stands for, in order.
 
     After the terminal event nothing is returned any more. `text` is the text so far, `outcome` the terminal event,
-    `wordless` whether it was a final without a message of a run that had said nothing. Until the end `reducer` may be
-    given deltas past this object, which adds nothing to them.
+    `wordless` whether a final without words came of a run that had said nothing, which is no outcome: the message may
+    be answered elsewhere. Until the end `reducer` may be given deltas past this object, which adds nothing to them.
     """
 
-    __slots__ = ("_activity", "_last_status", "_tools", "outcome", "reducer", "run_id", "side_results", "wordless")
+    __slots__ = (
+        "_activity",
+        "_last_status",
+        "_told",
+        "_tools",
+        "outcome",
+        "reducer",
+        "run_id",
+        "side_results",
+        "wordless",
+    )
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
@@ -47,6 +58,8 @@ class RunFold:
         self._tools = ToolTracker()
         self._last_status: RunStatus | None = None
         self._activity = ActivityTracker()
+        # Which model answers and what that took, told beside the chat events.
+        self._told = MessageDetails()
 
     @property
     def text(self) -> str:
@@ -104,6 +117,15 @@ class RunFold:
         self.side_results.append(event)
         return (event,)
 
+    def note(self, details: MessageDetails) -> None:
+        """A row of the answer was written, or the model was named: for the end of a run that does not tell itself."""
+        told = self._told
+        self._told = MessageDetails(
+            usage=added((told.usage, details.usage)),
+            model=details.model or told.model,
+            provider=details.provider or told.provider,
+        )
+
     def finish(self, outcome: Terminal) -> tuple[RunEvent, ...]:
         """End the run with an outcome known from elsewhere (an acknowledgement, the history)."""
         if self.outcome is not None:
@@ -111,6 +133,11 @@ class RunFold:
         tail = self.reducer.become(outcome.text)
         self.outcome = outcome
         return (tail, outcome) if tail is not None else (outcome,)
+
+    def follow(self) -> None:
+        """From now on the events of another run are taken for this one's."""
+        self.reducer = TextReducer(self.run_id, self.text)
+        self.wordless = False
 
     def resume(self, text: str) -> tuple[RunEvent, ...]:
         """Adopt the text of a run that went on while this side was away."""
@@ -130,17 +157,29 @@ class RunFold:
 
     def _final(self, payload: ChatPayload) -> tuple[RunEvent, ...]:
         text = message_text(payload.message)
-        # Without a message the run says nothing of its own (a silent answer, a message that another run absorbed);
-        # what was streamed before stands.
-        self.wordless = text is None and not self.text and not self.side_results
-        outcome = RunCompleted(self.run_id, self.text if text is None else text, _stop_reason(payload), payload.usage)
-        return self.finish(outcome)
+        details, told = payload.details(), self._told
+        # A media reply has only its media; what was streamed before stands.
+        self.wordless = not (text or self.text or self.side_results or shows_anything(details.content))
+        if self.wordless:
+            return _NOTHING
+        return self.finish(
+            RunCompleted(
+                self.run_id,
+                text or self.text,
+                _stop_reason(payload),
+                next((one for one in (payload.usage, details.usage, told.usage) if one is not None), None),
+                content=details.content,
+                model=details.model or told.model,
+                provider=details.provider or told.provider,
+            )
+        )
 
     def _aborted(self, payload: ChatPayload) -> tuple[RunEvent, ...]:
         text = message_text(payload.message)
         # A partial message may lag behind what was streamed; the longer of the two was really written.
         partial = self.text if text is None or self.text.startswith(text) else text
-        return self.finish(RunAborted(self.run_id, partial, _stop_reason(payload)))
+        content = payload.details().content
+        return self.finish(RunAborted(self.run_id, partial, _stop_reason(payload), content=content))
 
     def _failed(self, payload: ChatPayload) -> tuple[RunEvent, ...]:
         text = message_text(payload.message)

@@ -5,14 +5,14 @@ In order per client; a handler that blocks holds up its own client only, as long
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable
 from typing import Any
 
 from openclaw_client.client.callbacks import Backlog, Call, Handler, handler_name
-from openclaw_client.client.slow import OnSlow, SlowConsumer
-from openclaw_client.sync import threads
+from openclaw_client.client.slow_consumer import OnSlow, SlowConsumer
+from openclaw_client.logs import GuardedLogger
+from openclaw_client.sync import threads, unpatched
 
 MAX_WORKERS = 8
 """Threads, started when needed. Handlers mostly wait for a database or a socket; those of eight clients can do so at
@@ -21,7 +21,7 @@ MOST_WORKERS = 64
 """Threads when all of those are held up: a handler that blocks delays its own client, and not the ninth one. Beyond
 that the handlers of the process as a whole are at fault."""
 
-logger = logging.getLogger("openclaw_client.sync")
+logger = GuardedLogger("openclaw_client.sync")
 
 
 _pool = threads.Workers("openclaw-callbacks", MAX_WORKERS, most=MOST_WORKERS)
@@ -36,15 +36,15 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
-class Place:
-    """Where the handlers of one client run: on worker threads, or under gevent in greenlets of one thread."""
+class HandlerExecutor:
+    """Runs the handlers of one client: on worker threads, or under gevent in greenlets of one thread."""
 
     def __init__(self) -> None:
         self._spawn: Callable[[Callable[[], None]], object] | None = None
 
     def settle(self) -> None:
         """Under gevent, run them in the calling thread from now on."""
-        if threads.greenlets():
+        if unpatched.greenlets():
             from openclaw_client.sync.greenlets import spawner
 
             self._spawn = spawner()
@@ -60,12 +60,12 @@ class Place:
 class ThreadCallbacks:
     """The handlers of one client."""
 
-    def __init__(self, place: Place, on_slow: OnSlow) -> None:
-        self._submit = place.submit
+    def __init__(self, executor: HandlerExecutor, on_slow: OnSlow) -> None:
+        self._submit = executor.submit
         self._on_slow = on_slow
         self._slow: list[SlowConsumer] = []
         self._backlog = Backlog(self._slow.append)
-        self._lock = threads.lock()
+        self._lock = unpatched.lock()
         self._busy = False
 
     def put(self, handler: Handler, *args: Any) -> None:
@@ -90,7 +90,7 @@ class ThreadCallbacks:
     def _work(self) -> None:
         while True:
             with self._lock:
-                call = self._backlog.take()
+                call = self._backlog.pop()
                 if call is None:
                     self._busy = False
                     return

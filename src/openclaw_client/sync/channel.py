@@ -9,8 +9,8 @@ from queue import Empty
 from typing import Final
 
 from openclaw_client.errors import GatewayError
-from openclaw_client.runs.events import ChatReply, RunEvent
-from openclaw_client.runs.stream import BUFFER_EVENTS, EventBuffer
+from openclaw_client.runs.events import ChatReply, RunEvent, TextAppended
+from openclaw_client.runs.stream import BUFFER_EVENTS, MAX_BUFFER_BYTES, EventBuffer, size_beside_text
 from openclaw_client.sync import threads
 
 
@@ -23,8 +23,10 @@ END: Final = _End.END
 
 
 class RunChannel:
-    """The sink of one run. `put` and `end` on the loop's thread, `get` on the reader's. on_lag(waiting) is called once,
-    when events are joined because the reader is far behind.
+    """The sink of one run. `put` and `end` on the loop's thread, `get` on the reader's.
+
+    on_lag(waiting, dropped) is called once when events are joined because the reader is far behind, and once when the
+    first was dropped.
 
     A SimpleQueue costs a two-hundredth of a thread-safe call per event, and cannot be bounded. So it takes events up to
     a limit; from there on they wait on the loop's side, where text can be joined, until the reader has taken all that
@@ -35,31 +37,37 @@ class RunChannel:
         self,
         loop: asyncio.AbstractEventLoop,
         on_end: Callable[[ChatReply | None, GatewayError | None], None],
-        on_lag: Callable[[int], None],
+        on_lag: Callable[[int, int], None],
     ) -> None:
         self._loop = loop
         self._on_end = on_end
         self._on_lag = on_lag
-        self._lagged = False
         self._queue: threads.Mailbox[RunEvent | _End] = threads.mailbox()
         self._waiting = EventBuffer(BUFFER_EVENTS)
         self._overflowing = False
+        # Beside appended text, since the queue was last empty.
+        self._bytes = 0
         self._ended = False
         # Every event passes here.
         self._queued, self._enqueue, self._ready = self._queue.qsize, self._queue.put, self._queue.get_nowait
 
     def put(self, event: RunEvent) -> None:
-        if self._overflowing or self._queued() >= BUFFER_EVENTS:
-            begins, self._overflowing = not self._overflowing, True
-            self._waiting.append(event)
-            if self._waiting.lagging and not self._lagged:
-                self._lagged = True
-                self._on_lag(BUFFER_EVENTS + len(self._waiting))
-            if begins and not self._queued():
-                # The reader has taken everything just before it could see that more waits here.
-                self._refill()
+        queued = self._queued()
+        if type(event) is not TextAppended:
+            self._bytes = size_beside_text(event) + (self._bytes if queued else 0)
+        if self._overflowing or queued >= BUFFER_EVENTS or self._bytes > MAX_BUFFER_BYTES:
+            self._put_aside(event)
         else:
             self._enqueue(event)
+
+    def _put_aside(self, event: RunEvent) -> None:
+        begins, self._overflowing = not self._overflowing, True
+        self._waiting.append(event)
+        if self._waiting.worth_telling():
+            self._on_lag(self._queued() + len(self._waiting), self._waiting.dropped)
+        if begins and not self._queued():
+            # The reader has taken everything just before it could see that more waits here.
+            self._refill()
 
     def end(self, reply: ChatReply | None, error: GatewayError | None) -> None:
         self._on_end(reply, error)
@@ -93,6 +101,6 @@ class RunChannel:
             if self._queued() >= BUFFER_EVENTS:
                 return
             self._queue.put(self._waiting.popleft())
-        self._overflowing = False
+        self._overflowing, self._bytes = False, 0
         if self._ended:
             self._queue.put(END)

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Self
 
-from openclaw_client.client.attachments import AttachmentLike
-from openclaw_client.client.callbacks import check_optional
-from openclaw_client.client.chat import (
+from openclaw_client.chat.address import run_address
+from openclaw_client.chat.arguments import (
     AbortResult,
     ChatRequest,
     InjectResult,
@@ -18,11 +17,14 @@ from openclaw_client.client.chat import (
     inject_params,
     inject_result,
 )
+from openclaw_client.chat.attachments import AttachmentLike
+from openclaw_client.chat.consumer import Unheard
+from openclaw_client.chat.driver import RunAddress
+from openclaw_client.client.callbacks import check_optional
+from openclaw_client.client.client_base import ClientBase
 from openclaw_client.client.diagnosis import Certificate, Diagnosis, OnStage, StageReport, look_at_certificate
-from openclaw_client.client.driver import RunDriver
 from openclaw_client.client.engine import Engine
 from openclaw_client.client.events import check_names
-from openclaw_client.client.face import Face
 from openclaw_client.client.options import (
     CaFile,
     ClientInfo,
@@ -35,20 +37,23 @@ from openclaw_client.client.options import (
     build_settings,
 )
 from openclaw_client.client.pairing import POLL, OnPending, Pairing
-from openclaw_client.client.router import SessionFilter, Sessions
-from openclaw_client.client.slow import SlowConsumer
-from openclaw_client.errors import GatewayError, OutcomeUnknown, RequestTimeout
+from openclaw_client.client.port import Follower, Port
+from openclaw_client.client.slow_consumer import SlowConsumer
+from openclaw_client.errors import OutcomeUnknown, RequestTimeout
+from openclaw_client.errors.frames import without_frames
 from openclaw_client.runs.events import ChatReply, RunEvent
-from openclaw_client.sync.callbacks import Place, ThreadCallbacks
+from openclaw_client.runs.peer import SentRun
+from openclaw_client.sessions.filter import SessionFilter, Sessions
+from openclaw_client.sync.callbacks import HandlerExecutor, ThreadCallbacks
 from openclaw_client.sync.channel import RunChannel
 from openclaw_client.sync.events import BlockingEventStream
 from openclaw_client.sync.loop_thread import LoopThread, check_caller, loop_thread
-from openclaw_client.sync.run import ChatRun
+from openclaw_client.sync.run import ChatRun, OnEnd
 from openclaw_client.sync.waiter import Waiter
 from openclaw_client.wire.history import HistoryPage
 
 
-class GatewayClient(Face):
+class GatewayClient(ClientBase):
     """One user's connection to one gateway, for any number of threads.
 
     Nothing is opened and no thread is started before `connect()` or `with`. All clients of a process share one
@@ -65,6 +70,7 @@ class GatewayClient(Face):
 
     _coroutines = False
 
+    @without_frames
     def __init__(
         self,
         url: str | None = None,
@@ -87,48 +93,42 @@ class GatewayClient(Face):
         client_info: ClientInfo = ClientInfo(),  # noqa: B008 - frozen
         ca_file: CaFile = None,
     ) -> None:
-        try:
-            settings = build_settings(
-                url,
-                token=token,
-                password=password,
-                device_token=device_token,
-                identity=identity,
-                role=role,
-                scopes=scopes,
-                caps=caps,
-                timeouts=timeouts,
-                reconnect=reconnect,
-                tls_fingerprint=tls_fingerprint,
-                ssl_context=ssl_context,
-                proxy=proxy,
-                headers=headers,
-                client_info=client_info,
-                ca_file=ca_file,
-            )
-        except GatewayError as error:
-            # Crash reporters show the variables of the frames that an error came through.
-            url = token = password = device_token = proxy = headers = None
-            raise error.with_traceback(None) from None
+        settings = build_settings(
+            url,
+            token=token,
+            password=password,
+            device_token=device_token,
+            identity=identity,
+            role=role,
+            scopes=scopes,
+            caps=caps,
+            timeouts=timeouts,
+            reconnect=reconnect,
+            tls_fingerprint=tls_fingerprint,
+            ssl_context=ssl_context,
+            proxy=proxy,
+            headers=headers,
+            client_info=client_info,
+            ca_file=ca_file,
+        )
         self._set_up(settings, SessionFilter(sessions), user)
 
     @classmethod
-    def _from_settings(cls, settings: Settings, sessions: SessionFilter, user: Any) -> Self:
+    def _from_settings(cls, settings: Settings, sessions: SessionFilter, user: object) -> Self:
         """A client whose settings are checked already, for the manager."""
         client = cls.__new__(cls)
         client._set_up(settings, sessions, user)
         return client
 
-    def _set_up(self, settings: Settings, sessions: SessionFilter, user: Any) -> None:
+    def _set_up(self, settings: Settings, sessions: SessionFilter, user: object) -> None:
         self._settings = settings
         self._sessions = sessions
         self._user = user
-        self._place = Place()
+        self._executor = HandlerExecutor()
         self._engine = self._new_engine()
+        self._port: Port = self._engine
         self._thread: LoopThread | None = None
         self._reconnect_after_fork = False
-
-    # Life.
 
     def connect(self) -> None:
         """Connect and return when hello-ok with usable scopes has come. Threads at once share one handshake.
@@ -137,7 +137,7 @@ class GatewayClient(Face):
         PairingRequired, MissingScope) or IdentityError. Ctrl-C leaves the attempt to the other callers and ends it when
         there are none. May be called again after any failure and after disconnect().
         """
-        self._loop_thread().call(self._engine.connect, "connect")
+        self._loop_thread().call(self._port.connect, "connect")
 
     def pair(self, *, wait: bool = True, on_pending: OnPending | None = None, poll: float = POLL) -> None:
         """Connect, and wait until somebody has approved this device at the gateway; the connection stays open.
@@ -190,11 +190,12 @@ class GatewayClient(Face):
     def disconnect(self) -> None:
         """Close the connection. Requests, runs and event streams that wait end with ClientClosed, runs with RunLost.
 
-        Never raises; may be called twice, before connect(), and from any thread but the loop's.
+        Never raises; may be called twice, before connect(), and from any thread but the loop's. Ctrl-C ends the wait
+        for the socket and drops it: the client is disconnected all the same.
         """
         self._reconnect_after_fork = False
         if self._thread is not None and not self._thread.closing:
-            self._thread.call(self._engine.disconnect, "disconnect")
+            self._thread.call(self._port.disconnect, "disconnect")
 
     close = disconnect
 
@@ -206,7 +207,7 @@ class GatewayClient(Face):
         """
         if self._thread is None:
             return True
-        return self._thread.call(lambda: self._engine.disconnect_if_idle(seconds), "close_if_idle")
+        return self._thread.call(lambda: self._port.disconnect_if_idle(seconds), "close_if_idle")
 
     def retry_now(self) -> None:
         """Try to reconnect at once instead of waiting, also when parked; returns without waiting for the outcome.
@@ -214,7 +215,7 @@ class GatewayClient(Face):
         For when something has changed: the network is back, the device was approved. Does nothing while connected and
         before connect().
         """
-        self._loop_thread().soon("retry_now", self._engine.supervisor.retry_now)
+        self._loop_thread().soon("retry_now", self._port.retry_now)
 
     def __enter__(self) -> Self:
         self.connect()
@@ -222,8 +223,6 @@ class GatewayClient(Face):
 
     def __exit__(self, *exc: object) -> None:
         self.disconnect()
-
-    # Chat.
 
     def chat_send(
         self,
@@ -237,14 +236,29 @@ class GatewayClient(Face):
         when_busy: WhenBusy = "wait",
         **params: Any,
     ) -> ChatReply:
-        """Send a message and wait for the whole reply.
+        """Send a message and wait for the whole reply, wherever the gateway answers it.
 
-        on_event gets every typed event, in this thread; what it raises ends the call. timeout: seconds for the whole
-        run. when_busy: "wait" sends when this client's earlier runs of the session are over, "send" lets the gateway
-        merge or queue the message; stop words and /commands never wait. params: further parameters of chat.send in the
-        gateway's spelling.
-        Raises UsageError, PayloadTooLarge and RequestFailed (nothing runs), OutcomeUnknown and RequestTimeout (nobody
-        knows; the key is in them), RunFailed, RunLost, RunTimeout. Ctrl-C leaves the run going at the gateway.
+        Args:
+            session_key: The session, in any spelling.
+            message: The text.
+            attachments: Files that go with it.
+            idempotency_key: By it the gateway knows a message that is sent twice; None makes one.
+            on_event: Gets every typed event, in this thread; what it raises ends the call.
+            timeout: Seconds for everything: the wait for the turn, the connection and the run.
+            when_busy: "wait" sends when this client's earlier runs of the session are over, and those of others as far
+                as they are heard or the gateway tells; "send" sends at once. Stop words and commands never wait.
+            params: Further parameters of chat.send in the gateway's spelling.
+
+        Returns:
+            The reply; its text is empty only where the model had nothing to say.
+
+        Raises:
+            UsageError, PayloadTooLarge, RequestFailed: Nothing runs.
+            OutcomeUnknown, RequestTimeout: Nobody knows whether it runs; the key is in them.
+            RunFailed: The run failed.
+            RunLost: How it ended cannot be found out.
+            RunTimeout: The time is over, and the run goes on.
+                Ctrl-C leaves it going, too.
         """
         check_optional(on_event, "on_event", coroutines=False)
         run = self.chat_stream(
@@ -256,6 +270,8 @@ class GatewayClient(Face):
             when_busy=when_busy,
             **params,
         )
+        if on_event is None:
+            run._keep_no_events()
         with run:
             if on_event is not None:
                 for event in run:
@@ -278,21 +294,50 @@ class GatewayClient(Face):
         The arguments are those of `chat_send`. Raises UsageError.
         """
         request = chat_request(session_key, message, attachments, idempotency_key, when_busy, params)
-        return ChatRun(self, request, self._engine.run_timeouts(timeout))
+        return ChatRun(self, request, self._port.run_timeouts(timeout))
+
+    def chat_attach(
+        self,
+        run: SentRun | str,
+        *,
+        session_key: str | None = None,
+        offset: int = 0,
+        timeout: float | None = None,
+    ) -> ChatRun:
+        """Follow a run that was sent before, by this client, another process, or anybody.
+
+        Nothing is sent until the run is entered; then the gateway is asked, and the message is never run twice. It is
+        sent again only where it certainly has not run, and only from a `SentRun` that holds the whole message.
+
+        Args:
+            run: A `SentRun` (see `ChatRun.sent_run`), or the id of a run. By its id a run is found while it goes
+                on, and later where the rows of the history name it (not on 2026.4.15 and 2026.5.12).
+            session_key: The session of a run that is given by its id; a `SentRun` has it.
+            offset: Characters of the text that the reader has: text events begin behind them. A text that was
+                rewritten comes whole, as `TextReplaced`.
+            timeout: Seconds for the whole; None for the client's own limits.
+
+        Returns:
+            The run: a context manager and an iterator of events, as of `chat_stream`.
+
+        Raises:
+            UsageError: The arguments name no run. `result()` raises what that of `chat_stream` raises, and
+                `RunUnknown` where the gateway knows no run of this id.
+        """
+        return ChatRun(self, run_address(run, session_key, offset), self._port.run_timeouts(timeout))
 
     def chat_history(self, *, session_key: str, limit: int | None = None, **params: Any) -> HistoryPage:
         """The latest messages of a session, oldest first; limit is cut to 1000. A session never used is empty.
 
-        Calls at the same time with equal arguments share requests, and no page is older than its call. Raises
+        Calls at the same time with equal arguments share requests, and no page is older than its call. Where the
+        connection is lost meanwhile, it is asked again over the next one, within the time limit. Raises
         RequestError, ConnectionLost, UsageError. Ctrl-C is safe.
         """
-        return self._ready_thread().call(
-            lambda: self._engine.requests.page(session_key, limit, **params), "chat_history"
-        )
+        return self._ready_thread().call(lambda: self._port.history(session_key, limit, **params), "chat_history")
 
     def chat_abort(self, *, session_key: str, run_id: str | None = None) -> AbortResult:
         """Stop a run, or all runs of the session. `aborted` is False where nothing was running; that is no error."""
-        return self._ready_thread().call(lambda: self._engine.requests.abort(session_key, run_id), "chat_abort")
+        return self._ready_thread().call(lambda: self._port.abort(session_key, run_id), "chat_abort")
 
     def chat_inject(self, *, session_key: str, message: str, label: str | None = None) -> InjectResult:
         """Put a message into a session that exists, without a run. Needs the scope operator.admin.
@@ -300,8 +345,6 @@ class GatewayClient(Face):
         label: at most 100 characters; the gateway writes it before the text. Raises MissingScope, RequestFailed.
         """
         return inject_result(self.request("chat.inject", inject_params(session_key, message, label)))
-
-    # Everything else.
 
     def request(
         self,
@@ -316,16 +359,17 @@ class GatewayClient(Face):
 
         timeout: seconds, None for no limit, by default Timeouts.request. idempotency_key is put into the parameters
         (`idempotencyKey`). expect_final: a response with status "accepted" is not the answer yet (method `agent`).
-        None within params is sent as null, which most methods refuse. Raises RequestFailed, MissingScope,
+        None within params is sent as null, which most methods refuse. What only reads is asked again where the
+        connection is lost. Raises RequestFailed, MissingScope,
         RequestTimeout, OutcomeUnknown, PayloadTooLarge, UsageError, ConnectionLost. Ctrl-C drops the answer; the
         gateway acts on the request all the same.
         """
         check_caller("request")
         thread = self._ready_thread()
-        limit, params = self._engine.requests.arguments(method, params, timeout, idempotency_key)
+        limit, params = self._port.arguments(method, params, timeout, idempotency_key)
         waiter = Waiter()
         # A coroutine per call would cost three times as much as this lock.
-        thread.soon("request", waiter.start, self._engine, method, params, limit, expect_final)
+        thread.soon("request", waiter.start, self._port, method, params, limit, expect_final)
         try:
             return waiter.wait()
         except (RequestTimeout, OutcomeUnknown) as error:
@@ -339,30 +383,28 @@ class GatewayClient(Face):
     def events(self, *names: str) -> BlockingEventStream:
         """An iterator of gateway events of these names, or of all; from this call on, over reconnects."""
         check_names(names)
-        router = self._engine.router
-        stream = BlockingEventStream(
-            names, lambda leaving: self._soon(router.remove_stream, leaving), self._engine.on_slow
-        )
-        router.add_stream(stream)
+        port = self._port
+        stream = BlockingEventStream(names, lambda leaving: self._soon(port.remove_stream, leaving), port.on_slow)
+        port.add_stream(stream)
         return stream
 
-    # For the run and the loop thread.
-
     def _new_run(
-        self, request: ChatRequest, timeouts: Timeouts, on_end: Callable[[ChatReply | None, GatewayError | None], None]
-    ) -> tuple[RunDriver, RunChannel]:
-        """The driver and the channel of a run, not sent yet."""
+        self, what: ChatRequest | RunAddress, timeouts: Timeouts, on_end: OnEnd, *, heard: bool
+    ) -> tuple[Follower, RunChannel]:
+        """The follower and the channel of a run, not sent yet."""
         thread = self._ready_thread()
-        engine = self._engine
-        channel = RunChannel(
-            thread.loop, on_end, lambda waiting: engine.on_slow(SlowConsumer("run", request.run_id, waiting=waiting))
-        )
-        return engine.driver(request, channel, timeouts), channel
+        port = self._port
 
-    def _send_run(self, driver: RunDriver) -> None:
+        def on_lag(waiting: int, dropped: int) -> None:
+            port.on_slow(SlowConsumer("run", what.run_id, waiting=waiting, dropped=dropped))
+
+        channel = RunChannel(thread.loop, on_end, on_lag)
+        return port.follower(what, channel if heard else Unheard(channel.end), timeouts), channel
+
+    def _send_run(self, follower: Follower) -> None:
         """Send the message of a run."""
-        self._engine.touch()
-        self._ready_thread().call(driver.begin, "chat_send")
+        self._port.touch()
+        self._ready_thread().call(follower.begin, "chat_send")
 
     def _soon(self, call: Callable[..., object], *args: Any) -> None:
         """Run call(*args) on the loop's thread, soon; at once where there is none."""
@@ -373,28 +415,27 @@ class GatewayClient(Face):
 
     async def _leave(self) -> None:
         """The process ends."""
-        await self._engine.disconnect()
+        await self._port.disconnect()
 
     def _forked(self) -> None:
         """This is a forked child: start anew, without touching the parent's socket."""
         old = self._engine
         self._reconnect_after_fork |= old.state is not ConnectionState.DISCONNECTED
-        self._place, self._thread = Place(), None
+        self._executor, self._thread = HandlerExecutor(), None
         self._engine = self._new_engine()
+        self._port = self._engine
         self._engine.adopt_handlers(old)
-        old.forsake()
-
-    # Inside.
+        old.after_fork()
 
     def _new_engine(self) -> Engine:
-        callbacks = partial(ThreadCallbacks, self._place)
+        callbacks = partial(ThreadCallbacks, self._executor)
         return Engine(self._settings, self._sessions, owner=self, user=self._user, callbacks=callbacks)
 
     def _loop_thread(self) -> LoopThread:
         if self._thread is None:
             thread = loop_thread()
             thread.adopt(self)
-            self._place.settle()
+            self._executor.settle()
             self._thread = thread
         return self._thread
 
@@ -402,6 +443,6 @@ class GatewayClient(Face):
         """The loop thread; in a forked child of a connected client, with a connection of its own."""
         thread = self._loop_thread()
         if self._reconnect_after_fork:
-            thread.call(self._engine.connect, "connect")
+            thread.call(self._port.connect, "connect")
             self._reconnect_after_fork = False
         return thread

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
+from collections import deque
 from collections.abc import Callable
 from queue import Empty
 from typing import Self
 
-from openclaw_client.client.events import MAX_WAITING, GatewayEvent, unread
-from openclaw_client.client.slow import OnSlow
+from openclaw_client.client.events import MAX_WAITING, MAX_WAITING_BYTES, GatewayEvent, size_of_event, unread
+from openclaw_client.client.slow_consumer import OnSlow
 from openclaw_client.errors import GatewayError
 from openclaw_client.sync import threads
 from openclaw_client.sync.loop_thread import check_caller
@@ -28,19 +28,32 @@ class BlockingEventStream:
         self._leave = leave
         self._on_slow = on_slow
         self._events: threads.Mailbox[GatewayEvent | GatewayError | None] = threads.mailbox()
+        self._bytes = 0
+        # What readers took since it was last subtracted: any thread adds, the loop's takes away.
+        self._taken: deque[int] = deque()
         self._closed = self._ended = False
 
     def wants(self, name: str) -> bool:
         return not self._names or name in self._names
 
     def put(self, event: GatewayEvent) -> None:
-        if self._events.qsize() >= MAX_WAITING:
-            # Empty: the reader was quicker, and nothing needs to go.
-            with contextlib.suppress(Empty):
-                self._events.get_nowait()
-                self.dropped += 1
-                if self.dropped % MAX_WAITING == 1:
-                    self._on_slow(unread(self._names, self.dropped))
+        while self._taken:
+            self._bytes -= self._taken.popleft()
+        self._bytes += size_of_event(event)
+        while (waiting := self._events.qsize()) and (waiting >= MAX_WAITING or self._bytes > MAX_WAITING_BYTES):
+            try:
+                oldest = self._events.get_nowait()
+            except Empty:
+                # The reader was quicker.
+                break
+            if not isinstance(oldest, GatewayEvent):
+                # The end, which stays the last.
+                self._events.put(oldest)
+                return
+            self._bytes -= size_of_event(oldest)
+            self.dropped += 1
+            if self.dropped % MAX_WAITING == 1:
+                self._on_slow(unread(self._names, waiting, self.dropped))
         self._events.put(event)
 
     def end(self, error: GatewayError) -> None:
@@ -68,6 +81,7 @@ class BlockingEventStream:
         if isinstance(event, GatewayError):
             self.close()
             raise event.again()
+        self._taken.append(size_of_event(event))
         return event
 
     def __enter__(self) -> Self:

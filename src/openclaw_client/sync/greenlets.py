@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import gevent
 from gevent.hub import Waiter
 
-from openclaw_client.sync import threads
+from openclaw_client.sync.unpatched import lock
 
 _T = TypeVar("_T")
 
@@ -29,7 +29,7 @@ class GreenLatch:
 
     def __init__(self) -> None:
         self.is_set = False
-        self._lock = threads.lock()
+        self._lock = lock()
         self._watchers: list[Any] = []
 
     def set(self) -> None:
@@ -62,7 +62,7 @@ class GreenLatch:
 
 class GreenMailbox(Generic[_T]):
     def __init__(self) -> None:
-        self._lock = threads.lock()
+        self._lock = lock()
         self._items: deque[_T] = deque()
         self._filled = GreenLatch()
 

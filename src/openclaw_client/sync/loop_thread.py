@@ -7,23 +7,29 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import logging
+import contextlib
+import errno
 import os
 import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, Protocol, TypeVar
 
-from openclaw_client.errors import UsageError
-from openclaw_client.sync import threads
+from openclaw_client.errors import Unreachable, UsageError
+from openclaw_client.forks import late_import
+from openclaw_client.logs import GuardedLogger
+from openclaw_client.sync import threads, unpatched
 
 EXIT_GRACE = 2.0
 """Seconds that the end of the process waits for connections to close."""
 
 CLEAN_UP = 2.0
-"""Seconds that an interrupted call waits for its coroutine to end: what the caller does next, such as disconnecting,
-comes behind it. A socket gives up closing after one."""
+"""Seconds to wait after an interrupt for the cancelled coroutine: the caller's next call runs after it. A socket gives
+up closing after one."""
 
-logger = logging.getLogger("openclaw_client.sync")
+LOOP_DESCRIPTORS = 16
+"""That must be free: uvloop's loop takes six, its import one at a time, and the first connection some more."""
+
+logger = GuardedLogger("openclaw_client.sync")
 
 _T = TypeVar("_T")
 
@@ -41,14 +47,14 @@ class LoopThread:
 
     def __init__(self) -> None:
         self._tenants: weakref.WeakSet[Any] = weakref.WeakSet()
-        self._lock = threads.lock()
+        self._lock = unpatched.lock()
         self._ended = threads.latch()
         self.closing = False
-        self.loop = _new_loop()
+        self.loop = _opened_loop()
         self.loop.set_default_executor(threads.LoopExecutor())
         self.loop.set_exception_handler(_report)
         # Not waited for: what is called before the loop runs is done when it does.
-        threads.start(self._serve, "openclaw-loop")
+        unpatched.start(self._serve, "openclaw-loop")
 
     def adopt(self, tenant: Tenant) -> None:
         """Tell this one when the process ends and when it was forked; held weakly."""
@@ -146,7 +152,7 @@ def _at_the_end(name: str) -> UsageError:
     return UsageError(message=f"{name}() came with the end of the process", remedy="Call it before the exit")
 
 
-_lock = threads.lock()
+_lock = unpatched.lock()
 _current: LoopThread | None = None
 _inherited: list[LoopThread] = []
 _warned = False
@@ -168,8 +174,9 @@ def check_caller(name: str, twin: str = "") -> None:
     On the thread of another running loop the call works, and says once in the log that it stops that loop.
     """
     global _warned
-    running = asyncio._get_running_loop()
-    if running is None:
+    try:
+        running = asyncio.get_running_loop()
+    except RuntimeError:
         return
     if _current is not None and running is _current.loop:
         raise UsageError(
@@ -195,7 +202,7 @@ def _after_fork_in_child() -> None:
     parent's descriptors out of the common set; so it is kept.
     """
     global _current, _lock
-    _lock = threads.lock()
+    _lock = unpatched.lock()
     thread, _current = _current, None
     if thread is not None:
         thread.forget()
@@ -206,17 +213,57 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
+def _opened_loop() -> asyncio.AbstractEventLoop:
+    """A new loop, and all loaded that its first connect needs. Raises Unreachable where the process has no room."""
+    unpatched.refuse_eventlet()
+    try:
+        with late_import():
+            # Loads what a name lookup needs.
+            "localhost".encode("idna")
+            _check_room()
+            return _new_loop()
+    except OSError as error:
+        full = error.errno in (errno.EMFILE, errno.ENFILE)
+        raise Unreachable(
+            message=f"no event loop can be started: {error.strerror or error}",
+            remedy="Raise the limit of open files (ulimit -n), or close some" if full else "Look at the cause",
+        ) from error
+
+
+def _check_room() -> None:
+    """Raise OSError where a loop would not find its descriptors: libuv aborts the process then."""
+    found = []
+    try:
+        for _ in range(LOOP_DESCRIPTORS):
+            found.append(os.open(os.devnull, os.O_RDONLY))  # noqa: PERF401 - each is to be closed
+    finally:
+        for opened in found:
+            os.close(opened)
+
+
+def _fill_standard_descriptors() -> None:
+    """Put /dev/null where descriptor 0, 1 or 2 is closed: libuv aborts when it closes one of its own there."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number, inheritable=False)
+                os.close(opened)
+
+
 def _new_loop() -> asyncio.AbstractEventLoop:
-    threads.refuse_eventlet()
     try:
         import uvloop
     except ImportError:
-        if threads.greenlets():
+        if unpatched.greenlets():
             raise UsageError(
                 message="gevent has patched the sockets of this process, and asyncio's own loop cannot use those",
                 remedy='Install uvloop: pip install "openclaw-client[speed]"',
             ) from None
         return asyncio.new_event_loop()
+    _fill_standard_descriptors()
     return uvloop.new_event_loop()
 
 
@@ -228,7 +275,9 @@ def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """
     error = context.get("exception")
     if not (isinstance(error, type) and issubclass(error, OSError)):
-        loop.default_exception_handler(context)
+        # A log handler that raises here would end the loop, and with it every client of the process.
+        with contextlib.suppress(BaseException):
+            loop.default_exception_handler(context)
 
 
 def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:

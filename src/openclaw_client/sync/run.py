@@ -4,22 +4,44 @@ from __future__ import annotations
 
 import threading
 from asyncio import _get_running_loop
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, Self
 
-from openclaw_client.client.chat import AbortResult, ChatRequest
-from openclaw_client.client.driver import RunDriver
+from openclaw_client.chat.arguments import AbortResult, ChatRequest
+from openclaw_client.chat.driver import RunAddress
+from openclaw_client.chat.outcomes import left
 from openclaw_client.client.options import Timeouts
-from openclaw_client.errors import GatewayError, RunError
+from openclaw_client.client.port import Follower
+from openclaw_client.errors import GatewayError
 from openclaw_client.runs.activity import QUEUED, Activity
 from openclaw_client.runs.events import ChatReply, RunEvent, Terminal, TextAppended
+from openclaw_client.runs.peer import SentRun
 from openclaw_client.runs.stream import TextPieces
 from openclaw_client.sync import threads
 from openclaw_client.sync.channel import RunChannel
 from openclaw_client.sync.loop_thread import check_caller
 
-if TYPE_CHECKING:
-    from openclaw_client.sync.client import GatewayClient
+OnEnd = Callable[[ChatReply | None, GatewayError | None], None]
+
+
+class RunOwner(Protocol):
+    """What a run needs of its client."""
+
+    def chat_abort(self, *, session_key: str, run_id: str | None = None) -> AbortResult: ...
+
+    def _new_run(
+        self, what: ChatRequest | RunAddress, timeouts: Timeouts, on_end: OnEnd, *, heard: bool
+    ) -> tuple[Follower, RunChannel]:
+        """The follower and the channel of a run, not sent yet. heard: whether anybody reads its events."""
+        ...
+
+    def _send_run(self, follower: Follower) -> None:
+        """Send the message of a run."""
+        ...
+
+    def _soon(self, call: Callable[..., object], *args: Any) -> None:
+        """Run call(*args) on the loop's thread, soon; at once where there is none."""
+        ...
 
 
 class ChatRun:
@@ -31,32 +53,44 @@ class ChatRun:
     call `abort()` and `result()`.
     """
 
-    def __init__(self, client: GatewayClient, request: ChatRequest, timeouts: Timeouts) -> None:
-        self.run_id = request.run_id
-        self.session_key = request.session_key
+    def __init__(self, client: RunOwner, what: ChatRequest | RunAddress, timeouts: Timeouts) -> None:
+        self.run_id = what.run_id
+        self.session_key = what.session_key
         self._client = client
-        self._request = request
+        self._what = what
         self._timeouts = timeouts
-        self._driver: RunDriver | None = None
+        self._follower: Follower | None = None
+        self._beginning: Follower | None = None
         self._channel: RunChannel | None = None
         self._begin_lock = threading.Lock()
         self._over = threads.latch()
         self._reply: ChatReply | None = None
         self._error: GatewayError | None = None
         self._told = False
+        self._heard = True
 
     @property
     def text(self) -> str:
         """The text so far."""
-        return self._driver.fold.text if self._driver is not None else ""
+        return self._follower.text if self._follower is not None else ""
 
     @property
     def activity(self) -> Activity:
-        """What the run does now: queued, starting, thinking, writing, a tool, waiting for an approval, reconnecting.
+        """What the run does now: queued, starting, thinking, writing, a tool, waiting for an approval or for another
+        run of the session, reconnecting.
 
         Out of real events only, and "over" behind every end. Costs nothing until it is asked for.
         """
-        return self._driver.activity if self._driver is not None else QUEUED
+        follower = self._follower or self._beginning
+        return follower.activity if follower is not None else QUEUED
+
+    @property
+    def sent_run(self) -> SentRun | None:
+        """What `chat_attach` needs to follow the run from another process; None before the first byte.
+
+        There as soon as the run is entered. Store it then, as a pickle or as a row (`dataclasses.asdict`).
+        """
+        return self._follower.sent_run if self._follower is not None else None
 
     @property
     def text_stream(self) -> Iterator[str]:
@@ -67,10 +101,16 @@ class ChatRun:
         return self._pieces()
 
     def result(self) -> ChatReply:
-        """The whole reply, waited for.
+        """The whole reply, waited for. Ctrl-C leaves the run going.
 
-        Raises RunFailed, RunLost, RunTimeout, or what kept the message from being sent (RequestFailed, OutcomeUnknown,
-        PayloadTooLarge, …). Ctrl-C leaves the run going.
+        Returns:
+            The reply; its text is empty only where the model had nothing to say.
+
+        Raises:
+            RunFailed, RunLost, RunTimeout: The run has no reply, or not in time.
+            OutcomeUnknown, RequestTimeout: Nobody knows whether the message runs.
+            RequestFailed, PayloadTooLarge: It was not taken. What else kept it from being sent is raised as it is.
+            RunUnknown: The run was given to `chat_attach` by its id, and the gateway knows none of this id.
         """
         check_caller("result")
         self._begin()
@@ -103,33 +143,37 @@ class ChatRun:
             self._told = True
         return event
 
+    def _keep_no_events(self) -> None:
+        """Nobody will iterate; before the run is entered."""
+        self._heard = False
+
     def __enter__(self) -> Self:
         self._begin()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        driver, channel = self._driver, self._channel
-        if driver is not None and channel is not None:
-            self._client._soon(self._leave, driver, channel)
+        follower, channel = self._follower, self._channel
+        if follower is not None and channel is not None:
+            self._client._soon(self._leave, follower, channel)
 
     def __repr__(self) -> str:
-        state = "over" if self._over.is_set else "running" if self._driver is not None else "not sent"
+        state = "over" if self._over.is_set else "running" if self._follower is not None else "not sent"
         return f"ChatRun(run_id={self.run_id!r}, session_key={self.session_key!r}, {state})"
-
-    # Inside.
 
     def _begin(self) -> RunChannel:
         if self._channel is not None:
             return self._channel
         with self._begin_lock:
             if self._channel is None:
-                driver, channel = self._client._new_run(self._request, self._timeouts, self._on_end)
+                follower, channel = self._client._new_run(self._what, self._timeouts, self._on_end, heard=self._heard)
+                self._beginning = follower
                 try:
-                    self._client._send_run(driver)
+                    self._client._send_run(follower)
                 finally:
+                    self._beginning = None
                     # An interrupted wait may come too late to keep the message from being sent.
-                    if driver.sent:
-                        self._driver, self._channel = driver, channel
+                    if follower.sent:
+                        self._follower, self._channel = follower, channel
             assert self._channel is not None
             return self._channel
 
@@ -137,19 +181,12 @@ class ChatRun:
         self._reply, self._error = reply, error
         self._over.set()
 
-    def _leave(self, driver: RunDriver, channel: RunChannel) -> None:
+    def _leave(self, follower: Follower, channel: RunChannel) -> None:
         """On the loop's thread."""
-        if driver.ended:
+        if follower.ended:
             return
-        driver.leave()
-        error = RunError(
-            message="the run was left before its end; it goes on at the gateway",
-            remedy="Ask for result() inside the block, or abort() before leaving it",
-            run_id=self.run_id,
-            session_key=self.session_key,
-            partial_text=self.text,
-        )
-        self._on_end(None, error)
+        follower.leave()
+        self._on_end(None, left(self.run_id, self.session_key, self.text))
         channel.close()
 
     def _pieces(self) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from openclaw_client.client.engine import Engine
+from openclaw_client.client.port import Port
 from openclaw_client.errors import GatewayError
 from openclaw_client.sync import threads
 
@@ -26,9 +26,9 @@ class Waiter:
         return self._answered.is_set
 
     def start(
-        self, engine: Engine, method: str, params: Mapping[str, Any] | None, timeout: float | None, final: bool
+        self, port: Port, method: str, params: Mapping[str, Any] | None, timeout: float | None, final: bool
     ) -> None:
-        self._drop = engine.requests.start(method, params, timeout, self._answer, expect_final=final)
+        self._drop = port.start(method, params, timeout, self._answer, expect_final=final)
 
     def wait(self) -> Any:
         self._answered.wait()

@@ -7,24 +7,26 @@ request and run, and nothing per frame.
 
 from __future__ import annotations
 
-import logging
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import monotonic
 from typing import TypeVar
 
-__all__ = ["Activity", "Instrumentation", "instrument"]
+from openclaw_client.logs import GuardedLogger, ends_more_than_a_callback
+
+__all__ = ["Activity", "Instrumentation", "Span", "instrument"]
 
 MAX_TRACEPARENT = 128
 """Characters; a gateway refuses a frame with more."""
 
-logger = logging.getLogger("openclaw_client.telemetry")
+logger = GuardedLogger("openclaw_client.telemetry")
 
 _T = TypeVar("_T")
 
 
-class Activity:
+class Span:
     """A connect, a request or a run under way. Override what you want; the base does nothing.
 
     traceparent: a W3C trace context for this request, sent to gateways that take one.
@@ -47,6 +49,10 @@ class Activity:
         """
 
 
+Activity = Span
+"""The other name of `Span`, for those who import it."""
+
+
 class Instrumentation:
     """What is told. Override what you want; the base does nothing.
 
@@ -54,17 +60,17 @@ class Instrumentation:
     context variables are the caller's, except in a reconnect.
     """
 
-    def connect(self, *, reconnect: bool) -> Activity:
+    def connect(self, *, reconnect: bool) -> Span:
         """One attempt to connect begins."""
-        return Activity()
+        return Span()
 
-    def request(self, method: str) -> Activity:
+    def request(self, method: str) -> Span:
         """A request is sent. method: "other" for one that neither the gateway nor this package names."""
-        return Activity()
+        return Span()
 
-    def run(self) -> Activity:
+    def run(self) -> Span:
         """A chat run begins, perhaps with a wait for its turn."""
-        return Activity()
+        return Span()
 
     def connection_ended(self, cause: str) -> None:
         """A connection that was ready is over: "asked", "peer_closed", "lost" or "silent"."""
@@ -100,38 +106,44 @@ def current() -> Observers | None:
 
 
 class Watch:
-    """One activity for all who are told: times it, ends it once, and lets nobody's error out."""
+    """Sends one span to all instrumentations, ends it once, and logs what they raise."""
 
-    def __init__(self, activities: list[Activity]) -> None:
-        self._activities = activities
+    def __init__(self, spans: list[Span]) -> None:
+        self._spans = spans
         self._began = monotonic()
         self._texted = self._ended = False
 
     @property
     def traceparent(self) -> str | None:
-        found = next((one.traceparent for one in self._activities if one.traceparent), None)
-        return found if found is not None and len(found) <= MAX_TRACEPARENT else None
+        told = (_guarded(lambda one=span: one.traceparent) for span in self._spans)  # type: ignore[misc]
+        found = next((one for one in told if one), None)
+        return found if isinstance(found, str) and len(found) <= MAX_TRACEPARENT else None
 
     @contextmanager
     def inside(self) -> Iterator[None]:
-        with ExitStack() as stack:
-            for activity in self._activities:
-                _guarded(lambda one=activity: stack.enter_context(one.inside()))  # type: ignore[misc]
+        begun = (_guarded(lambda one=span: _entered(one.inside())) for span in self._spans)  # type: ignore[misc]
+        entered = [one for one in begun if one is not None]
+        try:
             yield
+        finally:
+            why = sys.exc_info()
+            for inside in reversed(entered):
+                # What it returns could take an error of the work away.
+                _guarded(lambda one=inside: one.__exit__(*why))  # type: ignore[misc]
 
     def first_text(self) -> None:
         if not self._texted:
             self._texted = True
             seconds = monotonic() - self._began
-            for activity in self._activities:
-                _guarded(lambda one=activity: one.first_text(seconds))  # type: ignore[misc]
+            for span in self._spans:
+                _guarded(lambda one=span: one.first_text(seconds))  # type: ignore[misc]
 
     def end(self, outcome: str) -> None:
         if not self._ended:
             self._ended = True
             seconds = monotonic() - self._began
-            for activity in self._activities:
-                _guarded(lambda one=activity: one.end(outcome, seconds))  # type: ignore[misc]
+            for span in self._spans:
+                _guarded(lambda one=span: one.end(outcome, seconds))  # type: ignore[misc]
 
 
 class Observers:
@@ -153,15 +165,22 @@ class Observers:
         for one in self.observers:
             _guarded(lambda one=one: what(one))  # type: ignore[misc]
 
-    def _begin(self, begin: Callable[[Instrumentation], Activity]) -> Watch:
+    def _begin(self, begin: Callable[[Instrumentation], Span]) -> Watch:
         begun = (_guarded(lambda one=one: begin(one)) for one in self.observers)  # type: ignore[misc]
-        return Watch([activity for activity in begun if activity is not None])
+        return Watch([span for span in begun if span is not None])
+
+
+def _entered(inside: AbstractContextManager[object]) -> AbstractContextManager[object]:
+    inside.__enter__()
+    return inside
 
 
 def _guarded(call: Callable[[], _T]) -> _T | None:
     try:
         return call()
-    except Exception:
+    except BaseException as error:
+        if ends_more_than_a_callback(error):
+            raise
         logger.exception("an instrumentation raised")
         return None
 

@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager, contextmanager
 from opentelemetry import context, metrics, trace
 from opentelemetry.context import Context
 from opentelemetry.metrics import Histogram, MeterProvider, UpDownCounter
-from opentelemetry.trace import Span, SpanKind, StatusCode, TracerProvider
+from opentelemetry.trace import SpanKind, StatusCode, TracerProvider
 
-from openclaw_client.telemetry import Activity, Instrumentation
+from openclaw_client.telemetry import Instrumentation, Span
 from openclaw_client.version import __version__
 
 SCOPE = "openclaw_client"
@@ -49,17 +49,17 @@ class OpenTelemetry(Instrumentation):
             "openclaw.client.proactive_messages", description="Messages that no call asked for"
         )
 
-    def connect(self, *, reconnect: bool) -> Activity:
+    def connect(self, *, reconnect: bool) -> Span:
         # The task that reconnects has the context of whoever connected first, hours ago.
         parent = Context() if reconnect else None
         labels: dict[str, str | bool] = {"reconnect": reconnect}
         return _Connect(self._span("openclaw connect", labels, parent), self._connects, labels, self._open)
 
-    def request(self, method: str) -> Activity:
+    def request(self, method: str) -> Span:
         labels: dict[str, str | bool] = {"rpc.method": method}
         return _Spanned(self._span(f"openclaw {method}", labels), self._requests, labels)
 
-    def run(self) -> Activity:
+    def run(self) -> Span:
         return _Run(self._span("openclaw run", {}), self._runs, {}, self._first_texts)
 
     def connection_ended(self, cause: str) -> None:
@@ -75,12 +75,12 @@ class OpenTelemetry(Instrumentation):
     def proactive_message(self) -> None:
         self._messages.add(1)
 
-    def _span(self, name: str, labels: dict[str, str | bool], parent: Context | None = None) -> Span:
+    def _span(self, name: str, labels: dict[str, str | bool], parent: Context | None = None) -> trace.Span:
         return self._tracer.start_span(name, parent, SpanKind.CLIENT, labels)
 
 
-class _Spanned(Activity):
-    def __init__(self, span: Span, histogram: Histogram, labels: dict[str, str | bool]) -> None:
+class _Spanned(Span):
+    def __init__(self, span: trace.Span, histogram: Histogram, labels: dict[str, str | bool]) -> None:
         self._span = span
         self._histogram = histogram
         self._labels = labels
@@ -103,7 +103,9 @@ class _Spanned(Activity):
 
 
 class _Connect(_Spanned):
-    def __init__(self, span: Span, histogram: Histogram, labels: dict[str, str | bool], opened: UpDownCounter) -> None:
+    def __init__(
+        self, span: trace.Span, histogram: Histogram, labels: dict[str, str | bool], opened: UpDownCounter
+    ) -> None:
         super().__init__(span, histogram, labels)
         self._opened = opened
 
@@ -114,7 +116,9 @@ class _Connect(_Spanned):
 
 
 class _Run(_Spanned):
-    def __init__(self, span: Span, histogram: Histogram, labels: dict[str, str | bool], first_texts: Histogram) -> None:
+    def __init__(
+        self, span: trace.Span, histogram: Histogram, labels: dict[str, str | bool], first_texts: Histogram
+    ) -> None:
         super().__init__(span, histogram, labels)
         self._first_texts = first_texts
 

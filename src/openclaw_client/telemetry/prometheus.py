@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
-from openclaw_client.telemetry import Activity, Instrumentation
+from openclaw_client.telemetry import Instrumentation, Span
 
 QUICK = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Seconds: a local gateway answers within milliseconds, and both time limits are 30 s or less by default."""
@@ -40,13 +40,13 @@ class PrometheusMetrics(Instrumentation):
         self._slow = counter("slow_consumers", "Reports of what does not keep up", ("kind",))
         self._messages = counter("proactive_messages", "Messages that no call asked for")
 
-    def connect(self, *, reconnect: bool) -> Activity:
+    def connect(self, *, reconnect: bool) -> Span:
         return _Connect(self._connects, self._open, "true" if reconnect else "false")
 
-    def request(self, method: str) -> Activity:
+    def request(self, method: str) -> Span:
         return _Timed(self._requests, method)
 
-    def run(self) -> Activity:
+    def run(self) -> Span:
         return _Run(self._runs, self._first_texts)
 
     def connection_ended(self, cause: str) -> None:
@@ -63,7 +63,7 @@ class PrometheusMetrics(Instrumentation):
         self._messages.inc()
 
 
-class _Timed(Activity):
+class _Timed(Span):
     def __init__(self, histogram: Histogram, *labels: str) -> None:
         self._histogram = histogram
         self._labels = labels
@@ -72,7 +72,7 @@ class _Timed(Activity):
         self._histogram.labels(*self._labels, outcome).observe(seconds)
 
 
-class _Connect(Activity):
+class _Connect(Span):
     def __init__(self, histogram: Histogram, connections: Gauge, reconnect: str) -> None:
         self._histogram = histogram
         self._open = connections

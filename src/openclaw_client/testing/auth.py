@@ -12,8 +12,8 @@ from typing import Any, Final, Literal
 
 from openclaw_client.testing.connect_schema import connect_rule, is_signed, raw_key, signed_payload
 from openclaw_client.testing.pairing import Applicant, Device, Pairing, covers
-from openclaw_client.testing.profiles import Profile
 from openclaw_client.testing.schema import complaint
+from openclaw_client.testing.traits import Profile
 from openclaw_client.wire import codes
 from openclaw_client.wire.frames import ErrorShape
 
@@ -144,13 +144,10 @@ class Doorman:
             return None
         details: dict[str, Any] = {"expectedProtocol": ours}
         if probe is not None:
-            details = {
-                "code": codes.PROTOCOL_MISMATCH,
-                "clientMinProtocol": low,
-                "clientMaxProtocol": high,
-                "expectedProtocol": ours,
-                "minimumProbeProtocol": probe,
-            }
+            details["minimumProbeProtocol"] = probe
+        if self._profile.mismatch_code:
+            ends = {"clientMinProtocol": low, "clientMaxProtocol": high}
+            details = {"code": codes.PROTOCOL_MISMATCH, **ends, **details}
         error = ErrorShape(code="INVALID_REQUEST", message="protocol mismatch", details=details)
         return Refused(error, codes.CLOSE_PROTOCOL)
 
@@ -285,7 +282,7 @@ class Doorman:
         if device is not None and (device.token is None or not covers(device.scopes, who.scopes)):
             device = None
         reported = who.scopes
-        if device is not None and device.token is not None and not self._profile.reports_method:
+        if device is not None and device.token is not None and not self._profile.reports_own_scopes:
             reported = tuple(device.token.scopes)
         return Accepted(who.role, who.scopes, reported, credentials, who.device_id, device)
 

@@ -12,11 +12,12 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from openclaw_client.errors import UsageError
+from openclaw_client.errors.frames import without_frames
 from openclaw_client.testing.faults import Faults
-from openclaw_client.testing.gateway import EmbeddedGateway
 from openclaw_client.testing.hub import Seen
 from openclaw_client.testing.pairing import Device, PairingRequest
-from openclaw_client.testing.profiles import Profile
+from openclaw_client.testing.server import GatewayServer
+from openclaw_client.testing.traits import Profile
 from openclaw_client.testing.turn import Agent
 
 T = TypeVar("T")
@@ -31,12 +32,13 @@ class BlockingEmbeddedGateway:
     Every method may be called from every thread but the gateway's own. `gateway` is the async one inside.
     """
 
+    @without_frames
     def __init__(self, agent: Agent | None = None, **options: Any) -> None:
-        self.gateway = EmbeddedGateway(agent, **options)
+        self.gateway = GatewayServer(agent, **options)
         self._prepare()
 
     @classmethod
-    def around(cls, gateway: EmbeddedGateway) -> Self:
+    def around(cls, gateway: GatewayServer) -> Self:
         """The blocking form of a gateway that was not started yet."""
         twin = cls.__new__(cls)
         twin.gateway = gateway
@@ -115,6 +117,14 @@ class BlockingEmbeddedGateway:
     @property
     def profile(self) -> Profile:
         return self.gateway.profile
+
+    @property
+    def settle_time(self) -> float:
+        return self.gateway.settle_time
+
+    @settle_time.setter
+    def settle_time(self, seconds: float) -> None:
+        self.gateway.settle_time = seconds
 
     @property
     def running(self) -> bool:

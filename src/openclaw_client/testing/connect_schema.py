@@ -12,8 +12,8 @@ from typing import Any, Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from openclaw_client.testing.profiles import Profile
 from openclaw_client.testing.schema import Fields, Items, Rule, Text, Whole
+from openclaw_client.testing.traits import Profile
 
 _OLD_IDS: Final = frozenset(
     {

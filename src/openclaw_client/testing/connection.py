@@ -1,12 +1,12 @@
 """One socket of the embedded gateway: a picows listener around a server core.
 
-Knows bytes, timers and what may be written now. Decides nothing: connect and requests go to the hub.
+Knows bytes, timers and what may be written now. Decides nothing: connect and requests go to the desk.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
@@ -19,26 +19,42 @@ from openclaw_client.protocol.server import (
     ServerRules,
     ServerState,
 )
-from openclaw_client.testing.faults import OutFrame
-from openclaw_client.testing.run import Owner
+from openclaw_client.testing.auth import Accepted
+from openclaw_client.testing.callers import Owner
+from openclaw_client.testing.faults import Faults, OutFrame
+from openclaw_client.testing.traits import Profile
 from openclaw_client.wire import codes
 from openclaw_client.wire.frames import ErrorShape
-
-if TYPE_CHECKING:
-    from openclaw_client.testing.auth import Accepted
-    from openclaw_client.testing.hub import Hub
 
 _TEXT, _CONTINUATION, _CLOSE = WSMsgType.TEXT, WSMsgType.CONTINUATION, WSMsgType.CLOSE
 _KINDS = {0: WSMsgType.CONTINUATION, 1: WSMsgType.TEXT, 2: WSMsgType.BINARY}
 
 
+class Desk(Protocol):
+    """Where a connection reports, and what it has to know of the gateway."""
+
+    loop: asyncio.AbstractEventLoop
+    profile: Profile
+    faults: Faults
+    handshake_timeout: float
+    max_payload: int
+    max_buffered: int
+
+    def new_id(self) -> str: ...
+    def now_ms(self) -> int: ...
+    def joined(self, connection: Connection) -> None: ...
+    def left(self, connection: Connection) -> None: ...
+    def wants_in(self, connection: Connection, params: Any) -> None: ...
+    def requested(self, connection: Connection, request: RequestReceived) -> None: ...
+
+
 class Connection(WSListener):
     """A client's connection, from the upgrade to the end."""
 
-    def __init__(self, hub: Hub, *, local: bool, origin: str | None, forwarded: bool) -> None:
-        self.hub = hub
-        self.id = hub.new_id()
-        self.nonce = hub.new_id()
+    def __init__(self, desk: Desk, *, local: bool, origin: str | None, forwarded: bool) -> None:
+        self.desk = desk
+        self.id = desk.new_id()
+        self.nonce = desk.new_id()
         self.local = local and not forwarded
         self.origin = origin
         self.sent = 0
@@ -63,14 +79,14 @@ class Connection(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
-        hub = self.hub
-        profile = hub.profile
-        rules = ServerRules(hub.handshake_timeout, profile.connect_limit, hub.max_payload, profile.takes_traceparent)
-        challenge: dict[str, Any] = {"nonce": self.nonce, "ts": hub.now_ms()}
-        self._core = ServerProtocol(hub.loop.time(), challenge, rules)
-        hub.joined(self)
-        if hub.faults.withheld_challenges:
-            hub.faults.withheld_challenges -= 1
+        desk = self.desk
+        profile = desk.profile
+        rules = ServerRules(desk.handshake_timeout, profile.connect_limit, desk.max_payload, profile.takes_traceparent)
+        challenge: dict[str, Any] = {"nonce": self.nonce, "ts": desk.now_ms()}
+        self._core = ServerProtocol(desk.loop.time(), challenge, rules)
+        desk.joined(self)
+        if desk.faults.withheld_challenges:
+            desk.faults.withheld_challenges -= 1
             self._core.outbox()
         self._pump()
 
@@ -80,7 +96,7 @@ class Connection(WSListener):
             self.ponged = True
             return
         if kind == WSMsgType.PING:
-            if not self.hub.faults.is_silent:
+            if not self.desk.faults.is_silent:
                 transport.send_pong(frame.get_payload_as_bytes())
             return
         if kind == _CLOSE:
@@ -124,10 +140,10 @@ class Connection(WSListener):
         self.caps = frozenset(params.get("caps", ()))
         self.owner = Owner(self.id, self.device_id, self.client["id"])
         self._names["connect"] = "connect"
-        self._the_core.accept(hello, self.hub.loop.time())
+        self._the_core.accept(hello, self.desk.loop.time())
 
     def refuse(self, error: ErrorShape, code: int, reason: str) -> None:
-        self._the_core.refuse(error, code, reason, self.hub.loop.time())
+        self._the_core.refuse(error, code, reason, self.desk.loop.time())
 
     def respond(self, ident: str, payload: Any = None, error: ErrorShape | None = None) -> None:
         """Answer a request and send it."""
@@ -156,7 +172,7 @@ class Connection(WSListener):
         """Ask whether somebody is there; cut the socket when the last question was not answered."""
         if not self.ponged:
             self.cut()
-        elif self._transport is not None and not self.hub.faults.is_silent:
+        elif self._transport is not None and not self.desk.faults.is_silent:
             self.ponged = False
             self._transport.send_ping()
 
@@ -185,7 +201,7 @@ class Connection(WSListener):
             self._transport.disconnect(graceful=False)
 
     def close(self, code: int, reason: str) -> None:
-        self._the_core.close(code, reason, self.hub.loop.time())
+        self._the_core.close(code, reason, self.desk.loop.time())
         self.flush()
         self._arm()
 
@@ -210,7 +226,7 @@ class Connection(WSListener):
             except UnicodeDecodeError:
                 self.close(1007, "")
                 return
-        self._the_core.receive(data, self.hub.loop.time())
+        self._the_core.receive(data, self.desk.loop.time())
         self._pump()
 
     def _on_fragment(self, data: bytes, kind: WSMsgType, *, fin: bool) -> None:
@@ -219,17 +235,17 @@ class Connection(WSListener):
             return
         self._fragments.append(data)
         self._fragment_bytes += len(data)
-        if self._fragment_bytes > self.hub.max_payload:
+        if self._fragment_bytes > self.desk.max_payload:
             self.close(codes.CLOSE_TOO_BIG, "")
         elif fin:
             whole, self._fragments, self._fragment_bytes = b"".join(self._fragments), [], 0
             self._on_message(whole, text=False)
 
     def _on_close(self, transport: WSTransport, frame: WSFrame) -> None:
-        if not transport.is_close_frame_sent and not self.hub.faults.is_silent:
+        if not transport.is_close_frame_sent and not self.desk.faults.is_silent:
             code = frame.get_close_code()
             transport.send_close(code if frame.payload_size >= 2 else cast(WSCloseCode, codes.CLOSE_NORMAL))
-        if not self.hub.faults.is_silent:
+        if not self.desk.faults.is_silent:
             transport.disconnect()
 
     def _pump(self) -> None:
@@ -238,19 +254,19 @@ class Connection(WSListener):
             if isinstance(event, RequestReceived):
                 self._on_request(event)
             elif isinstance(event, ConnectReceived):
-                self.hub.wants_in(self, event.params)
+                self.desk.wants_in(self, event.params)
             elif isinstance(event, ServerEnded):
-                self.hub.left(self)
+                self.desk.left(self)
         self.flush()
         self._arm()
 
     def _on_request(self, request: RequestReceived) -> None:
-        faults = self.hub.faults
+        faults = self.desk.faults
         intercepted = faults.intercept(request.method)
         if faults.rules and (intercepted is None or intercepted.error is not None):
             self._names[request.id] = request.method
         if intercepted is None:
-            self.hub.requested(self, request)
+            self.desk.requested(self, request)
         elif intercepted.error is not None:
             self.respond(request.id, error=intercepted.error)
 
@@ -260,23 +276,23 @@ class Connection(WSListener):
             self._timer.cancel()
             self._timer = None
         if due is not None and self._timer is None:
-            self._timer = self.hub.loop.call_at(due, self._on_deadline)
+            self._timer = self.desk.loop.call_at(due, self._on_deadline)
 
     def _on_deadline(self) -> None:
         self._timer = None
         core = self._the_core
-        core.handle_deadline(self.hub.loop.time())
+        core.handle_deadline(self.desk.loop.time())
         if core.state is ServerState.CLOSED:
             self.cut()
         self._pump()
 
     def _send_close(self, close: Close) -> None:
-        if self._transport is not None and not self.hub.faults.is_silent:
+        if self._transport is not None and not self.desk.faults.is_silent:
             self._transport.send_close(cast(WSCloseCode, close.code), close.reason.encode())
 
     def _write(self, data: bytes) -> None:
         self.sent += 1
-        faults = self.hub.faults
+        faults = self.desk.faults
         if faults.is_silent:
             return
         if faults.rules and faults.apply(self._described(data)):
@@ -299,10 +315,10 @@ class Connection(WSListener):
 
     def _check_backlog(self) -> None:
         transport = self._transport
-        if transport is None or transport.underlying_transport.get_write_buffer_size() <= self.hub.max_buffered:
+        if transport is None or transport.underlying_transport.get_write_buffer_size() <= self.desk.max_buffered:
             return
-        if self.hub.profile.slow_consumer == "cut":
+        if self.desk.profile.slow_consumer == "cut":
             self.cut()
         else:
             # Not now: the frames of this flush stand before the close.
-            self.hub.loop.call_soon(self.close, codes.CLOSE_POLICY, "slow consumer")
+            self.desk.loop.call_soon(self.close, codes.CLOSE_POLICY, "slow consumer")

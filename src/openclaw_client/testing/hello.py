@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import platform
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 from openclaw_client.testing.auth import Accepted
-from openclaw_client.testing.methods import advertised
-
-if TYPE_CHECKING:
-    from openclaw_client.testing.connection import Connection
-    from openclaw_client.testing.hub import Hub
+from openclaw_client.testing.memory import now_ms
+from openclaw_client.testing.method_schema import advertised
+from openclaw_client.testing.traits import Profile
 
 _EVENTS: Final = (
     "connect.challenge",
@@ -28,34 +27,44 @@ _EVENTS: Final = (
 _SESSION_EVENTS: Final = ("session.message", "session.tool", "sessions.changed")
 
 
-def hello(hub: Hub, connection: Connection, verdict: Accepted) -> dict[str, Any]:
-    """The payload of hello-ok for this connection."""
-    profile = hub.profile
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """What hello-ok tells of this life of the gateway. boot_at: milliseconds since 1970."""
+
+    boot_id: str
+    boot_at: int
+    auth_mode: str
+    max_payload: int
+    max_buffered: int
+    tick_interval: float
+
+
+def hello(profile: Profile, life: Life, connection_id: str, verdict: Accepted) -> dict[str, Any]:
+    """The payload of hello-ok for a connection."""
     events = (*_EVENTS, *(_SESSION_EVENTS if profile.session_methods else ()))
     server: dict[str, Any] = {"version": profile.reported_version}
     if profile.reports_boot:
-        server |= {"bootId": hub.boot_id}
+        server |= {"bootId": life.boot_id}
     if profile.reported_version == "dev":
         server["host"] = platform.node()
-    server["connId"] = connection.id
+    server["connId"] = connection_id
     payload: dict[str, Any] = {
         "type": "hello-ok",
         "protocol": profile.protocol,
         "server": server,
         "features": {"methods": list(advertised(profile)), "events": list(events)},
-        "snapshot": _snapshot(hub),
+        "snapshot": _snapshot(profile, life),
     }
-    if profile.reports_boot:
+    if profile.reports_capabilities:
         payload["features"]["capabilities"] = []
-    auth = _auth(hub, verdict)
+    auth = _auth(profile, verdict)
     if auth is not None:
         payload["auth"] = auth
-    payload["policy"] = _policy(hub)
+    payload["policy"] = _policy(profile, life)
     return payload
 
 
-def _auth(hub: Hub, verdict: Accepted) -> dict[str, Any] | None:
-    profile = hub.profile
+def _auth(profile: Profile, verdict: Accepted) -> dict[str, Any] | None:
     token = verdict.device.token if verdict.device is not None else None
     if token is None and not profile.reports_auth:
         return None
@@ -66,31 +75,31 @@ def _auth(hub: Hub, verdict: Accepted) -> dict[str, Any] | None:
     return auth
 
 
-def _snapshot(hub: Hub) -> dict[str, Any]:
+def _snapshot(profile: Profile, life: Life) -> dict[str, Any]:
     snapshot: dict[str, Any] = {
         "presence": [],
-        "health": {"ok": True, "ts": hub.now_ms(), "channels": {}},
+        "health": {"ok": True, "ts": now_ms(), "channels": {}},
         "stateVersion": {"presence": 1, "health": 1},
-        "uptimeMs": hub.now_ms() - hub.boot_at,
+        "uptimeMs": now_ms() - life.boot_at,
         "sessionDefaults": {
             "defaultAgentId": "main",
             "mainKey": "main",
             "mainSessionKey": "agent:main:main",
             "scope": "per-sender",
         },
-        "authMode": hub.settings.secrets.mode,
+        "authMode": life.auth_mode,
     }
-    if hub.profile.reports_boot:
+    if profile.reports_boot:
         snapshot["suspension"] = {"phase": "accepting"}
     return snapshot
 
 
-def _policy(hub: Hub) -> dict[str, Any]:
+def _policy(profile: Profile, life: Life) -> dict[str, Any]:
     policy: dict[str, Any] = {
-        "maxPayload": hub.max_payload,
-        "maxBufferedBytes": hub.max_buffered,
-        "tickIntervalMs": round(hub.settings.tick_interval * 1000),
+        "maxPayload": life.max_payload,
+        "maxBufferedBytes": life.max_buffered,
+        "tickIntervalMs": round(life.tick_interval * 1000),
     }
-    if hub.profile.reports_attachments:
-        policy["attachments"] = {"maxBytes": 19_464_192, "maxImageBytes": hub.profile.image_limit}
+    if profile.reports_attachments:
+        policy["attachments"] = {"maxBytes": 19_464_192, "maxImageBytes": profile.image_limit}
     return policy

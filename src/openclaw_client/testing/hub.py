@@ -6,7 +6,6 @@ Lives as long as the gateway's process would; what survives a restart is `Memory
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
@@ -17,35 +16,24 @@ import msgspec
 
 from openclaw_client.protocol.server import RequestReceived
 from openclaw_client.testing.auth import Accepted, Doorman, RateLimit, Refused, Secrets, Visit
+from openclaw_client.testing.callers import Owner
 from openclaw_client.testing.connection import Connection
 from openclaw_client.testing.faults import Faults
-from openclaw_client.testing.hello import hello
+from openclaw_client.testing.hello import Life, hello
+from openclaw_client.testing.memory import Memory, now_ms
 from openclaw_client.testing.methods import Methods
-from openclaw_client.testing.pairing import Pairing, allows
-from openclaw_client.testing.profiles import Profile
-from openclaw_client.testing.run import Owner
+from openclaw_client.testing.pairing import allows
 from openclaw_client.testing.runs import Runs
-from openclaw_client.testing.transcripts import Transcripts
+from openclaw_client.testing.traits import Profile
 from openclaw_client.testing.turn import Agent
 from openclaw_client.wire import codes
 from openclaw_client.wire.frames import ErrorShape
 from openclaw_client.wire.sessions import canonical_key
 
+__all__ = ["Hub", "Memory", "Seen", "SeenConnect", "Settings", "now_ms"]
+
 SEEN_CONNECTS = 10_000
 """Connects that are remembered for tests."""
-
-
-def now_ms() -> int:
-    """Milliseconds since 1970."""
-    return int(time.time() * 1000)
-
-
-@dataclass(slots=True)
-class Memory:
-    """What a restart keeps: devices with their tokens, and transcripts."""
-
-    pairing: Pairing = field(default_factory=lambda: Pairing(now_ms))
-    transcripts: Transcripts = field(default_factory=lambda: Transcripts(now_ms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +64,7 @@ class Settings:
     secrets: Secrets
     agent: Agent
     auto_approve: bool
+    settle_time: float
     throttle: float
     tick_interval: float
     ping_interval: float
@@ -95,8 +84,14 @@ class Hub:
         self.memory = memory
         self.faults = faults
         self.seen = seen
-        self.boot_at = boot_at
-        self.boot_id = str(uuid.uuid4())
+        self._life = Life(
+            boot_id=str(uuid.uuid4()),
+            boot_at=boot_at,
+            auth_mode=settings.secrets.mode,
+            max_payload=settings.max_payload,
+            max_buffered=settings.max_buffered,
+            tick_interval=settings.tick_interval,
+        )
         self.loop = asyncio.get_running_loop()
         self.handshake_timeout = settings.handshake_timeout
         self.max_payload = settings.max_payload
@@ -104,6 +99,7 @@ class Hub:
         self.connections: dict[str, Connection] = {}
         self.strangers: set[str] = set()
         self.draining = False
+        self.ended = False
         self._readers: dict[str, Connection] = {}
         self._scoped: dict[str, Connection] = {}
         self._watchers: dict[str, set[str]] = {}
@@ -112,8 +108,10 @@ class Hub:
         self._timers: list[asyncio.TimerHandle] = []
         self._empty: asyncio.Future[None] | None = None
         self._doorman = Doorman(self.profile, settings.secrets, memory.pairing, limit)
-        self.runs = Runs(self.profile, self, memory.transcripts, settings.agent, settings.throttle)
-        self._methods = Methods(self)
+        self.runs = Runs(
+            self.profile, self, memory.transcripts, settings.agent, settings.throttle, settings.settle_time
+        )
+        self._methods = Methods(self.profile, memory, self.runs, self)
         self._every(settings.tick_interval, self._tick)
         if self.profile.server_pings:
             self._every(settings.ping_interval, self.ping)
@@ -130,6 +128,9 @@ class Hub:
         self.connections[connection.id] = connection
         self.strangers.add(connection.id)
         self.seen.opened += 1
+        if self.ended:
+            # It was in the middle of its upgrade when the others were closed, and nobody else would close it.
+            self.loop.call_soon(connection.cut)
 
     def left(self, connection: Connection) -> None:
         for table in (self.connections, self._readers, self._scoped):
@@ -161,7 +162,7 @@ class Hub:
         self._let_in(connection, verdict, params)
 
     def _let_in(self, connection: Connection, verdict: Accepted, params: dict[str, Any]) -> None:
-        connection.accept(hello(self, connection, verdict), verdict, params)
+        connection.accept(hello(self.profile, self._life, connection.id, verdict), verdict, params)
         self.strangers.discard(connection.id)
         if not allows(connection.scopes, "operator.read"):
             return
@@ -260,13 +261,18 @@ class Hub:
         self._seq += 1
         return self._seq
 
-    def subscribe_messages(self, connection: Connection, key: str, *, on: bool) -> None:
+    def subscribe_messages(self, owner: Owner, key: str, *, on: bool) -> None:
+        connection = self.connections[owner.connection]
         watchers = self._watchers.setdefault(key, set())
         (watchers.add if on else watchers.discard)(connection.id)
         (connection.watched.add if on else connection.watched.discard)(key)
 
-    def subscribe_sessions(self, connection: Connection, *, on: bool) -> None:
-        (self._lists.add if on else self._lists.discard)(connection.id)
+    def subscribe_sessions(self, owner: Owner, *, on: bool) -> None:
+        (self._lists.add if on else self._lists.discard)(owner.connection)
+
+    def clients(self) -> list[dict[str, Any]]:
+        """What the connected clients said of themselves."""
+        return [connection.client for connection in self.connections.values() if connection.ready]
 
     # Pairing.
 
@@ -290,6 +296,7 @@ class Hub:
 
     async def stop(self, reason: str, restart_expected_ms: int | None) -> None:
         """Say goodbye, close every connection with 1012, end every task."""
+        self.ended = True
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
@@ -303,6 +310,7 @@ class Hub:
 
     async def crash(self) -> None:
         """End as a killed process does: no word, no close frame."""
+        self.ended = True
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from openclaw_client.testing.profiles import Profile
 from openclaw_client.testing.schema import Anything, Fields, Flag, Items, Rule, Text, Whole
+from openclaw_client.testing.traits import Profile
 from openclaw_client.wire import limits
 
 _FILLED = Text(low=1)
+_UNLISTED = frozenset({"chat.inject"})
+"""Served, and advertised by no release."""
 
 
 def method_rules(profile: Profile) -> dict[str, Fields | None]:
@@ -35,12 +37,15 @@ def method_rules(profile: Profile) -> dict[str, Fields | None]:
                 "search": Text(),
             }
         ),
+        "sessions.reset": Fields(
+            _with_agent(profile, {"key": _FILLED, "reason": Text(choices=frozenset({"new", "reset"}))}), ("key",)
+        ),
         "status": None,
         "health": None,
         "system-presence": None,
         "last-heartbeat": None,
         "agents.list": Fields(),
-        "models.list": Fields({"view": _FILLED} if profile.pages else {}),
+        "models.list": Fields({"view": _FILLED} if profile.model_views else {}),
         "device.pair.list": Fields(),
         "device.pair.approve": Fields({"requestId": _FILLED}, ("requestId",)),
         "device.pair.reject": Fields({"requestId": _FILLED}, ("requestId",)),
@@ -55,15 +60,20 @@ def method_rules(profile: Profile) -> dict[str, Fields | None]:
     if profile.removes_devices:
         rules["device.pair.remove"] = Fields({"deviceId": _FILLED}, ("deviceId",))
     if profile.session_methods:
+        extra: dict[str, Rule] = {"agentId": _FILLED, "includeApprovals": Flag()}
         watch: dict[str, Rule] = {"key": _FILLED}
-        if profile.pages:
-            watch |= {"agentId": _FILLED, "includeApprovals": Flag()}
+        watch |= {name: rule for name, rule in extra.items() if name in profile.watch_keys}
         rules["sessions.subscribe"] = None
         rules["sessions.messages.subscribe"] = Fields(watch, ("key",))
         rules["sessions.messages.unsubscribe"] = Fields(watch, ("key",))
         if profile.unsubscribe:
             rules["sessions.unsubscribe"] = None
     return rules
+
+
+def advertised(profile: Profile) -> list[str]:
+    """`features.methods` of hello-ok."""
+    return sorted(set(method_rules(profile)) - _UNLISTED)
 
 
 def _send(profile: Profile, key: Text) -> Fields:
@@ -95,6 +105,7 @@ def _history(profile: Profile) -> Fields:
         "offset": Whole(low=0),
         "messageId": _FILLED,
         "cursor": _FILLED,
+        "inputRunIds": Items(_FILLED),
     }
     known |= {name: rule for name, rule in extras.items() if name in profile.history_keys}
     return Fields(_with_agent(profile, known), ("sessionKey",))

@@ -6,20 +6,20 @@ Knows the order of the checks (scope, method, parameters) and the answers that d
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, Protocol
 
 from openclaw_client.protocol.server import RequestReceived
-from openclaw_client.testing.chat import Chat, MethodError
+from openclaw_client.testing.callers import Caller, MethodError, Owner, Params
+from openclaw_client.testing.chat import Chat
+from openclaw_client.testing.history import History
+from openclaw_client.testing.memory import Memory
 from openclaw_client.testing.method_schema import method_rules
 from openclaw_client.testing.pairing import allows
-from openclaw_client.testing.profiles import Profile
+from openclaw_client.testing.runs import Runs
 from openclaw_client.testing.schema import complaint
+from openclaw_client.testing.traits import Profile
 from openclaw_client.wire.sessions import canonical_key
-
-if TYPE_CHECKING:
-    from openclaw_client.testing.connection import Connection
-    from openclaw_client.testing.hub import Hub
 
 _SCOPES: Final = {
     "chat.send": "operator.write",
@@ -44,36 +44,46 @@ _SCOPES: Final = {
     "device.token.rotate": "operator.pairing",
     "device.token.revoke": "operator.pairing",
 }
-"""What is not here needs operator.admin: chat.inject, and methods that do not exist."""
+"""What is not here needs operator.admin: chat.inject, sessions.reset, and methods that do not exist."""
 
-_UNLISTED: Final = frozenset({"chat.inject"})
-"""Served, and advertised by no release."""
-
-Params = dict[str, Any]
-Handler = Callable[["Connection", Params], Any | Awaitable[Any]]
+Handler = Callable[[Caller, Params], Any | Awaitable[Any]]
 
 
-def advertised(profile: Profile) -> list[str]:
-    """`features.methods` of hello-ok."""
-    return sorted(set(method_rules(profile)) - _UNLISTED)
+class Switchboard(Protocol):
+    """What the methods do with the gateway's connections."""
+
+    def now_ms(self) -> int: ...
+    def broadcast(self, event: str, payload: Mapping[str, Any], session_key: str | None = None) -> None: ...
+    def to_starter(self, owner: Owner, event: str, payload: Mapping[str, Any]) -> None: ...
+    def to_watchers(self, session_key: str, event: str, payload: Mapping[str, Any]) -> None: ...
+    def to_session_lists(self, event: str, payload: Mapping[str, Any]) -> None: ...
+    def subscribe_messages(self, owner: Owner, key: str, *, on: bool) -> None: ...
+    def subscribe_sessions(self, owner: Owner, *, on: bool) -> None: ...
+    def clients(self) -> list[dict[str, Any]]: ...
+    def announce_verdict(self, request_id: str, device_id: str, decision: str) -> None: ...
+    def expel(self, device_id: str) -> None: ...
 
 
 class Methods:
     """Performs requests."""
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-        self._profile = hub.profile
-        self._rules = method_rules(hub.profile)
-        chat = Chat(hub)
+    def __init__(self, profile: Profile, memory: Memory, runs: Runs, board: Switchboard) -> None:
+        self._profile = profile
+        self._memory = memory
+        self._runs = runs
+        self._board = board
+        self._rules = method_rules(profile)
+        chat = Chat(profile, memory.transcripts, runs, board)
+        history = History(profile, memory.transcripts, runs.roster)
         self._handlers: dict[str, Handler] = {
             "chat.send": chat.send,
-            "chat.history": chat.history,
-            "chat.message.get": chat.message,
+            "chat.history": history.page,
+            "chat.message.get": history.message,
             "chat.abort": chat.abort,
             "chat.inject": chat.inject,
             "agent.wait": chat.wait,
-            "sessions.list": chat.sessions_list,
+            "sessions.list": history.sessions,
+            "sessions.reset": self._reset,
             "sessions.subscribe": self._subscribe,
             "sessions.unsubscribe": self._unsubscribe,
             "sessions.messages.subscribe": self._watch,
@@ -81,7 +91,7 @@ class Methods:
             "status": self._status,
             "health": self._health,
             "system-presence": self._presence,
-            "last-heartbeat": lambda _connection, _params: None,
+            "last-heartbeat": lambda _caller, _params: None,
             "agents.list": self._agents,
             "models.list": self._models,
             "device.pair.list": self._pair_list,
@@ -93,24 +103,24 @@ class Methods:
         }
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def perform(self, connection: Connection, request: RequestReceived) -> None:
+    def perform(self, caller: Caller, request: RequestReceived) -> None:
         """Check and do; the answer is sent from here, at once or when it is known."""
         try:
-            self._check_scope(connection, request.method)
+            self._check_scope(caller, request.method)
             params = self._checked(request)
-            result = self._handlers[request.method](connection, params)
+            result = self._handlers[request.method](caller, params)
         except MethodError as refusal:
-            connection.respond(request.id, refusal.payload, refusal.error)
+            caller.respond(request.id, refusal.payload, refusal.error)
             return
         if isinstance(result, Awaitable):
-            task = asyncio.ensure_future(self._later(connection, request.id, result))
+            task = asyncio.ensure_future(self._later(caller, request.id, result))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         else:
-            connection.respond(request.id, result)
+            caller.respond(request.id, result)
 
-    async def _later(self, connection: Connection, ident: str, result: Awaitable[Any]) -> None:
-        connection.respond(ident, await result)
+    async def _later(self, caller: Caller, ident: str, result: Awaitable[Any]) -> None:
+        caller.respond(ident, await result)
 
     async def stop(self) -> None:
         """Leave the requests that wait for something unanswered."""
@@ -118,13 +128,13 @@ class Methods:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _check_scope(self, connection: Connection, method: str) -> None:
+    def _check_scope(self, caller: Caller, method: str) -> None:
         needed: str | None = "operator.admin"
         if method == "health":
             needed = self._profile.health_scope
         elif method in self._rules:
             needed = _SCOPES.get(method, needed)
-        if needed is None or allows(connection.scopes, needed):
+        if needed is None or allows(caller.scopes, needed):
             return
         message = f"missing scope: {needed}"
         if not self._profile.forbidden:
@@ -150,31 +160,39 @@ class Methods:
 
     # Sessions.
 
-    def _subscribe(self, connection: Connection, _params: Params) -> Params:
-        self._hub.subscribe_sessions(connection, on=True)
+    def _subscribe(self, caller: Caller, _params: Params) -> Params:
+        self._board.subscribe_sessions(caller.owner, on=True)
         return {"subscribed": True}
 
-    def _unsubscribe(self, connection: Connection, _params: Params) -> Params:
-        self._hub.subscribe_sessions(connection, on=False)
+    def _unsubscribe(self, caller: Caller, _params: Params) -> Params:
+        self._board.subscribe_sessions(caller.owner, on=False)
         return {"subscribed": False}
 
-    def _watch(self, connection: Connection, params: Params) -> Params:
+    def _watch(self, caller: Caller, params: Params) -> Params:
         key = canonical_key(params["key"])
-        self._hub.subscribe_messages(connection, key, on=True)
+        self._board.subscribe_messages(caller.owner, key, on=True)
         return {"subscribed": True, "key": key}
 
-    def _unwatch(self, connection: Connection, params: Params) -> Params:
+    def _unwatch(self, caller: Caller, params: Params) -> Params:
         key = canonical_key(params["key"])
-        self._hub.subscribe_messages(connection, key, on=False)
+        self._board.subscribe_messages(caller.owner, key, on=False)
         return {"subscribed": False, "key": key}
+
+    def _reset(self, _caller: Caller, params: Params) -> Params:
+        session = self._runs.reset(canonical_key(params["key"]))
+        entry: Params = {"sessionId": session.session_id, "updatedAt": session.updated_at}
+        if self._profile.reset_keeps_id:
+            entry |= {"lifecycleRevision": session.generation, "sessionStartedAt": session.updated_at}
+        entry |= {"systemSent": False, "abortedLastRun": False, "model": "embedded-1", "modelProvider": "embedded"}
+        return {"ok": True, "key": session.key, "entry": entry}
 
     # The gateway itself.
 
-    def _health(self, _connection: Connection, _params: Params) -> Params:
-        sessions = {"count": len(self._hub.memory.transcripts.sessions), "recent": []}
+    def _health(self, _caller: Caller, _params: Params) -> Params:
+        sessions = {"count": len(self._memory.transcripts.sessions), "recent": []}
         return {
             "ok": True,
-            "ts": self._hub.now_ms(),
+            "ts": self._board.now_ms(),
             "durationMs": 0,
             "channels": {},
             "channelOrder": [],
@@ -185,30 +203,30 @@ class Methods:
             "sessions": sessions,
         }
 
-    def _status(self, _connection: Connection, _params: Params) -> Params:
+    def _status(self, _caller: Caller, _params: Params) -> Params:
         status: Params = {} if self._profile.reported_version == "dev" else {"runtimeVersion": self._profile.release}
-        count = len(self._hub.memory.transcripts.sessions)
+        count = len(self._memory.transcripts.sessions)
         heartbeat = {"defaultAgentId": "main", "agents": [{"agentId": "main", "enabled": False}]}
         sessions = {"count": count, "defaults": {"model": "embedded-1", "contextTokens": 200_000}, "recent": []}
         return {**status, "heartbeat": heartbeat, "channelSummary": [], "queuedSystemEvents": [], "sessions": sessions}
 
-    def _presence(self, _connection: Connection, _params: Params) -> list[Params]:
+    def _presence(self, _caller: Caller, _params: Params) -> list[Params]:
         return [
             {"host": client["id"], "version": client["version"], "platform": client["platform"], "mode": client["mode"]}
-            for client in (one.client for one in self._hub.connections.values() if one.ready)
+            for client in self._board.clients()
         ]
 
-    def _agents(self, _connection: Connection, _params: Params) -> Params:
+    def _agents(self, _caller: Caller, _params: Params) -> Params:
         return {"defaultId": "main", "mainKey": "main", "scope": "per-sender", "agents": [{"id": "main"}]}
 
-    def _models(self, _connection: Connection, _params: Params) -> Params:
+    def _models(self, _caller: Caller, _params: Params) -> Params:
         model = {"id": "embedded-1", "name": "Embedded", "provider": "embedded", "contextWindow": 200_000}
         return {"models": [{**model, "reasoning": False}]}
 
     # Devices.
 
-    def _pair_list(self, _connection: Connection, _params: Params) -> Params:
-        pairing = self._hub.memory.pairing
+    def _pair_list(self, _caller: Caller, _params: Params) -> Params:
+        pairing = self._memory.pairing
         paired = [
             {
                 "deviceId": device.id,
@@ -229,32 +247,32 @@ class Methods:
         ]
         return {"pending": [request.fields() for request in pairing.pending.values()], "paired": paired}
 
-    def _pair_approve(self, _connection: Connection, params: Params) -> Params:
-        device = self._hub.memory.pairing.approve(params["requestId"])
+    def _pair_approve(self, _caller: Caller, params: Params) -> Params:
+        device = self._memory.pairing.approve(params["requestId"])
         if device is None:
             raise MethodError("unknown requestId")
-        self._hub.announce_verdict(params["requestId"], device.id, "approved")
+        self._board.announce_verdict(params["requestId"], device.id, "approved")
         fields = {"deviceId": device.id, "role": device.role, "scopes": list(device.scopes)}
         return {"requestId": params["requestId"], "device": {**fields, "approvedAtMs": device.approved_at}}
 
-    def _pair_reject(self, _connection: Connection, params: Params) -> Params:
-        request = self._hub.memory.pairing.reject(params["requestId"])
+    def _pair_reject(self, _caller: Caller, params: Params) -> Params:
+        request = self._memory.pairing.reject(params["requestId"])
         if request is None:
             raise MethodError("unknown requestId")
-        self._hub.announce_verdict(request.id, request.device_id, "rejected")
+        self._board.announce_verdict(request.id, request.device_id, "rejected")
         return {"requestId": request.id, "deviceId": request.device_id}
 
-    def _pair_remove(self, connection: Connection, params: Params) -> Params:
-        self._check_owner(connection, params, "device pairing removal denied")
-        if not self._hub.memory.pairing.remove(params["deviceId"]):
+    def _pair_remove(self, caller: Caller, params: Params) -> Params:
+        self._check_owner(caller, params, "device pairing removal denied")
+        if not self._memory.pairing.remove(params["deviceId"]):
             raise MethodError("unknown deviceId")
         self._expel_soon(params["deviceId"])
         return {"deviceId": params["deviceId"]}
 
-    def _rotate(self, connection: Connection, params: Params) -> Params:
-        self._check_owner(connection, params, "device token rotation denied")
+    def _rotate(self, caller: Caller, params: Params) -> Params:
+        self._check_owner(caller, params, "device token rotation denied")
         device_id, role = params["deviceId"], params["role"]
-        token = self._hub.memory.pairing.rotate(device_id, role)
+        token = self._memory.pairing.rotate(device_id, role)
         if token is None:
             denied = "device token rotation denied" if self._profile.detail_codes else "unknown deviceId/role"
             raise MethodError(denied)
@@ -268,21 +286,21 @@ class Methods:
             self._expel_soon(device_id)
         return result
 
-    def _revoke(self, connection: Connection, params: Params) -> Params:
-        self._check_owner(connection, params, "device token revocation denied")
+    def _revoke(self, caller: Caller, params: Params) -> Params:
+        self._check_owner(caller, params, "device token revocation denied")
         device_id, role = params["deviceId"], params["role"]
-        if not self._hub.memory.pairing.revoke(device_id, role):
+        if not self._memory.pairing.revoke(device_id, role):
             denied = "device token revocation denied" if self._profile.detail_codes else "unknown deviceId/role"
             raise MethodError(denied)
         if self._profile.rotation_closes:
             self._expel_soon(device_id)
-        return {"deviceId": device_id, "role": role, "revokedAtMs": self._hub.now_ms()}
+        return {"deviceId": device_id, "role": role, "revokedAtMs": self._board.now_ms()}
 
-    def _check_owner(self, connection: Connection, params: Params, denied: str) -> None:
-        theirs = connection.device_id != params["deviceId"]
-        if theirs and self._profile.admin_for_others and not allows(connection.scopes, "operator.admin"):
+    def _check_owner(self, caller: Caller, params: Params, denied: str) -> None:
+        theirs = caller.device_id != params["deviceId"]
+        if theirs and self._profile.admin_for_others and not allows(caller.scopes, "operator.admin"):
             raise MethodError(denied)
 
     def _expel_soon(self, device_id: str) -> None:
         # After the response: a device that rotates its own token gets the answer, then the close.
-        self._hub.loop.call_soon(self._hub.expel, device_id)
+        asyncio.get_running_loop().call_soon(self._board.expel, device_id)

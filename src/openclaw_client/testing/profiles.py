@@ -1,175 +1,20 @@
-"""How four real releases differ, as one table. Every entry was observed on the release itself.
+"""The table of releases. Every entry was observed on the release itself, or is a fact of its package.
 
-Knows facts, no behaviour: what follows from a fact stands where it is acted upon.
+A release is one row: the row before it, and what differs from that. What the columns mean is in `traits`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Final, Literal
+from dataclasses import replace
+from typing import Final
 
 from openclaw_client.errors import UsageError
+from openclaw_client.testing.traits import Busy, Profile
 
-Busy = Literal["steer", "followup", "collect", "interrupt", "queue"]
-"""What becomes of a message that meets a running run: it is answered within that run; in a later run with a random id;
-with others in one such run; in a run of its own, for which the first is stopped; in a run of its own after it."""
+__all__ = ["PROFILES", "Busy", "Profile", "profile_for"]
 
 _BACKEND: Final = ("gateway-client", "backend")
 _CLI: Final = ("cli", "cli")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
-    """One release. Times in seconds, sizes in bytes."""
-
-    release: str
-    protocol: int
-    reported_version: str
-
-    # connect
-    handshake_timeout: float
-    connect_limit: int | None
-    verbose_schema: bool
-    """The wording of refused parameters; see `schema`."""
-    detail_codes: bool
-    """Whether errors carry `details.code` and advice, or text alone."""
-    probe_protocol: int | None
-    """`minimumProbeProtocol` of a protocol mismatch; None where the details hold `expectedProtocol` alone."""
-    client_keys: frozenset[str] = frozenset()
-    auth_keys: frozenset[str] = frozenset({"token", "password"})
-    narrow_client_ids: bool = False
-    nonce_optional: bool = False
-    signatures: tuple[str, ...] = ("v3", "v2")
-    signature_window: float = 120.0
-    secret_in_any_field: bool = False
-    keeps_scopes: frozenset[tuple[str, str]] = frozenset()
-    """client id and mode of those who keep their scopes without a device, on loopback."""
-    trusts_backend: bool = True
-    """Whether a backend client on loopback is let in without pairing its device (and then gets no device token)."""
-    upgrades_scopes: bool = False
-    """Whether more scopes than approved are granted silently on loopback, or need an approval."""
-    checks_every_origin: bool = True
-    reports_auth: bool = True
-    """Whether hello-ok always has `auth`, or only for a paired device."""
-    reports_method: bool = False
-    reports_attachments: bool = False
-    reports_boot: bool = False
-    takes_traceparent: bool = False
-    """Whether a request frame may carry a trace context, or is refused for it."""
-    retry_after: bool = False
-    """Whether a rate-limited connect is told when to come back."""
-    pairing_text: str = "pairing required"
-    pairing_hints: bool = False
-    cli_mismatch_hint: str = "set gateway.remote.token to match gateway.auth.token"
-    max_strangers: int | None = None
-    """Sockets of one address without hello-ok; one more is refused with HTTP 503."""
-    refuses_proxies: bool = False
-    """Whether `X-Forwarded-For` costs the upgrade (HTTP 403), or just loopback's privileges."""
-
-    widens_requests: bool = False
-    """Whether a waiting pairing request that covers a new one stands for it, or only one for the same scopes."""
-
-    # device tokens
-    reissues_tokens: bool = False
-    """Whether a device whose token was revoked gets a new one for the shared secret, or needs an approval."""
-    checks_metadata: bool = True
-    admin_for_others: bool = False
-    """Whether rotating, revoking or removing another device needs operator.admin beside operator.pairing."""
-    rotation_closes: bool = True
-    rotation_hides_token: bool = False
-    removes_devices: bool = True
-
-    # requests
-    forbidden: bool = False
-    """Whether a missing scope is FORBIDDEN with details, or INVALID_REQUEST with text."""
-    health_scope: str | None = None
-    session_methods: bool = True
-    unsubscribe: bool = True
-    history_keys: frozenset[str] = frozenset()
-    long_keys: bool = False
-    """Whether chat.send takes session keys of more than 512 characters."""
-    send_keys: frozenset[str] = frozenset()
-    mutation_target: bool = False
-    """Whether a request without a session to change is refused before its parameters are looked at."""
-
-    # events
-    per_connection_seq: bool = True
-    targeted_seq: bool = False
-    delta_text: bool = True
-    flushes_tail: bool = True
-    status_phases: tuple[str, ...] = ()
-    agent_in_chat: bool = False
-    stop_reason_on_final: bool = False
-    canonical_everywhere: bool = True
-    """Whether the events of aborted runs carry the canonical session key, or the key as the client wrote it."""
-    canonical_finals: bool = True
-    """The same for injected messages, commands, and messages that were handed to another run."""
-    item_events: bool = False
-
-    # runs
-    trailing_delta: bool = False
-    """Whether text that is held back by the throttle is shown when its time is over, or with the next piece."""
-    after_tool: Literal["anew", "glued", "paragraph"] = "glued"
-    """What becomes of the text before a tool call when the model speaks again: it is void, the new text stands right
-    behind it, or behind an empty line."""
-    rows_at_once: bool = False
-    """Whether the rows of a run are written when they come to be, or all when it ends."""
-    keeps_user_row: bool = False
-    """Whether a message that is sent again after a restart stands in the transcript once."""
-    throttle: float = 0.15
-    """What the release itself waits between two deltas; the embedded gateway's default is shorter."""
-    busy: Busy = "followup"
-    steers_late: bool = False
-    """Whether a steered message ends without words when the run takes it up, and says into which; or at once."""
-    collects: bool = False
-    """Whether messages are collected into one run, or answered one by one although the mode says so."""
-    interrupts: Literal["aborted", "silent", "silent-and-refused"] = "silent"
-    """How an interrupted run ends: with an aborted event, without any, and then the message is refused in words."""
-    conflicts: bool = False
-    """Whether a reused idempotency key with another message is refused, or swallowed."""
-    failure: Literal["once", "silent", "twice"] = "silent"
-    """Chat events of a failed run: one error, none at all, or two with different texts."""
-    failure_status: Literal["ok", "error"] = "ok"
-    abort_key: Literal["exact", "canonical", "any"] = "any"
-    """How the session key of chat.abort must be spelled."""
-    abort_needs_owner: bool = True
-    """Whether a client without admin may abort only the runs of its own device or connection."""
-    abort_rows: tuple[Literal["partial", "stopped"], ...] = ("partial",)
-    """What chat.history keeps of an aborted run: the text as the gateway's message, as a stopped one of the model."""
-    failure_text: bool = False
-    """Whether chat.history shows a failed run as text, or as `errorMessage`."""
-    wait_knows_failures: bool = True
-    """Whether agent.wait tells how a run ended that did not succeed."""
-    abort_status: Literal["ok", "timeout"] = "ok"
-    """The status of a cached acknowledgement after an abort."""
-    rerun_aborted: bool = False
-    """Whether the key of an aborted run starts a new run."""
-    after_early_abort: Literal["nothing", "final", "final-with-text"] = "nothing"
-    """What follows `aborted` when the run had said nothing yet."""
-    empty_answer: Literal["final", "aborted-and-error"] = "final"
-    run_timeout: bool = False
-    same_text_joins: bool = False
-    """Whether a message with the text of the active run is taken for that run, whatever its key."""
-
-    # history
-    in_flight_run: bool = False
-    session_info: bool = False
-    active_run_ids: bool = False
-    pages: bool = False
-    wraps_user_text: bool = False
-    user_blocks: bool = False
-    message_ids: bool = True
-    history_chars: int = 8_000
-    """What a page gives of one text."""
-    message_get: bool = False
-
-    # life
-    server_pings: bool = True
-    shutdown_null: bool = True
-    slow_consumer: Literal["close", "cut"] = "close"
-    image_limit: int = 5_000_000
-    drops_other_files: bool = False
-
 
 _V2026_2_17 = Profile(
     release="2026.2.17",
@@ -198,14 +43,16 @@ _V2026_2_17 = Profile(
     long_keys=True,
     per_connection_seq=False,
     delta_text=False,
+    agent_pieces=True,
     flushes_tail=False,
     after_tool="anew",
     canonical_everywhere=False,
     canonical_finals=False,
+    silent_rows="shown",
     failure="once",
     abort_key="exact",
     abort_needs_owner=False,
-    abort_rows=("stopped",),
+    abort_rows=("partial", "stopped"),
     wait_knows_failures=False,
     wraps_user_text=True,
     user_blocks=True,
@@ -246,56 +93,119 @@ _V2026_4_15 = replace(
     canonical_finals=True,
     failure="silent",
     abort_needs_owner=True,
-    abort_rows=("partial", "stopped"),
     wait_knows_failures=True,
     after_early_abort="final-with-text",
     interrupts="silent-and-refused",
+    silent_rows="told",
     wraps_user_text=False,
     message_ids=True,
 )
 
-_V2026_6_1 = replace(
+_V2026_5_12 = replace(
     _V2026_4_15,
-    release="2026.6.1",
+    release="2026.5.12",
     protocol=4,
-    reported_version="2026.6.1",
+    reported_version="2026.5.12",
     handshake_timeout=15.0,
-    verbose_schema=False,
     probe_protocol=4,
-    auth_keys=frozenset({*_V2026_4_15.auth_keys, "approvalRuntimeToken", "agentRuntimeIdentityToken"}),
     keeps_scopes=frozenset({_BACKEND}),
     reports_auth=True,
     pairing_text="pairing required: device is not approved yet",
     pairing_hints=True,
     admin_for_others=False,
-    send_keys=frozenset({"agentId", "sessionId", "fastMode"}),
+    list_totals=True,
+    send_keys=frozenset({"sessionId", "fastMode"}),
+    model_views=True,
     per_connection_seq=True,
     delta_text=True,
-    canonical_everywhere=True,
-    busy="queue",
-    abort_key="canonical",
+    item_events=True,
+    settle_time=0.05,
+    steering="together",
+    interrupts="final-and-refused",
+    silent_rows="none",
+    resets="cut",
+    abort_rows=("stopped", "partial"),
+    abort_lifecycle=True,
+    wait_aborted="timeout",
     rerun_aborted=True,
-    after_early_abort="final",
-    same_text_joins=True,
-    in_flight_run=True,
-    session_info=True,
-    user_blocks=False,
-    message_get=True,
     server_pings=True,
     image_limit=6_291_456,
     drops_other_files=False,
 )
 
-_V2026_9_6 = replace(
+_V2026_6_1 = replace(
+    _V2026_5_12,
+    release="2026.6.1",
+    reported_version="2026.6.1",
+    verbose_schema=False,
+    mismatch_code=True,
+    auth_keys=frozenset({*_V2026_5_12.auth_keys, "approvalRuntimeToken"}),
+    send_keys=frozenset({*_V2026_5_12.send_keys, "agentId"}),
+    watch_keys=frozenset({"agentId"}),
+    agent_pieces=False,
+    agent_in_rows=True,
+    canonical_everywhere=True,
+    item_events=False,
+    command_rows=True,
+    settle_time=0.0,
+    busy="queue",
+    resets="final",
+    abort_key="canonical",
+    abort_rows=("stopped",),
+    wait_aborted="ok",
+    wait_phase=True,
+    after_early_abort="final",
+    same_text_joins=True,
+    in_flight_run=True,
+    session_info=True,
+    user_blocks=False,
+    user_keys="row",
+    message_get=True,
+)
+
+_V2026_7_35 = replace(
     _V2026_6_1,
-    release="2026.9.6",
-    reported_version="2026.9.6",
+    release="2026.7.35",
+    reported_version="2026.7.35",
     probe_protocol=3,
-    client_keys=frozenset({"timeZone", "buildId"}),
-    secret_in_any_field=True,
+    auth_keys=frozenset({*_V2026_6_1.auth_keys, "agentRuntimeIdentityToken"}),
     keeps_scopes=frozenset({_BACKEND, _CLI}),
+    reports_capabilities=True,
+    history_keys=frozenset({"maxChars", "offset"}),
+    send_keys=frozenset({*_V2026_6_1.send_keys, "fastAutoOnSeconds"}),
+    agent_pieces=True,
+    agent_in_chat=True,
+    stop_reason_on_final=True,
+    item_events=True,
+    settle_time=0.05,
+    busy="steer",
+    steering="breaks",
+    collects=True,
+    interrupts="breaks",
+    resets="aborted-anew",
+    aborts_waiting=True,
+    failure="twice",
+    failure_status="error",
+    failure_text=True,
+    abort_rows=("partial",),
+    lifecycle_details=True,
+    wait_aborted="error",
+    abort_status="timeout",
+    rerun_aborted=False,
+    empty_answer="aborted-and-error",
+    same_text_joins=False,
+    active_run_ids="asked",
+    pages="asked",
+    user_keys="row-and-meta",
+)
+
+_V2026_8_1 = replace(
+    _V2026_7_35,
+    release="2026.8.1",
+    reported_version="2026.8.1",
+    client_keys=frozenset({"timeZone", "buildId"}),
     upgrades_scopes=True,
-    reports_method=True,
+    reports_own_scopes=True,
     reports_attachments=True,
     reports_boot=True,
     takes_traceparent=True,
@@ -307,53 +217,68 @@ _V2026_9_6 = replace(
     forbidden=True,
     unsubscribe=False,
     history_keys=frozenset({"maxChars", "offset", "messageId", "cursor"}),
-    send_keys=frozenset({*_V2026_6_1.send_keys, "queueMode", "replyToId", "fastAutoOnSeconds"}),
+    send_keys=frozenset({*_V2026_7_35.send_keys, "queueMode", "replyToId"}),
+    watch_keys=frozenset({"agentId", "includeApprovals"}),
     mutation_target=True,
     targeted_seq=True,
+    agent_pieces=False,
     status_phases=("preparing_workspace", "preparing_context", "starting_model"),
-    agent_in_chat=True,
-    stop_reason_on_final=True,
-    item_events=True,
     throttle=0.075,
     trailing_delta=True,
-    after_tool="paragraph",
     rows_at_once=True,
     keeps_user_row=True,
-    busy="steer",
-    steers_late=True,
-    collects=True,
-    interrupts="aborted",
-    conflicts=True,
-    failure="twice",
-    failure_status="error",
+    settle_time=0.0,
+    steering="late",
+    interrupts="late",
+    resets="aborted",
+    reset_keeps_id=True,
+    late_finals="twice",
+    terminal_reply=True,
+    strict_keys=True,
     abort_key="any",
-    abort_rows=("partial",),
-    failure_text=True,
-    abort_status="timeout",
-    rerun_aborted=False,
+    abort_rows=("partial", "empty"),
     after_early_abort="nothing",
-    empty_answer="aborted-and-error",
-    run_timeout=True,
-    same_text_joins=False,
-    active_run_ids=True,
-    pages=True,
+    in_flight_others=True,
+    active_run_ids="idle",
+    pages="always",
+    rows_name_runs=True,
     shutdown_null=False,
     slow_consumer="cut",
 )
 
-PROFILES: Final[dict[str, Profile]] = {
-    profile.release: profile for profile in (_V2026_2_17, _V2026_4_15, _V2026_6_1, _V2026_9_6)
-}
+_V2026_9_6 = replace(
+    _V2026_8_1,
+    release="2026.9.6",
+    reported_version="2026.9.6",
+    secret_in_any_field=True,
+    reports_method=True,
+    history_keys=frozenset({*_V2026_8_1.history_keys, "inputRunIds"}),
+    after_tool="paragraph",
+    interrupts="aborted",
+    late_finals="marked",
+    knows_silence=False,
+    conflicts=True,
+    failure_key=True,
+    abort_rows=("partial",),
+    wait_phase=False,
+    run_timeout=True,
+    pending_inputs=True,
+)
 
-_NEWEST_OF_PROTOCOL: Final = {3: "2026.4.15", 4: "2026.9.6"}
+_ROWS: Final = (_V2026_2_17, _V2026_4_15, _V2026_5_12, _V2026_6_1, _V2026_7_35, _V2026_8_1, _V2026_9_6)
+
+PROFILES: Final[dict[str, Profile]] = {profile.release: profile for profile in _ROWS}
+"""All releases, from the oldest to the newest."""
 
 
 def profile_for(protocol: int | None = None, release: str | None = None) -> Profile:
     """The profile of a release, else the newest of a wire version (4 by default). UsageError where there is none."""
     if release is None:
-        release = _NEWEST_OF_PROTOCOL.get(4 if protocol is None else protocol)
-        if release is None:
+        wanted = 4 if protocol is None else protocol
+        of_protocol = [profile for profile in _ROWS if profile.protocol == wanted]
+        if not of_protocol:
             raise UsageError(message=f"no known gateway speaks protocol {protocol}", remedy="Use 3 or 4")
+        return max(of_protocol, key=lambda profile: profile.key)
     profile = PROFILES.get(release)
     if profile is None:
         known = ", ".join(PROFILES)

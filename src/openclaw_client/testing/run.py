@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
-from openclaw_client.testing.profiles import Profile
+from openclaw_client.testing.callers import Audience, Owner
+from openclaw_client.testing.traits import Profile
 from openclaw_client.testing.transcripts import Transcript
 from openclaw_client.testing.turn import Gate
 
@@ -19,25 +21,7 @@ RunState = Literal["queued", "running", "ok", "error", "aborted"]
 
 SILENT_REPLY = "NO_REPLY"
 """What a model says when it has nothing to say; never shown."""
-
-
-class Audience(Protocol):
-    """Whoever gets events; the hub of the gateway."""
-
-    def now_ms(self) -> int: ...
-    def broadcast(self, event: str, payload: Mapping[str, Any], session_key: str | None = None) -> None: ...
-    def to_starter(self, owner: Owner, event: str, payload: Mapping[str, Any]) -> None: ...
-    def to_watchers(self, session_key: str, event: str, payload: Mapping[str, Any]) -> None: ...
-    def to_session_lists(self, event: str, payload: Mapping[str, Any]) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Who started a run. connection is void after a reconnect, the device is not."""
-
-    connection: str
-    device: str | None
-    name: str = ""
+NO_ANSWER = "The agent gave no answer."
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +56,18 @@ class Run:
     recorded: bool = False
     follow_up: bool = False
     """Whether nobody asked for it by this id."""
+    held: bool = False
+    """Whether it met a busy session, so that its turn does not come by itself: it is folded into another run, or
+    stops it."""
     on_step: Callable[[Step], None] | None = None
     asked_by: str | None = None
     """The id under which it was asked for, where the gateway chose another."""
+    row_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    """Of its message's row."""
+    row_key: str | None = None
+    """The idempotency key that its message's row shows, where it is not that of the run."""
+    broken: bool = False
+    """Whether something was done to its session that it does not survive."""
     task: asyncio.Task[None] | None = None
     timer: asyncio.TimerHandle | None = None
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
@@ -92,6 +85,18 @@ class Run:
     @property
     def key(self) -> str:
         return self.session.key
+
+    @property
+    def said_nothing(self) -> bool:
+        """Whether the model said that it has nothing to say."""
+        return self.text.strip() == SILENT_REPLY
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether what the model said counts as no answer on this release, which asks it once more, and then fails."""
+        if self.silent or self.profile.empty_answer == "final":
+            return False
+        return not self.text or (self.said_nothing and not self.profile.knows_silence)
 
     # The stage of a turn.
 
@@ -152,8 +157,7 @@ class Run:
             self._called = False
             piece = self._behind_tool(piece)
         self.text += piece
-        if not self.profile.delta_text:
-            # Before wire v4 every piece of the model is an agent event, whatever the chat events do.
+        if self.profile.agent_pieces:
             self._agent("assistant", {"text": self.text, "delta": piece})
         if SILENT_REPLY.startswith(self.text.strip()):
             return
@@ -179,27 +183,68 @@ class Run:
         for phase in self.profile.status_phases[2:]:
             self.show_status(phase)
 
+    def begin_again(self) -> None:
+        """The model gave no answer, and is asked once more."""
+        self.text = ""
+        self._show_finishing()
+        for phase in self.profile.status_phases[1:2]:
+            self.show_status(phase)
+        self.started_at = self.audience.now_ms()
+        self.show_agent("lifecycle", {"phase": "start", "startedAt": self.started_at})
+        for phase in self.profile.status_phases[2:]:
+            self.show_status(phase)
+
     def finish(self) -> None:
         """The agent is done: the rest of the text, then the final."""
-        self._seq += 1
-        self._agent("lifecycle", {"phase": "end", "endedAt": self.audience.now_ms()})
-        text = "" if self.silent or self.text.strip() == SILENT_REPLY else self.text
+        text = "" if self.silent or self.said_nothing else self.text
+        gone = self.unanswered
+        self._show_end({"phase": "error", "error": NO_ANSWER} if gone else {"phase": "end"})
         if text:
             if self.profile.flushes_tail and text != self._shown:
                 self._send_delta(with_agent=False)
             self._end("ok")
-            message = self.message_of(text)
-            if self.follow_up and self.profile.agent_in_chat:
-                usage = {"input": 0, "output": 0, "totalTokens": 0}
-                message |= {"text": text, "stopReason": self.stop_reason, "usage": usage}
-            self.chat("final", {**self._stop(), "message": message}, bare=self.follow_up)
-        elif self.silent or self.profile.empty_answer == "final":
+            self._send_final(text)
+        elif not gone:
             self._end("ok")
-            self.chat("final")
+            self.chat("final", self._stop())
         else:
-            self._end("error", "the agent gave no answer")
+            self._end("error", NO_ANSWER)
             self.chat("aborted", self._stop())
-            self.chat("error", {"errorMessage": "The agent gave no answer."}, seq=1, bare=True)
+            self.chat("error", {"errorMessage": NO_ANSWER}, seq=1, bare=True)
+
+    def _show_end(self, data: Mapping[str, Any]) -> None:
+        """The lifecycle event of the end; newer releases announce it and say why."""
+        ended: dict[str, Any] = {"endedAt": self.audience.now_ms()}
+        if self.profile.lifecycle_details:
+            ended |= {**self._show_finishing(), "startedAt": self.started_at}
+        if self.profile.terminal_reply:
+            ended["terminalReply"] = self._reply()
+        self._seq += 1
+        self._agent("lifecycle", {**data, **ended})
+
+    def _show_finishing(self) -> dict[str, Any]:
+        """The model has said its last word; returns why."""
+        why = {"stopReason": self.stop_reason, "aborted": False}
+        self._seq += 1
+        self._agent("lifecycle", {"phase": "finishing", **why, "endedAt": self.audience.now_ms()})
+        return why
+
+    def _reply(self) -> dict[str, str]:
+        """What kind of answer it was."""
+        if self.silent or self.said_nothing:
+            return {"disposition": "silent"}
+        return {"disposition": "visible", "text": self.text} if self.text else {"disposition": "empty"}
+
+    def _send_final(self, text: str) -> None:
+        message = self.message_of(text)
+        how = self.profile.late_finals if self.follow_up else "plain"
+        if how != "marked":
+            self.chat("final", {**self._stop(), "message": message})
+        if how != "plain":
+            usage = {"input": 0, "output": 0, "totalTokens": 0}
+            message |= {"text": text, "stopReason": self.stop_reason, "usage": usage}
+            more = {**self._stop(), "message": message} if how == "marked" else {"message": message}
+            self.chat("final", more, seq=None if how == "marked" else 1, bare=True)
 
     def fail(self, message: str, kind: str | None) -> None:
         """The agent failed: what of it is shown depends on the release."""
@@ -217,24 +262,69 @@ class Run:
 
     def abort(self, reason: str) -> None:
         """Stop the run; the event goes out before anything else does."""
+        started = self.started_at
+        self._show_aborted(reason)
+        if self.profile.abort_lifecycle:
+            ended = {"aborted": True, "stopReason": reason, "startedAt": started, "endedAt": self.ended_at}
+            self._agent("lifecycle", {"phase": "end", "status": "cancelled", **ended})
+        if not self._shown and self.profile.after_early_abort == "final":
+            self.chat("final")
+        elif not self._shown and self.profile.after_early_abort == "final-with-text":
+            self.chat("final", {"message": self.message_of("The run was aborted.")})
+
+    def _show_aborted(self, reason: str, *, anew: bool = False) -> None:
         spoke = bool(self._shown)
         self._seq += 1
         self._end("aborted")
         self.stop_reason = reason
         message = {"message": self.message_of(self.text)} if spoke else {}
         key = self.key if self.profile.canonical_everywhere else self.written_key
-        self.chat("aborted", {"stopReason": reason, **message}, key=key)
-        if not spoke and self.profile.after_early_abort == "final":
-            self.chat("final")
-        elif not spoke and self.profile.after_early_abort == "final-with-text":
-            self.chat("final", {"message": self.message_of("The run was aborted.")})
+        self.chat("aborted", {"stopReason": reason, **message}, key=key, seq=1 if anew else None, bare=anew)
 
     def interrupt(self) -> None:
         """Make way for another message."""
-        if self.profile.interrupts == "aborted":
-            self.abort("aborted")
+        how = self.profile.interrupts
+        if how in ("aborted", "late", "breaks") and self.state == "running":
+            self._seq += 1
+            ended = {"aborted": True, "stopReason": "aborted", "endedAt": self.audience.now_ms()}
+            self._agent("lifecycle", {"phase": "error", "error": "the run was interrupted", **ended})
+        if how == "aborted":
+            self._show_aborted("aborted")
         else:
+            self.stop_reason = "aborted"
             self._end("aborted")
+
+    def tell_interrupted(self) -> None:
+        """The aborted event of a release that is slow about it."""
+        self.chat("aborted", {"stopReason": "aborted"}, seq=1)
+
+    def end_cut(self) -> None:
+        """End as 2026.5.12 lets an interrupted run end: as if what it said so far were its answer."""
+        self._seq += 1
+        self._agent("lifecycle", {"phase": "end", "endedAt": self.audience.now_ms(), "aborted": True})
+        if self.text != self._shown:
+            self._send_delta(with_agent=False)
+        self.chat("final", {"message": self.message_of(self.text)} if self.text else {})
+
+    def end_by_reset(self) -> None:
+        """End because the session is begun anew."""
+        how = self.profile.resets
+        if self.state == "queued" or how == "silent":
+            self._end("aborted")
+        elif how == "cut":
+            self._end("aborted")
+            self.end_cut()
+        elif how == "final":
+            self.finish()
+        else:
+            self._seq += 1
+            ended = {"aborted": True, "stopReason": "restart", "endedAt": self.audience.now_ms()}
+            self._agent("lifecycle", {"phase": "end", **ended})
+            self._show_aborted("restart", anew=how == "aborted-anew")
+
+    def drop(self) -> None:
+        """End without a word: its message was taken back before its turn came."""
+        self._end("aborted")
 
     def next_message(self) -> None:
         """A message was steered into the run: the model begins another of its own, as it does behind a tool."""
@@ -290,7 +380,7 @@ class Run:
     def _send_delta(self, *, replace: bool = False, with_agent: bool = True) -> None:
         self._drop_trailing()
         fresh = self.text if replace else self.text[len(self._shown) :]
-        if self.profile.delta_text and with_agent:
+        if not self.profile.agent_pieces and with_agent:
             self._agent("assistant", {"text": self.text, "delta": fresh})
         more: dict[str, Any] = {}
         if self.profile.delta_text:

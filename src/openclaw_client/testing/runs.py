@@ -1,36 +1,40 @@
 """Runs of all sessions: which starts when, what a repeated key gets, who may abort what.
 
-Knows the queues and the acknowledgements. Refuses to know connections: an owner is a name.
+Knows the acknowledgements and the order of a run's steps. Refuses to know connections: an owner is a name.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from openclaw_client.testing.busy import LateMessages, Message, mode_of, queue_command
-from openclaw_client.testing.profiles import Profile
-from openclaw_client.testing.run import Audience, Owner, Run, Step
-from openclaw_client.testing.transcripts import Transcript, Transcripts, assistant_extra, new_row, shown
+from openclaw_client.logs import GuardedLogger
+from openclaw_client.testing.busy import LateMessages
+from openclaw_client.testing.callers import Audience, Owner
+from openclaw_client.testing.messages import Message, mode_of, queue_command
+from openclaw_client.testing.recorder import Recorder
+from openclaw_client.testing.roster import Roster
+from openclaw_client.testing.run import Run
+from openclaw_client.testing.traits import Busy, Profile
+from openclaw_client.testing.transcripts import Row, Transcript, Transcripts, assistant_extra, new_row
 from openclaw_client.testing.turn import Agent, Turn, TurnFailed
 from openclaw_client.wire.frames import ErrorShape
 
-_log = logging.getLogger(__name__)
-
-REMEMBERED: Final = 1000
-"""Finished runs whose keys are still answered from memory: the gateways' own number."""
+_log = GuardedLogger(__name__)
 
 STATUS_COMMAND: Final = "/status"
 """With `/queue MODE` the slash commands that are served: they show what all of them have in common."""
 
-RESENT: Final = 50
-"""Rows in which a message that is sent again is looked for; a client does that at once after a restart."""
+BROKEN: Final = "The session was changed while the run worked in it."
+"""How a run ends into which a message was steered on a release that breaks over it."""
 
-ABORT_WORDS: Final = frozenset({"stop", "abort", "esc", "exit", "halt", "please stop"})
-"""Messages that stop a session instead of being answered, as far as they were tried."""
+ODD_KEY: Final = "The run's rows could not be written under this key."
+"""How a run ends whose idempotency key has white space at an end, on a release that breaks over it."""
+
+INTERRUPTED: Final = "Error: this message was lost with the process that held it; send it again under another key."
+"""What the key of a message gets that waited when the gateway was killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +49,22 @@ class Runs:
     """The runs of one gateway; lives as long as its process would."""
 
     def __init__(
-        self, profile: Profile, audience: Audience, transcripts: Transcripts, agent: Agent, throttle: float
+        self,
+        profile: Profile,
+        audience: Audience,
+        transcripts: Transcripts,
+        agent: Agent,
+        throttle: float,
+        settle_time: float,
     ) -> None:
         self._profile = profile
         self._audience = audience
         self._transcripts = transcripts
         self._agent = agent
         self._throttle = throttle
-        self.live: dict[str, Run] = {}
-        self._finished: dict[str, Run] = {}
-        self.by_session: dict[str, list[Run]] = {}
-        self.lates = LateMessages(self, profile, audience)
+        self.roster = Roster(profile, settle_time)
+        self.recorder = Recorder(audience, profile)
+        self._lates = LateMessages(self, self.roster, profile, audience)
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
 
@@ -63,12 +72,11 @@ class Runs:
 
     def send(self, message: Message, owner: Owner) -> Sent:
         """Take a message: a run starts, waits, or is folded into one; or a known key is answered."""
-        known = self._known(message)
+        known = self._lost(message) or self._known(message)
         if known is not None:
             return known
         session = self._transcripts.open(message.key)
-        # A run that has ended is retired one step later; whoever has read its final may send in between.
-        ahead = [run for run in self.by_session.get(message.key, ()) if not run.over]
+        ahead = self.roster.ahead(message.key)
         if ahead and self._profile.same_text_joins:
             same = next((run for run in ahead if run.message == message.text), None)
             if same is not None:
@@ -76,18 +84,37 @@ class Runs:
         run = self.new_run(message, session, owner)
         answer: dict[str, Any] = {"runId": run.id, "status": "started"}
         mode = mode_of(self._profile, message.mode, session.queue_mode)
-        if not ahead:
+        if not ahead and not self.roster.settles(message.key):
             self._start(run, message.timeout)
-        elif mode == "interrupt":
-            asyncio.get_running_loop().call_soon(self.lates.interrupt, run, ahead)
-            if message.mode and self._profile.active_run_ids:
-                answer["interruptedActiveRun"] = True
         elif mode != "queue":
-            asyncio.get_running_loop().call_soon(self.lates.fold, run, ahead[0], mode)
+            performed = [one for one in ahead if one.task is not None]
+            if mode == "interrupt" and performed and message.mode:
+                answer["interruptedActiveRun"] = True
+            # Behind the acknowledgement. Until then the run that is performed may end: this one must not follow it.
+            run.held = True
+            asyncio.get_running_loop().call_soon(self._meet, run, ahead, performed, mode)
         return Sent(answer)
 
+    def _meet(self, run: Run, ahead: list[Run], performed: list[Run], mode: Busy) -> None:
+        """What becomes of a message that found its session busy, unless it was stopped meanwhile."""
+        if not run.over:
+            if mode == "interrupt" and performed:
+                self._lates.interrupt(run, ahead)
+            else:
+                self._lates.fold(run, performed[0] if performed else None, mode)
+        self.start_next(run.key)
+
+    def _lost(self, message: Message) -> Sent | None:
+        """What the key of a message gets that waited when the process ended."""
+        session = self._transcripts.get(message.key)
+        if session is None or not session.lost(message.run_id):
+            return None
+        error = {"runId": message.run_id, "sessionKey": session.key, "seq": 1, "state": "error"}
+        self._audience.broadcast("chat", {**error, "errorMessage": INTERRUPTED}, session.key)
+        return Sent(None, ErrorShape(code="UNAVAILABLE", message=INTERRUPTED))
+
     def _known(self, message: Message) -> Sent | None:
-        run = self.live.get(message.run_id) or self._finished.get(message.run_id)
+        run = self.roster.find(message.run_id)
         if run is None:
             return None
         if self._profile.conflicts and (run.key, run.message) != (message.key, message.text):
@@ -98,7 +125,7 @@ class Runs:
             return Sent({"runId": run.id, "status": "in_flight"})
         if run.state == "aborted":
             if self._profile.rerun_aborted:
-                self._finished.pop(run.id, None)
+                self.roster.finished.pop(run.id, None)
                 return None
             return Sent(self._aborted_ack(run))
         if run.state == "error":
@@ -124,9 +151,8 @@ class Runs:
             self._audience,
             self._throttle,
         )
-        run.on_step = partial(self._record_step, run)
-        self.live[run.id] = run
-        self.by_session.setdefault(run.key, []).append(run)
+        run.on_step = partial(self.recorder.step, run)
+        self.roster.add(run)
         return run
 
     def _start(self, run: Run, timeout: float | None = None) -> None:
@@ -144,10 +170,18 @@ class Runs:
             # The acknowledgement was sent in the step before: no event of a run overtakes it there.
             if self._is_command(run):
                 return
+            if self._profile.strict_keys and run.id != run.id.strip():
+                self.recorder.user(run)
+                await anext(aiter(self._agent(self._turn(run))), None)
+                self._break(run, ODD_KEY)
+                return
             run.begin()
-            self._record_user(run)
+            self.recorder.user(run)
+            self._lates.begun(run)
             self._changed(run, "start")
             await self._turns(run)
+            if run.broken:
+                self._break(run, BROKEN)
         except TurnFailed as failure:
             self._fail(run, failure.message, failure.kind)
         except asyncio.CancelledError:
@@ -160,6 +194,7 @@ class Runs:
             if not run.over:
                 run.finish()
                 self.retire(run)
+                self.roster.settle(run.key, self.start_next)
                 self._changed(run, "end")
 
     def _is_command(self, run: Run) -> bool:
@@ -172,7 +207,8 @@ class Runs:
             text = f"Embedded gateway, as OpenClaw {self._profile.release}\nSession: {run.key}"
         else:
             return False
-        self._record_user(run)
+        if self._profile.command_rows:
+            self.recorder.user(run)
         extra = assistant_extra(injected=True)
         self.record(run, new_row("assistant", text, self._audience.now_ms(), run_id=run.id, **extra))
         run.answer_command(text, extra)
@@ -184,34 +220,48 @@ class Runs:
         self.retire(run)
         run.task = None
         if not self._stopping:
-            self.lates.ended(run)
+            self._lates.ended(run)
         self.start_next(run.key)
 
     async def _turns(self, run: Run) -> None:
         text, attachments = run.message, run.attachments
+        asked_again = False
         while True:
-            turn = Turn(text, run.key, run.id, attachments, run.gate, run, run.session)
-            async for piece in self._agent(turn):
+            async for piece in self._agent(self._turn(run, text, attachments)):
                 run.say(piece)
-            self._record_assistant(run)
-            taken = self.lates.take(run)
-            if not taken:
+            self.recorder.assistant(run)
+            if run.unanswered and not (run.over or run.broken or asked_again):
+                asked_again = True
+                run.begin_again()
+                continue
+            taken = self._lates.take(run)
+            if not taken or run.broken:
                 return
             text, attachments = "\n\n".join(late.message for late in taken), taken[-1].attachments
             run.next_message()
+
+    def _turn(self, run: Run, text: str | None = None, attachments: list[dict[str, Any]] | None = None) -> Turn:
+        """What the agent gets: the message of a run, or one that was steered into it."""
+        text, attachments = (run.message, run.attachments) if text is None else (text, attachments or [])
+        return Turn(text, run.key, run.id, attachments, run.gate, run, run.session)
 
     def _fail(self, run: Run, message: str, kind: str | None) -> None:
         if run.over:
             return
         extra = {**assistant_extra(), "stopReason": "error"}
-        if self._profile.failure_text:
+        if self._profile.failure_key:
             extra["idempotencyKey"] = f"{run.id}:terminal-error"
-        else:
+        if not self._profile.failure_text:
             extra["errorMessage"] = message
         text = f"The run failed: {message}" if self._profile.failure_text else ""
         self.record(run, new_row("assistant", text, self._audience.now_ms(), run_id=run.id, **extra))
+        self._break(run, message, kind)
+
+    def _break(self, run: Run, message: str, kind: str | None = None) -> None:
+        """End a run with an error, without a row."""
         run.fail(message, kind)
         self.retire(run)
+        self.roster.settle(run.key, self.start_next)
         self._changed(run, "error")
 
     def _expire(self, run: Run) -> None:
@@ -220,23 +270,15 @@ class Runs:
             self.cancel(run)
 
     def start_next(self, key: str) -> None:
-        queue = self.by_session.get(key, [])
-        if not self._stopping and queue and queue[0].state == "queued" and queue[0].task is None:
+        """Perform the next run of a session, unless one is performed. A late message also waits until it is settled."""
+        queue = self.roster.by_session.get(key, [])
+        if self._stopping or not queue or queue[0].state != "queued" or queue[0].task is not None or queue[0].held:
+            return
+        if not (queue[0].follow_up and self.roster.settles(key)):
             self._start(queue[0])
 
     def retire(self, run: Run) -> None:
-        """Take a run that is over from the queue of its session, at once: the next message must not meet it."""
-        if self.live.get(run.id) is not run:
-            return
-        del self.live[run.id]
-        queue = self.by_session[run.key]
-        queue.remove(run)
-        if not queue:
-            del self.by_session[run.key]
-        if run.over:
-            self._finished[run.id] = run
-            if len(self._finished) > REMEMBERED:
-                del self._finished[next(iter(self._finished))]
+        self.roster.retire(run)
 
     # chat.abort
 
@@ -247,9 +289,9 @@ class Runs:
         if run_id is not None:
             return self._abort_one(written_key, key, run_id, owner, admin=admin, reason=reason)
         rule = self._profile.abort_key
-        if (rule == "canonical" and reason == "rpc" and written_key != key) or not self.by_session.get(key):
+        if (rule == "canonical" and reason == "rpc" and written_key != key) or not self.roster.ahead(key):
             return []
-        found = [run for run in self.by_session[key] if rule != "exact" or run.written_key == written_key]
+        found = [run for run in self.roster.ahead(key) if rule != "exact" or run.written_key == written_key]
         allowed = [run for run in found if self._may_abort(run, owner, admin=admin)]
         if found and not allowed:
             return "unauthorized"
@@ -260,9 +302,9 @@ class Runs:
     def _abort_one(
         self, written_key: str, key: str, run_id: str, owner: Owner, *, admin: bool, reason: str
     ) -> list[str] | str:
-        run = self.live.get(run_id)
+        run = self.roster.live.get(run_id)
         if run is None or run.over:
-            return []
+            return self._abort_waiting(key, run_id, owner, admin=admin)
         rule = self._profile.abort_key
         wanted = {"exact": run.written_key, "canonical": run.key, "any": written_key if key == run.key else None}[rule]
         # An administrator of a v4 gateway may stop any run under any key.
@@ -273,19 +315,31 @@ class Runs:
         self._abort(run, reason)
         return [run.id]
 
+    def _abort_waiting(self, key: str, run_id: str, owner: Owner, *, admin: bool) -> list[str] | str:
+        late = self._lates.find(run_id, key)
+        if late is None:
+            return []
+        if not self._is_theirs(late.owner, owner, admin=admin):
+            return "unauthorized"
+        self._lates.cancel(late, key)
+        return [run_id]
+
     def _may_abort(self, run: Run, owner: Owner, *, admin: bool) -> bool:
+        return self._is_theirs(run.owner, owner, admin=admin)
+
+    def _is_theirs(self, theirs: Owner, owner: Owner, *, admin: bool) -> bool:
         if admin or not self._profile.abort_needs_owner:
             return True
-        if run.owner.device is not None or owner.device is not None:
-            return run.owner.device == owner.device
-        return run.owner.connection == owner.connection
+        if theirs.device is not None or owner.device is not None:
+            return theirs.device == owner.device
+        return theirs.connection == owner.connection
 
     def _abort(self, run: Run, reason: str) -> None:
         run.abort(reason)
-        self.lates.drop(run)
+        self._lates.drop(run)
         self.retire(run)
         if run.text:
-            self._record_aborted(run, reason)
+            self.recorder.aborted(run, reason)
         self._changed(run, "end")
         self.cancel(run)
 
@@ -293,23 +347,26 @@ class Runs:
         if run.task is not None:
             run.task.cancel()
 
+    # sessions.reset
+
+    def reset(self, key: str) -> Transcript:
+        """Begin a session anew: what runs is stopped, and what waits is forgotten. Keys that were used stay known."""
+        session = self._transcripts.open(key)
+        for run in self.roster.ahead(key):
+            begun = run.state == "running"
+            run.end_by_reset()
+            self._lates.forget(run)
+            self.retire(run)
+            if begun:
+                self._changed(run, "end")
+            self.cancel(run)
+        session.reset(self._profile, self._audience.now_ms())
+        if self._profile.session_methods:
+            payload = {"sessionKey": key, "reason": "reset", "ts": session.updated_at, "sessionId": session.session_id}
+            self._audience.to_session_lists("sessions.changed", payload)
+        return session
+
     # Others.
-
-    def running(self, key: str) -> Run | None:
-        """The run of a session that is being performed."""
-        return next((run for run in self.by_session.get(key, ()) if run.state == "running"), None)
-
-    def active_ids(self, key: str) -> list[str]:
-        """All runs of a session that are not over."""
-        return [run.id for run in self.by_session.get(key, ())]
-
-    def shows(self, run_id: str | None) -> bool:
-        """Whether the rows of a run are written already."""
-        return self._profile.rows_at_once or run_id not in self.live
-
-    def find(self, run_id: str) -> Run | None:
-        """A run that is alive or remembered."""
-        return self.live.get(run_id) or self._finished.get(run_id)
 
     async def drained(self, seconds: float) -> None:
         """Return when no run is performed any more, or after this time."""
@@ -319,68 +376,24 @@ class Runs:
     async def stop(self) -> None:
         """End every task, without an event: what a process that ends does."""
         self._stopping = True
-        if not self._profile.rows_at_once:
-            for run in self.live.values():
-                run.session.rows = [row for row in run.session.rows if row.run_id != run.id]
+        self.roster.close()
+        self._lates.close()
+        for session in self._transcripts.sessions.values():
+            session.lose_unwritten(self._profile)
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
 
-    # The transcript.
+    # Inside.
 
-    def _record_user(self, run: Run) -> None:
-        known = self._profile.keeps_user_row and any(
-            row.role == "user" and row.run_id == run.id for row in run.session.rows[-RESENT:]
-        )
-        if not run.recorded and not known:
-            run.recorded = True
-            asked = run.asked_by or run.id
-            row = new_row("user", run.message, self._audience.now_ms(), run_id=asked, sender=run.owner.name)
-            self.record(run, row)
-
-    def _record_assistant(self, run: Run) -> None:
-        text = run.take_message()
-        if text and not run.silent and not run.over:
-            row = new_row("assistant", text, self._audience.now_ms(), run_id=run.id, **assistant_extra())
-            self.record(run, row)
-
-    def _record_step(self, run: Run, step: Step) -> None:
-        now = self._audience.now_ms()
-        if step.kind == "result":
-            self.record(run, new_row("toolResult", step.text, now, run_id=run.id))
-            return
-        text, extra = step.text, {**assistant_extra(), "stopReason": "toolUse"}
-        if self._profile.rows_at_once and text:
-            # Written before the call is known, in a row that doesn't say why it ended.
-            self.record(run, new_row("assistant", text, now, run_id=run.id))
-            text = ""
-        self.record(run, new_row("assistant", text, now, run_id=run.id, **extra))
-
-    def _record_aborted(self, run: Run, reason: str) -> None:
-        for kind in self._profile.abort_rows:
-            if kind == "partial":
-                mark = {"openclawAbort": {"aborted": True, "origin": reason, "runId": run.id}}
-                extra = {**assistant_extra(injected=True), "idempotencyKey": f"{run.id}:assistant", **mark}
-            else:
-                extra = {**assistant_extra(), "stopReason": "aborted", "errorMessage": "the request was aborted"}
-            self.record(run, new_row("assistant", run.text, self._audience.now_ms(), run_id=run.id, **extra))
-
-    def record(self, run: Run, row: Any) -> None:
-        record(self._audience, self._profile, run.session, row)
+    def record(self, run: Run, row: Row) -> None:
+        self.recorder.record(run.session, row)
 
     def _changed(self, run: Run, phase: str) -> None:
         if self._profile.session_methods:
             payload = {"sessionKey": run.key, "phase": phase, "runId": run.id, "ts": self._audience.now_ms()}
+            if self._profile.active_run_ids != "never":
+                payload |= self.roster.activity(run.key)
             self._audience.to_session_lists("sessions.changed", payload)
-
-
-def record(audience: Audience, profile: Profile, session: Transcript, row: Any) -> None:
-    """Add a row to a session and tell those who watch it."""
-    place = session.add(row)
-    if profile.session_methods:
-        payload: dict[str, Any] = {"sessionKey": session.key, "message": shown(row, place, profile)}
-        if profile.delta_text:
-            payload["agentId"] = "main"
-        audience.to_watchers(session.key, "session.message", {**payload, "messageId": row.id, "messageSeq": place})

@@ -10,9 +10,9 @@ import json
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-from openclaw_client.testing.profiles import Profile
+from openclaw_client.testing.traits import Profile
 
 DEFAULT_LIMIT = 200
 """Messages of a page where the client names no limit: the gateways' own."""
@@ -26,7 +26,7 @@ _NO_USAGE = {"input": 0, "output": 0, "totalTokens": 0, "cacheRead": 0, "cacheWr
 @dataclass(slots=True)
 class Row:
     """One message. extra: further keys of an assistant message, such as errorMessage. merged_into: the run that took
-    a user's message up."""
+    a user's message up. key: the idempotency key that a user's row shows, where it is not the run's."""
 
     role: str
     text: str
@@ -35,26 +35,78 @@ class Row:
     run_id: str | None = None
     sender: str = ""
     merged_into: str | None = None
+    key: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
+class Input:
+    """A message that waits, or was cancelled or interrupted while it did. id: of its row, once it has one."""
+
+    id: str
+    run_id: str
+    text: str
+    at: int
+    state: Literal["queued", "cancelled", "interrupted"] = "queued"
+
+
+@dataclass(slots=True)
 class Transcript:
-    """One session. key: canonical. queue_mode: what `/queue` set."""
+    """One session.
+
+    Attributes:
+        key: Canonical.
+        queue_mode: What `/queue` set.
+        spoken_in: Whether the model has completed a message here.
+        inputs: Messages that wait, on releases that write them down.
+        receipts: The id of the row that holds a message which was collected with others, by the message's run.
+        generation: Another one whenever the session is begun anew.
+    """
 
     key: str
     session_id: str
     created_at: int
     updated_at: int
     queue_mode: str | None = None
+    spoken_in: bool = False
     rows: list[Row] = field(default_factory=list)
+    inputs: list[Input] = field(default_factory=list)
+    receipts: dict[str, str] = field(default_factory=dict)
     generation: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def add(self, row: Row) -> int:
         """Append; returns the place of the row, from 1."""
         self.rows.append(row)
+        self.spoken_in = self.spoken_in or row.role == "assistant"
         self.updated_at = row.at
         return len(self.rows)
+
+    def written(self, profile: Profile) -> list[Row]:
+        """The rows that chat.history shows: on some releases none before the model has completed a first message."""
+        return self.rows if profile.rows_at_once or self.spoken_in else []
+
+    def lose_unwritten(self, profile: Profile) -> None:
+        """What the end of the process makes of this session."""
+        self.rows = list(self.written(profile))
+        for one in self.inputs:
+            if one.state == "queued":
+                one.state = "interrupted"
+
+    def reset(self, profile: Profile, now: int) -> None:
+        """Begin anew. The queue mode stays."""
+        self.rows = []
+        self.inputs.clear()
+        self.receipts.clear()
+        self.spoken_in = False
+        self.updated_at, self.generation = now, uuid.uuid4().hex
+        if profile.reset_keeps_id:
+            self.add(new_row("system", "Reset", now))
+        else:
+            self.session_id = str(uuid.uuid4())
+
+    def lost(self, run_id: str) -> bool:
+        """Whether the message of this run waited when a process ended."""
+        return any(one.run_id == run_id and one.state == "interrupted" for one in self.inputs)
 
     def spoken(self) -> list[dict[str, str]]:
         """The conversation as an agent gets it."""
@@ -106,7 +158,7 @@ def shown(row: Row, place: int, profile: Profile) -> dict[str, Any]:
     message: dict[str, Any] = {"role": row.role, "content": _blocks(row.text), **row.extra, "timestamp": row.at}
     if profile.message_ids:
         meta: dict[str, Any] = {"id": row.id, "seq": place}
-        if profile.active_run_ids and row.run_id is not None:
+        if profile.rows_name_runs and row.run_id is not None:
             meta = {"runId": row.run_id, **meta}
         message["__openclaw"] = meta
     return message
@@ -138,13 +190,14 @@ def _user(row: Row, place: int, profile: Profile) -> dict[str, Any]:
         return message
     message["__openclaw"] = {"id": row.id, "seq": place}
     if profile.user_blocks:
-        message["senderLabel"] = row.sender
-    elif row.run_id is not None:
-        message["idempotencyKey"] = f"{row.run_id}:user"
-        if profile.active_run_ids:
-            message["__openclaw"]["idempotencyKey"] = f"{row.run_id}:user"
-            if row.merged_into is not None:
-                message["__openclaw"]["steerTargetRunId"] = row.merged_into
+        if row.merged_into is None:
+            message["senderLabel"] = row.sender
+    elif row.key or row.run_id is not None:
+        message["idempotencyKey"] = row.key or f"{row.run_id}:user"
+        if profile.user_keys == "row-and-meta":
+            message["__openclaw"]["idempotencyKey"] = message["idempotencyKey"]
+        if profile.rows_name_runs and row.merged_into is not None:
+            message["__openclaw"]["steerTargetRunId"] = row.merged_into
     return message
 
 

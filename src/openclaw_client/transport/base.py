@@ -12,7 +12,7 @@ class Listener(Protocol):
     def on_opened(self, transport: Transport) -> None:
         """The socket is open. Messages may follow before the opener returns."""
 
-    def claim(self, data: bytes) -> bool:
+    def try_fast_path(self, data: bytes) -> bool:
         """A whole message, or what a control frame holds: which of them would cost much to find out. Whether these
         bytes can only be a message, which then was received; else the transport looks, and may call `on_message`."""
         ...
@@ -26,7 +26,8 @@ class Listener(Protocol):
     def on_closed(self, code: int | None, reason: str, *, refused: bool = False) -> None:
         """The socket is gone; code is None where it ended without a close frame.
 
-        refused: the transport itself ended it, because what came is over the limit or no WebSocket frame.
+        refused: the transport itself ended it, because what came is over the limit or no WebSocket frame, or, with code
+        4000, because the peer does not read.
         """
 
 

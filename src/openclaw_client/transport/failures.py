@@ -19,6 +19,9 @@ _CERTIFICATES = {
     62: "CERTIFICATE_WRONG_NAME",
     64: "CERTIFICATE_WRONG_NAME",
 }
+_STRICT = range(79, 95)
+"""What OpenSSL refuses with X509_STRICT alone, which Python 3.13 and later set: what RFC 5280 wants and many private
+authorities leave out. From X509_V_ERR_INVALID_CA to X509_V_ERR_EC_KEY_EXPLICIT_PARAMS."""
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"})
 """What OpenSSL makes of an answer that is no TLS."""
 NO_CONNECTION = frozenset({"NAME_UNKNOWN", "CONNECTION_REFUSED", "NO_ROUTE", "TCP_TIMEOUT", "TCP_FAILED"})
@@ -39,7 +42,8 @@ def tls_timeout(limit: float, shown: str) -> Unreachable:
 def failure_of(error: OSError, *, secure: bool) -> tuple[str, str]:
     """A failure's name, and what happened in words. secure: whether TLS was to be spoken."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        code = _CERTIFICATES.get(error.verify_code, "CERTIFICATE_UNTRUSTED")
+        known = "CERTIFICATE_NOT_STANDARD" if error.verify_code in _STRICT else "CERTIFICATE_UNTRUSTED"
+        code = _CERTIFICATES.get(error.verify_code, known)
         return code, f"TLS failed: the certificate is not trusted ({error.verify_message})"
     if isinstance(error, ssl.SSLError):
         return _tls_failure(error)

@@ -7,7 +7,6 @@ OpenSSL itself does the checking on the connection that counts.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 import hmac
@@ -15,8 +14,9 @@ import re
 import ssl
 
 from openclaw_client.errors import TlsPinMismatch, UsageError
+from openclaw_client.transport.ca_bundle import unverified
 from openclaw_client.transport.failures import failure_of, unreachable
-from openclaw_client.transport.trust import unverified
+from openclaw_client.transport.sockets import open_streams
 
 _HEX = re.compile(r"[0-9a-f]{64}")
 _PREFIX = re.compile(r"^sha-?256(:| fingerprint=)")
@@ -42,7 +42,7 @@ def parse_fingerprint(text: str) -> str:
 async def fetch_certificate(host: str, port: int, shown: str) -> bytes:
     """The leaf certificate (DER) of a TLS server, without sending it anything. Raises Unreachable."""
     try:
-        _, writer = await asyncio.open_connection(host, port, ssl=unverified())
+        _, writer = await open_streams(host, port, unverified())
     except OSError as error:
         raise unreachable(*failure_of(error, secure=True), shown) from error
     try:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import ssl
 from collections.abc import AsyncIterator
 
+from openclaw_client.transport import lookups
+from openclaw_client.transport.ca_bundle import unverified
 from openclaw_client.transport.failures import failure_of, tls_timeout, unreachable
-from openclaw_client.transport.trust import unverified
 
 GUESS = 2.0
 """Seconds for asking whether a server speaks something else than was tried: most answer in milliseconds."""
@@ -22,10 +22,9 @@ _HELLO = b"HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 async def look_up(host: str, port: int, shown: str, limit: float) -> list[str]:
     """The addresses of a name, each once. Raises Unreachable."""
-    loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(limit):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = await lookups.look_up(host, port)
     except TimeoutError as error:
         raise unreachable("NAME_TIMEOUT", f"the name lookup was not answered within {limit:g} s", shown) from error
     except (OSError, UnicodeError) as error:

@@ -8,37 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import socket
-import ssl
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final, TypeVar, cast
+from collections.abc import Callable
+from typing import Final, cast
 
 import picows
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
-from python_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError  # what picows lets through of its own
 
-from openclaw_client.errors import Unreachable
+from openclaw_client.private_parts import has_read_nothing, reads_into_a_buffer
 from openclaw_client.transport.base import Listener
-from openclaw_client.transport.failures import NO_CONNECTION, failure_of, unreachable
-from openclaw_client.transport.strainer import Strainer
-
-_E = TypeVar("_E", bound=BaseException)
+from openclaw_client.transport.hello_bypass import HelloBypass
+from openclaw_client.transport.pacing import ReadPacer
 
 MAX_MESSAGE_BYTES = 26_214_400
 """25 MiB, the gateway's own `policy.maxPayload` and the inbound limit of the reference client."""
 READ_BUFFER_BYTES = 2560
-"""It doubles when a read fills it, and never shrinks. What is long at the beginning goes past it (`Strainer`)."""
-_KEPT_FREE = 256
-"""Bytes of it that picows leaves free for its parsers."""
-UPGRADE_TIMEOUT = 15.0
-"""Seconds for the HTTP upgrade, as in the reference client."""
+"""It doubles when a read fills it, and never shrinks. What is long at the beginning goes past it (`HelloBypass`)."""
+MAX_UNWRITTEN_BYTES = 4 * MAX_MESSAGE_BYTES
+"""What may wait for a peer that does not read, before a further message: several of the longest that it takes."""
+MAX_UNREAD_PONGS = 4096
+"""Pongs that may wait, half a MiB. Gateways ping every 25 s; a line that is busy with an upload for hours has fewer."""
+_DEAF = (4000, "the peer does not read")
+"""A code of the client's own, which is also that of a peer who says nothing."""
 NO_CODE = 1005
 """What stands for a close frame without a code (RFC 6455, 7.4.1)."""
 LOOK_EVERY = 4
-"""Messages of one turn between two looks whether the socket is gone: aiofastnet lets five pass without a word."""
+"""Look for a lost socket every so many messages of a burst: aiofastnet takes five writes after the loss."""
 MAX_REASON_BYTES = 123
 """What a close frame has room for (RFC 6455, 5.5)."""
 
@@ -48,32 +44,6 @@ _TCP_CORK: int | None = None
 if sys.platform == "linux":
     _TCP_CORK = socket.TCP_CORK
 
-# picows logs the upgrade request, headers and all, below DEBUG. A logger outside the tree of loggers cannot be switched
-# on by anybody's configuration.
-# An adapter, because picows makes a child of every plain logger for every connection.
-_silent = logging.Logger("openclaw_client.transport.picows")  # noqa: LOG001
-_silent.disabled = True
-_logger = logging.LoggerAdapter(_silent)
-
-SERVER_SHOWN = 40
-"""Characters of a Server header that are shown: a name and a version."""
-_TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
-"""How an alert and a handshake record of TLS begin."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where to connect. url is the whole URL, shown is what may be told about it."""
-
-    url: str
-    shown: str
-    ssl_context: ssl.SSLContext | None = None
-    headers: Mapping[str, str] | None = None
-    proxy: str | None = None
-
-    def __repr__(self) -> str:
-        return f"Target({self.shown!r})"
-
 
 class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a C class
     """The picows listener of one socket, and the `Transport` handed to its owner."""
@@ -81,22 +51,26 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
     def __init__(self, listener: Listener) -> None:
         self._listener: Listener | None = listener
         # None while it is not certain that a final frame is a whole message for somebody.
-        self._claim: Callable[[bytes], bool] | None = listener.claim
+        self._try_fast_path: Callable[[bytes], bool] | None = listener.try_fast_path
         self._socket: WSTransport | None = None
         self._fragments: list[bytes] | None = None
         self._fragment_bytes = 0
         self._fragment_kind = WSMsgType.TEXT
         self._local_end: tuple[int, str] | None = None
         self._burst = 0
+        self._pacer: ReadPacer | None = None
+        self._congested = False
+        self._unread_pongs = 0
         self._loop = asyncio.get_running_loop()
-
-    # Transport.
 
     def send(self, data: bytes, more: bool = False) -> None:
         if more:
             self._gather()
         ws = self._socket
         if ws is not None and not ws.is_disconnected:
+            if self._congested and ws.underlying_transport.get_write_buffer_size() > MAX_UNWRITTEN_BYTES:
+                self._give_up(*_DEAF)
+                return
             ws.send(_TEXT, data)
 
     def close(self, code: int, reason: str) -> None:
@@ -109,17 +83,19 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
             self._socket.disconnect(False)
 
     def forget(self) -> None:
-        self._listener = self._claim = None
+        self._listener = self._try_fast_path = None
 
     def pause(self) -> None:
         if self._socket is not None and not self._socket.is_disconnected:
+            if self._pacer is not None:
+                self._pacer.held = True
             self._socket.underlying_transport.pause_reading()
 
     def resume(self) -> None:
         if self._socket is not None and not self._socket.is_disconnected:
+            if self._pacer is not None:
+                self._pacer.held = False
             self._socket.underlying_transport.resume_reading()
-
-    # picows.
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._socket = transport
@@ -127,14 +103,14 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
         for upgrade in (transport.request, transport.response):
             if upgrade is not None:
                 upgrade.headers.clear()
-        self._loop.call_soon(self._strain)
+        self._loop.call_soon(self._begin_reading)
         if self._listener is not None:
             self._listener.on_opened(self)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         # To ask picows for the type of a frame costs up to half as much as to decode a short one: it looks up a member
         # of an enum.
-        if self._claim is None or not frame.fin or not self._claim(frame.get_payload_as_bytes()):
+        if self._try_fast_path is None or not frame.fin or not self._try_fast_path(frame.get_payload_as_bytes()):
             self._on_other_frame(transport, frame)
 
     def _gather(self) -> None:
@@ -167,18 +143,30 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
             sock = self._socket.underlying_transport.get_extra_info("socket")
             sock.setsockopt(socket.IPPROTO_TCP, _TCP_CORK, held)
 
-    def _strain(self) -> None:
+    def pause_writing(self) -> None:
+        self._congested = True
+
+    def resume_writing(self) -> None:
+        self._congested, self._unread_pongs = False, 0
+
+    def _begin_reading(self) -> None:
         ws = self._socket
         if ws is None or ws.is_disconnected:
             return
         transport = ws.underlying_transport
-        room = cast(asyncio.BufferedProtocol, transport.get_protocol()).get_buffer(-1)
+        if not reads_into_a_buffer(transport):
+            return
+        self._pacer = ReadPacer(transport, self._loop)
         # Else picows has a part of a frame, and needs the rest of it.
-        if memoryview(room).nbytes == READ_BUFFER_BYTES - _KEPT_FREE:
-            Strainer(transport, self._on_long, MAX_MESSAGE_BYTES)
+        if has_read_nothing(transport, READ_BUFFER_BYTES):
+            HelloBypass(transport, self._on_long, MAX_MESSAGE_BYTES)
 
     def _on_long(self, data: bytes) -> None:
-        if (self._claim is None or not self._claim(data)) and self._listener is not None and self._local_end is None:
+        if (
+            (self._try_fast_path is None or not self._try_fast_path(data))
+            and self._listener is not None
+            and self._local_end is None
+        ):
             self._listener.on_message(data)
 
     def _on_other_frame(self, transport: WSTransport, frame: WSFrame) -> None:
@@ -189,13 +177,15 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
             self._listener.on_message(frame.get_payload_as_bytes())
         elif kind == WSMsgType.CLOSE:
             self._answer_close(transport, frame)
+        elif kind == WSMsgType.PING:
+            self._answer_ping(transport, frame)
         elif kind == WSMsgType.BINARY and frame.fin:
             self._listener.on_ignored("binary message")
         elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
             self._join(kind, frame)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        listener, self._listener, self._claim = self._listener, None, None
+        listener, self._listener, self._try_fast_path = self._listener, None, None
         self._socket, self._fragments = None, None
         code, reason, refused = self._how_it_ended(transport)
         if refused:
@@ -212,24 +202,38 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
             transport.send_close(frame.get_close_code() or picows.WSCloseCode.OK)
         transport.disconnect()
 
+    def _answer_ping(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Write a pong, unless very many wait already: a peer that pings and never reads is not there for anybody."""
+        if self._congested:
+            self._unread_pongs += 1
+            if self._unread_pongs > MAX_UNREAD_PONGS:
+                self._give_up(*_DEAF)
+                return
+        transport.send_pong(frame.get_payload_as_bytes())
+
+    def _give_up(self, code: int, reason: str) -> None:
+        """End the socket from this side, with a close frame where it can still be written."""
+        if self._local_end is None:
+            self._local_end = (code, reason)
+            self.close(code, reason)
+            self._loop.call_soon(self.abort)
+
     def _join(self, kind: WSMsgType, frame: WSFrame) -> None:
         if kind != WSMsgType.CONTINUATION:
             self._fragments, self._fragment_bytes, self._fragment_kind = [], 0, kind
-            self._claim = None
+            self._try_fast_path = None
         if self._fragments is None or self._listener is None:
             return
         self._fragment_bytes += frame.payload_size
         if self._fragment_bytes > MAX_MESSAGE_BYTES:
             self._fragments = None
-            self._local_end = (1009, "message too big")
-            self.close(1009, "message too big")
-            self._loop.call_soon(self.abort)
+            self._give_up(1009, "message too big")
             return
         if self._fragment_kind == WSMsgType.TEXT:
             self._fragments.append(frame.get_payload_as_bytes())
         if frame.fin:
             parts, self._fragments = self._fragments, None
-            self._claim = self._listener.claim
+            self._try_fast_path = self._listener.try_fast_path
             if self._fragment_kind == WSMsgType.TEXT:
                 self._listener.on_message(b"".join(parts))
             else:
@@ -255,52 +259,6 @@ class WebSocketTransport(WSListener):  # type: ignore[misc, unused-ignore]  # a 
 _LOCAL_FAILURES = frozenset({1002, 1007, 1009, 1011})
 
 
-async def open_websocket(target: Target, listener: Listener) -> None:
-    """Open the socket and complete the HTTP upgrade.
-
-    Raises Unreachable with what failed (name lookup, TCP, TLS, the upgrade and its HTTP status). When cancelled, the
-    socket is closed.
-    """
-    try:
-        _, opened = await picows.ws_connect(
-            lambda: WebSocketTransport(listener),
-            target.url,
-            ssl_context=target.ssl_context,
-            websocket_handshake_timeout=UPGRADE_TIMEOUT,
-            logger_name=_logger,
-            enable_auto_pong=True,
-            max_frame_size=MAX_MESSAGE_BYTES,
-            extra_headers=dict(target.headers) if target.headers else None,
-            # A redirect would carry headers and token to a host that nobody named.
-            max_redirects=0,
-            proxy=target.proxy,
-            read_buffer_init_size=READ_BUFFER_BYTES,
-        )
-    except picows.WSHandshakeError as error:
-        # Raised below, so that it does not carry this error along: its fields hold the peer's page, which may quote us.
-        refused = unreachable(*_upgrade_failure(error), target.shown)
-    except ProxyError as error:
-        status = f" (it answered {error.error_code})" if isinstance(error.error_code, int) else ""
-        failed = unreachable("PROXY_REFUSED", f"the proxy did not connect it{status}", target.shown)
-        raise failed from _bare(error)
-    except (ProxyConnectionError, ProxyTimeoutError) as error:
-        raise _no_proxy(target) from _bare(error)
-    except OSError as error:
-        code, what = _socket_failure(error, target)
-        if target.proxy is not None and code in NO_CONNECTION:
-            # The way from the proxy on is the proxy's to tell.
-            raise _no_proxy(target) from _bare(error)
-        raise unreachable(code, what, target.shown) from _bare(error)
-    except picows.WSError as error:
-        raise unreachable("NOT_WEBSOCKET", "the peer does not speak WebSocket", target.shown) from _bare(error)
-    else:
-        if opened is not None:
-            return
-        # Against its stub, picows returns without a listener when the socket dies before the answer is there.
-        refused = unreachable("UPGRADE_CUT", "the peer ended the HTTP upgrade without a WebSocket answer", target.shown)
-    raise refused
-
-
 _looking: set[asyncio.Task[None]] = set()
 """Held here: a loop holds its tasks weakly."""
 
@@ -311,46 +269,8 @@ def _looked(task: asyncio.Task[None]) -> None:
         task.exception()
 
 
-def _bare(error: _E) -> _E:
-    """The error without its frames: picows keeps the whole URL and the headers in their variables."""
-    link: BaseException | None = error
-    while link is not None:
-        link.__traceback__ = None
-        link = link.__cause__ or link.__context__
-    return error
-
-
 def _number(code: object) -> int | None:
     return code if isinstance(code, int) else None
-
-
-def _socket_failure(error: OSError, target: Target) -> tuple[str, str]:
-    if isinstance(error, TimeoutError) and not error.errno:
-        return "UPGRADE_TIMEOUT", "the WebSocket upgrade was not answered in time"
-    return failure_of(error, secure=target.url.startswith("wss:"))
-
-
-def _no_proxy(target: Target) -> Unreachable:
-    return unreachable("PROXY_UNREACHABLE", "the proxy cannot be reached", target.shown)
-
-
-def _upgrade_failure(error: picows.WSHandshakeError) -> tuple[str, str]:
-    if (error.raw_header or b"").startswith(_TLS_RECORDS):
-        return "TLS_EXPECTED", "the server speaks TLS"
-    status = _status_of(error)
-    if status is None:
-        return "UPGRADE_CUT", "the peer ended the HTTP upgrade without a WebSocket answer"
-    server = str(error.response.headers.get("Server") or "") if error.response is not None else ""
-    by = "".join(char for char in server if char.isprintable())[:SERVER_SHOWN]
-    return f"HTTP_{status}", f"HTTP {status} instead of a WebSocket{f' from {by}' if by else ''}"
-
-
-def _status_of(error: picows.WSHandshakeError) -> int | None:
-    if error.response is not None:
-        return int(error.response.status)
-    # picows reads no HTTP/1.0 response; its first line still tells that a web server answered.
-    words = (error.raw_header or b"").split(None, 2)
-    return int(words[1]) if len(words) > 1 and words[0].startswith(b"HTTP/") and words[1].isdigit() else None
 
 
 def _cut(reason: str) -> str:

@@ -26,6 +26,8 @@ CLOSE_REVOKED: Final = 4001
 
 PROTOCOL_MISMATCH: Final = "PROTOCOL_MISMATCH"
 CLIENT_VERSION_MISMATCH: Final = "CLIENT_VERSION_MISMATCH"
+GATEWAY_TOO_OLD: Final = "GATEWAY_TOO_OLD"
+"""Not a wire code: for a gateway that lets the client in and is older than what the client supports."""
 PAIRING_REQUIRED: Final = "PAIRING_REQUIRED"
 RATE_LIMITED: Final = "AUTH_RATE_LIMITED"
 TOKEN_MISMATCH: Final = "AUTH_TOKEN_MISMATCH"  # noqa: S105 - a code
@@ -36,6 +38,8 @@ SIGNATURE_EXPIRED: Final = "DEVICE_AUTH_SIGNATURE_EXPIRED"
 MISSING_SCOPE: Final = "MISSING_SCOPE"
 INVALID_CONNECT: Final = "INVALID_CONNECT_PARAMS"
 """Not a wire code: the name that this package gives to a refused connect schema, which has none."""
+UNKNOWN_METHOD: Final = "UNKNOWN_METHOD"
+"""Not a wire code: for a method that the gateway does not have, which it tells in two ways."""
 INVALID_ROLE: Final = "INVALID_ROLE"
 """Not a wire code either: for "invalid role"."""
 

@@ -12,10 +12,9 @@ from typing import Any, final
 
 import msgspec
 
+from openclaw_client.wire.bounds import MAX_MENDED, MAX_VALUES, too_many_values, without_halves
+from openclaw_client.wire.chat import UNDECODABLE as UNDECODABLE
 from openclaw_client.wire.chat import ChatPayload, chat_payload_from
-
-UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
-"""What decoding can raise: bytes that are no UTF-8 give UnicodeDecodeError, which is a ValueError and not msgspec's."""
 
 _EMPTY = msgspec.Raw(b"")
 
@@ -61,12 +60,16 @@ class Event(msgspec.Struct, tag_field="type", tag="event", frozen=True):
 
 @final
 class ChatFrame(msgspec.Struct, gc=False):
-    """A `chat` event, payload decoded in the same pass. raw: the frame's bytes, for those who want every key."""
+    """A `chat` event, payload decoded in the same pass."""
 
     event: str = msgspec.field(default="chat", name=" known before")
     payload: ChatPayload = msgspec.field(default_factory=ChatPayload)
     seq: int | None = None
-    raw: bytes = msgspec.field(default=b"", name=" not of the wire")
+
+    @property
+    def raw(self) -> bytes:
+        """The frame's bytes, for those who want every key."""
+        return self.payload.raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +91,23 @@ _decode_chat: Callable[[bytes], ChatFrame] = msgspec.json.Decoder(ChatFrame).dec
 _decode_any: Callable[[msgspec.Raw | bytes], Any] = msgspec.json.Decoder().decode
 _object: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
-_HALF_PAIR = re.compile(
-    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
-)
-"""A gateway that cuts a text within an emoji writes the half that is left as an escape. That is no character, and
-msgspec refuses the frame for it. It is left out, so that a later text with the whole emoji extends this one."""
+_RESPONSE_BEGINS = re.compile(rb'\{"type":"res","id":"([\x20!#-\[\]-~]{1,128})"')
+"""How every gateway begins an answer, for one of which nothing else can be read: whoever waits for it is told."""
+UNREADABLE = "UNREADABLE"
+"""Not a wire code: for an answer that cannot be decoded, or holds too much to be."""
 
 
 def decode_frame(data: bytes) -> Frame:
     """Never raises: what cannot be a frame comes back as `Ignored` with the reason."""
+    if too_many_values(data):
+        return _unreadable(data, f"more than {MAX_VALUES} values")
     if data.startswith(_CHAT_PREFIX):
         try:
             chat = _decode_chat(data)
         except UNDECODABLE:
             return _decode_leniently(data)
         if chat.seq is None or chat.seq >= 0:
-            chat.raw = data
+            chat.payload.raw = data
             return chat
         return _decode_leniently(data)
     try:
@@ -113,7 +117,7 @@ def decode_frame(data: bytes) -> Frame:
     if type(frame) is Response:
         return frame if frame.id else Ignored("response without an id")
     if frame.event == "chat":
-        return ChatFrame("chat", chat_payload_from(decode_payload(frame.payload)), frame.seq, data)
+        return _chat_frame(decode_payload(frame.payload), frame.seq, data)
     if not frame.event or (frame.seq is not None and frame.seq < 0):
         return _decode_leniently(data)
     return frame
@@ -121,17 +125,29 @@ def decode_frame(data: bytes) -> Frame:
 
 def _decode_leniently(data: bytes) -> Frame:
     """The frame with whatever is usable in it, for frames that the typed decoders refuse."""
+    if len(data) > MAX_MENDED:
+        return _unreadable(data, "not as the protocol has it")
     try:
         parts = _object.decode(data)
     except UNDECODABLE:
-        mended = _HALF_PAIR.sub(lambda match: b"" if match["half"] else match[0], data)
-        return decode_frame(mended) if mended != data else Ignored("not a JSON object")
+        # A gateway that cuts a text within an emoji writes the half that is left as an escape. That is no character,
+        # and msgspec refuses the frame. It is left out, so that a later text with the whole emoji extends this one.
+        mended = without_halves(data)
+        return decode_frame(mended) if mended is not None else _unreadable(data, "not a JSON object")
     kind = _part(parts, "type")
     if kind == "event":
         return _lenient_event(parts, data)
     if kind == "res":
         return _lenient_response(parts)
     return Ignored("unknown frame type")
+
+
+def _unreadable(data: bytes, reason: str) -> Frame:
+    begins = _RESPONSE_BEGINS.match(data)
+    if begins is None:
+        return Ignored(reason)
+    shape = ErrorShape(UNREADABLE, f"the gateway's answer of {len(data)} bytes cannot be read: {reason}")
+    return Response(begins[1].decode(), ok=False, error=shape)
 
 
 def _lenient_event(parts: dict[str, msgspec.Raw], data: bytes) -> Frame:
@@ -141,8 +157,14 @@ def _lenient_event(parts: dict[str, msgspec.Raw], data: bytes) -> Frame:
     if type(seq) is not int or seq < 0:
         seq = None
     if name == "chat":
-        return ChatFrame(name, chat_payload_from(_part(parts, "payload")), seq, data)
+        return _chat_frame(_part(parts, "payload"), seq, data)
     return Event(name, parts.get("payload", _EMPTY), seq)
+
+
+def _chat_frame(value: Any, seq: int | None, data: bytes) -> ChatFrame:
+    payload = chat_payload_from(value)
+    payload.raw = data
+    return ChatFrame("chat", payload, seq)
 
 
 def _lenient_response(parts: dict[str, msgspec.Raw]) -> Frame:

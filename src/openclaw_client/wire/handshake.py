@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from openclaw_client.errors.peer_text import cut, one_line
 from openclaw_client.wire.frames import UNDECODABLE
 from openclaw_client.wire.limits import DEFAULT_TICK_INTERVAL, MAX_FRAME_BYTES, PROTOCOL_MAX, PROTOCOL_MIN
 
@@ -176,19 +177,33 @@ class Hello(msgspec.Struct, rename="camel", frozen=True):
         return tuple(self.auth.scopes)
 
     @property
+    def release(self) -> tuple[int, ...] | None:
+        """The gateway's release as numbers; None where it reports none, as 2026.2.17, which says "dev"."""
+        return release_of(self.server.version)
+
+    @property
     def takes_traceparent(self) -> bool:
         """Whether a request frame may carry a trace context: one key too many, and older gateways refuse the frame.
 
         No gateway advertises it. 2026.9.6 documents and takes it, 2026.6.1 does not (observed).
         """
-        match = _RELEASE.match(self.server.version)
-        return match is not None and tuple(map(int, match.groups())) >= (2026, 9, 6)
+        return self.release is not None and self.release >= (2026, 9, 6)
 
     def __repr__(self) -> str:
         return f"Hello(protocol={self.protocol}, version={self.server.version!r}, conn_id={self.server.conn_id!r})"
 
 
 _RELEASE = re.compile(r"(\d{4})\.(\d{1,2})\.(\d{1,2})\b")
+
+
+def release_of(version: str) -> tuple[int, int, int] | None:
+    """The release that a gateway names, as numbers; None where it names none, such as "dev" of 2026.2.17."""
+    match = _RELEASE.match(version)
+    return (int(match[1]), int(match[2]), int(match[3])) if match is not None else None
+
+
+MAX_NAME = 128
+"""Characters of a version or of a connection's id that are kept; gateways' have 12 and 36."""
 MAX_COMMON = 64
 """Values kept for sharing, six of each release and configuration; a process rarely meets more than a few."""
 
@@ -244,12 +259,14 @@ def decode_hello(payload: msgspec.Raw) -> Hello | None:
 def _slim(hello: Hello) -> Hello:
     """The hello with one object for all that many connections have in common, the names of methods above all."""
     features, server = hello.features, hello.server
+    # Both are shown in errors and logs.
+    version, conn_id = (cut(one_line(text), MAX_NAME) for text in (server.version, server.conn_id))
     names = tuple(features.methods), tuple(features.events), tuple(features.capabilities)
     defaults = hello.snapshot.session_defaults
     return msgspec.structs.replace(
         hello,
         server=msgspec.structs.replace(
-            server, version=_shared(server.version, server.version), boot_id=_shared(server.boot_id, server.boot_id)
+            server, version=_shared(version, version), conn_id=conn_id, boot_id=_shared(server.boot_id, server.boot_id)
         ),
         features=_shared(names, features),
         policy=_shared(hello.policy, hello.policy),

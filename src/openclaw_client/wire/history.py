@@ -6,14 +6,18 @@ handed out as the gateway sent them, with the few things that everybody asks for
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from openclaw_client.wire.chat import message_from, message_text
+from openclaw_client.wire.chat import INJECTED, details_of, message_from, message_text, text_pieces
 
 _SUFFIXES = (":user", ":assistant")
 """The idempotency key of a user's row, and of what is left of a stopped run, is the run id with one of these (observed
 on 2026.9.6)."""
+
+_COLLECTED = "followup-collect:"
+"""How the key of a user's row begins that holds the words of several messages (2026.7.35, 2026.8.1 and 2026.9.6)."""
 
 _CUT = "\n...(truncated)..."
 _LEFT_OUT = ("[chat.history omitted: ", "[chat.history unavailable: ")
@@ -31,7 +35,7 @@ class HistoryMessage(dict[str, Any]):
 
     @property
     def text(self) -> str:
-        """The text blocks joined; "" where there are none. See `is_cut`."""
+        """The blocks of text joined, with an empty line where something stood between them; see `is_cut`."""
         return message_text(message_from(self)) or ""
 
     @property
@@ -71,9 +75,35 @@ class HistoryMessage(dict[str, Any]):
         return self._meta_str("steerTargetRunId")
 
     @property
+    def is_collected(self) -> bool:
+        """Whether this user's row holds the words of several messages that waited, and so names none of their runs."""
+        key = self._meta_str("idempotencyKey") or self._str("idempotencyKey")
+        return key is not None and key.startswith(_COLLECTED)
+
+    @property
+    def content(self) -> tuple[Mapping[str, Any], ...]:
+        """The blocks as the gateway sent them: texts, images, tool calls, … . A bare text is one block of text."""
+        return details_of(self).content
+
+    @property
+    def usage(self) -> Mapping[str, Any] | None:
+        """What the model call of this row took, in the gateway's words (input, output, totalTokens, cost, …)."""
+        return details_of(self).usage
+
+    @property
+    def model(self) -> str | None:
+        """The model that wrote this row; None for what no model wrote."""
+        return details_of(self).model
+
+    @property
+    def provider(self) -> str | None:
+        """Whose model that is; None for what no model wrote."""
+        return details_of(self).provider
+
+    @property
     def is_the_gateways(self) -> bool:
         """Whether the gateway wrote this message and no model: chat.inject, the answer to a command, a stopped run."""
-        return self._str("provider") == "openclaw" and self._str("model") == "gateway-injected"
+        return (self._str("provider"), self._str("model")) == INJECTED
 
     @property
     def timestamp(self) -> float | None:
@@ -93,8 +123,7 @@ class HistoryMessage(dict[str, Any]):
         return "aborted" if isinstance(mark, dict) and mark.get("aborted") is True else self._str("stopReason")
 
     def _texts(self) -> list[str]:
-        content = message_from(self).content
-        return [block.text for block in content if block.type == "text"] if isinstance(content, list) else [self.text]
+        return text_pieces(message_from(self))
 
     def _str(self, key: str) -> str | None:
         value = self.get(key)
@@ -115,12 +144,51 @@ class InFlightRun:
 
 
 @dataclass(frozen=True, slots=True)
+class PendingInput:
+    """A message that the gateway took and that stands in no row yet.
+
+    Attributes:
+        run_id: The run id under which it was sent.
+        state: "queued" while it waits; "cancelled" (aborted) or "interrupted" (its gateway stopped) for one that will
+            never run and is kept to be looked at.
+    """
+
+    run_id: str
+    state: str = "queued"
+
+
+@dataclass(frozen=True, slots=True)
+class InputReceipt:
+    """What became of a message that was named in `inputRunIds` of chat.history.
+
+    Attributes:
+        run_id: The run id under which it was sent.
+        state: "pending" or "consumed".
+        consumed_by: The id of the user's row that holds its words; None while it is pending.
+    """
+
+    run_id: str
+    state: str
+    consumed_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryPage:
     """One page of chat.history, oldest message first.
 
-    active_run_ids: None where the gateway doesn't tell (before 2026.9), () where the session is idle. has_active_run:
-    None where it doesn't tell (wire v3). pending_run_ids: messages that wait for the active run (2026.9.6). raw: the
-    whole result.
+    Attributes:
+        messages: The rows.
+        in_flight_run: The run that goes on, with its text so far; None where there is none, or the gateway tells none.
+        active_run_ids: None where the gateway doesn't tell (before 2026.9), () where the session is idle.
+        has_active_run: None where the gateway doesn't tell (wire v3).
+        pending_run_ids: The run ids of `pending`, whatever their state.
+        session_key: The session, as it was asked for.
+        session_id: The conversation in that session; a reset begins another one.
+        has_more: Whether there are older rows; None where the gateway doesn't tell.
+        next_offset: The `offset` to ask for the next older page with.
+        raw: The whole result.
+        pending: Messages without a row, the latest 20 at most (2026.8.1 and later).
+        receipts: Of the messages that `inputRunIds` named (2026.9.6); () where none were.
     """
 
     messages: list[HistoryMessage]
@@ -133,6 +201,8 @@ class HistoryPage:
     has_more: bool | None = None
     next_offset: int | None = None
     raw: dict[str, Any] = field(default_factory=dict, repr=False)
+    receipts: tuple[InputReceipt, ...] = ()
+    pending: tuple[PendingInput, ...] = ()
 
 
 def history_page(result: Any) -> HistoryPage:
@@ -144,17 +214,20 @@ def history_page(result: Any) -> HistoryPage:
     active = info.get("activeRunIds") if isinstance(info, dict) else None
     busy = info.get("hasActiveRun") if isinstance(info, dict) else None
     key, session_id, more, offset = (raw.get(name) for name in ("sessionKey", "sessionId", "hasMore", "nextOffset"))
+    pending = _pending(raw.get("pendingInputs"))
     return HistoryPage(
         messages=messages,
         in_flight_run=_in_flight(raw.get("inFlightRun")),
         active_run_ids=tuple(item for item in active if isinstance(item, str)) if isinstance(active, list) else None,
         has_active_run=busy if isinstance(busy, bool) else None,
-        pending_run_ids=_pending(raw.get("pendingInputs")),
+        pending_run_ids=tuple(entry.run_id for entry in pending),
         session_key=key if isinstance(key, str) else None,
         session_id=session_id if isinstance(session_id, str) else None,
         has_more=more if isinstance(more, bool) else None,
         next_offset=offset if type(offset) is int else None,
         raw=raw,
+        receipts=_receipts(raw.get("inputReceipts")),
+        pending=pending,
     )
 
 
@@ -167,7 +240,22 @@ def _in_flight(value: Any) -> InFlightRun | None:
     return InFlightRun(run_id, text if isinstance(text, str) else "")
 
 
-def _pending(value: Any) -> tuple[str, ...]:
+def _pending(value: Any) -> tuple[PendingInput, ...]:
     items = value.get("items") if isinstance(value, dict) else None
-    found = [item.get("runId") for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-    return tuple(run_id for run_id in found if isinstance(run_id, str))
+    found = []
+    for item in items if isinstance(items, list) else ():
+        # The gateway leaves ids of more than 256 characters out: such an entry is nobody's.
+        run_id, state = (item.get("runId"), item.get("state")) if isinstance(item, dict) else (None, None)
+        if isinstance(run_id, str) and run_id:
+            found.append(PendingInput(run_id, state) if isinstance(state, str) and state else PendingInput(run_id))
+    return tuple(found)
+
+
+def _receipts(value: Any) -> tuple[InputReceipt, ...]:
+    found = []
+    for item in value if isinstance(value, list) else ():
+        names = ("runId", "state", "consumedByEventId")
+        run_id, state, row_id = (item.get(name) for name in names) if isinstance(item, dict) else (None, None, None)
+        if isinstance(run_id, str) and isinstance(state, str):
+            found.append(InputReceipt(run_id, state, row_id if isinstance(row_id, str) else None))
+    return tuple(found)

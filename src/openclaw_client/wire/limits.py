@@ -2,6 +2,11 @@
 
 from typing import Final
 
+OLDEST_RELEASE: Final = (2026, 2, 17)
+"""The oldest release of the gateway that is supported: the tests run on it. On 2026.2.1 a failed run is a finished one
+without text."""
+OLDEST_RELEASE_NAME: Final = ".".join(map(str, OLDEST_RELEASE))
+
 PROTOCOL_MIN: Final = 3
 """2026.2.17 to 2026.5.7 speak 3."""
 PROTOCOL_MAX: Final = 4
@@ -11,6 +16,11 @@ MAX_FRAME_BYTES: Final = 26_214_400
 """25 MiB: `policy.maxPayload` of every release, and the reference client's own inbound limit."""
 MAX_CONNECT_BYTES: Final = 65_536
 """A connect frame above 64 KiB is answered with close 1009 (observed from 2026.4.15 on)."""
+MAX_CHALLENGE_BYTES: Final = 65_536
+"""Of a frame before the challenge is there, which takes 150 bytes: nobody has proven yet to be a gateway."""
+MAX_HELLO_BYTES: Final = 4_194_304
+"""Of a frame before hello. hello-ok takes 15 to 60 KB; presence and sessions of a busy gateway add some hundreds
+each."""
 MAX_SESSION_KEY: Final = 512
 """Characters; 2026.9.6 answers longer keys with an error, older gateways store them and fail later."""
 MAX_LABEL: Final = 100

@@ -42,7 +42,7 @@ class NotJson:
 
 
 def decode_request(data: bytes, *, later_keys: bool = True) -> Request | BadRequest | NotJson:
-    """What a gateway makes of a client's frame. later_keys: whether it knows those of 2026.9.6. Never raises."""
+    """Decode a request frame as a gateway does. later_keys: accept the keys that 2026.9.6 added. Never raises."""
     try:
         frame = msgspec.json.decode(data)
     except UNDECODABLE:

@@ -1,0 +1,25 @@
+"""Which run is to be taken up, from what its caller gives."""
+
+from __future__ import annotations
+
+from openclaw_client.chat.driver import RunAddress
+from openclaw_client.errors import UsageError
+from openclaw_client.runs.peer import SentRun
+from openclaw_client.wire.sessions import check_session_key
+
+
+def run_address(run: SentRun | str, session_key: str | None, offset: int) -> RunAddress:
+    """The arguments of chat_attach, checked. Raises UsageError."""
+    if isinstance(offset, bool) or not isinstance(offset, int) or offset < 0:
+        raise UsageError(message=f"offset={offset!r} is no number of characters", remedy="Use 0 for the whole text")
+    if isinstance(run, SentRun):
+        if session_key is not None and session_key != run.session_key:
+            raise UsageError(
+                message=f"the run was sent in the session {run.session_key!r}", remedy="Leave session_key= out"
+            )
+        return RunAddress(run.run_id, check_session_key(run.session_key), run, offset)
+    if not isinstance(run, str) or not run:
+        raise UsageError(message=f"{run!r} names no run", remedy="Pass a SentRun, or the id of a run")
+    if session_key is None:
+        raise UsageError(message="the session of the run is not given", remedy="Pass session_key=")
+    return RunAddress(run, check_session_key(session_key), None, offset)

@@ -1,0 +1,143 @@
+"""How a message gets to the gateway: in its turn, over whatever connection is ready, and perhaps once more.
+
+Decides when a message may be sent, remembers that it was; does not interpret the response. On the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from math import inf
+from typing import Any
+
+from openclaw_client.chat.arguments import ChatRequest
+from openclaw_client.chat.context import RunContext
+from openclaw_client.chat.outcomes import no_turn
+from openclaw_client.connection.connection import Connection
+from openclaw_client.errors import GatewayError
+from openclaw_client.policy.timeouts import Timeouts
+from openclaw_client.policy.verdict import starting_delay
+from openclaw_client.sessions.gate import Ticket
+from openclaw_client.wire.commands import jumps_the_queue
+
+OnAnswer = Callable[[Any, GatewayError | None], None]
+
+
+class Outgoing:
+    """on_written is told of each writing, on_answer of what came of it: the payload or the error.
+
+    sent: whether the message went out.
+    """
+
+    def __init__(
+        self,
+        context: RunContext,
+        request: ChatRequest,
+        limits: Timeouts,
+        on_written: Callable[[Connection], None],
+        on_answer: OnAnswer,
+    ) -> None:
+        self.sent = False
+        self._context = context
+        self._request = request
+        self._limits = limits
+        self._on_written = on_written
+        self._on_answer = on_answer
+        self._try_until = inf
+        self._ticket: Ticket | None = None
+        self._session = ""
+        self._stopped = False
+
+    @property
+    def holds_turn(self) -> bool:
+        """Whether the session's next message waits for this one."""
+        return self.sent and self._ticket is not None
+
+    @property
+    def waits_for_others(self) -> bool:
+        """Whether the message waits for somebody else's run of its session."""
+        return self._ticket is not None and self._ticket.others
+
+    async def begin(self, register: Callable[[], None], unregister: Callable[[], None]) -> None:
+        """Send it in its turn. Raises what keeps it from being sent, and nothing was then.
+
+        register: called before the first byte is written, since events can come before the response.
+        """
+        begun, request, methods = asyncio.get_running_loop().time(), self._request, self._context.methods
+        hello = methods.hello
+        version = hello.server.version if hello is not None else None
+        if request.when_busy == "wait" and not jumps_the_queue(request.message, version):
+            await self._take_turn()
+        try:
+            connection = await methods.requests.ready_in(request.session_key, self._time_to_connect(begun))
+            if self._limits.request is not None:
+                self._try_until = asyncio.get_running_loop().time() + self._limits.request
+            register()
+            try:
+                self.write(connection)
+            except BaseException:
+                unregister()
+                raise
+        except BaseException:
+            self.give_turn_back()
+            raise
+        self.sent = True
+
+    def write(self, connection: Connection) -> None:
+        """Write the message, with its key. Raises GatewayError, and nothing was sent then."""
+        self._write(connection)
+        self._on_written(connection)
+
+    def stop(self) -> None:
+        """The run is over: nothing is sent any more."""
+        self._stopped = True
+        self.give_turn_back()
+
+    def give_turn_back(self) -> None:
+        ticket, self._ticket = self._ticket, None
+        if ticket is not None:
+            self._context.gates.leave(self._session, ticket)
+
+    def _time_to_connect(self, begun: float) -> float | None:
+        """Seconds to wait for a connection: the limit of a request, within what is left of the caller's."""
+        limits = [] if self._limits.request is None else [self._limits.request]
+        if self._limits.total is not None:
+            limits.append(max(0.0, begun + self._limits.total - asyncio.get_running_loop().time()))
+        return min(limits, default=None)
+
+    async def _take_turn(self) -> None:
+        """Wait for the runs of this session that this client began before, and for those of others."""
+        self._session = self._context.methods.canonical(self._request.session_key)
+        ticket = self._ticket = Ticket(asyncio.get_running_loop().time())
+        try:
+            async with asyncio.timeout(self._limits.total):
+                await self._context.gates.enter(self._session, ticket)
+        except BaseException as error:
+            self._ticket = None
+            if isinstance(error, TimeoutError):
+                raise no_turn(self._request, self._limits.total, others=ticket.others) from None
+            raise
+
+    def _write(self, connection: Connection) -> None:
+        assert connection.hello is not None
+        params = self._request.params(connection.hello)
+        done = self._context.methods.requests.outcome(partial(self._answered, connection))
+        connection.request("chat.send", params, self._limits.request, done)
+
+    def _answered(self, connection: Connection, payload: Any, error: GatewayError | None) -> None:
+        delay = starting_delay(error)
+        if delay is None or asyncio.get_running_loop().time() + delay > self._try_until:
+            self._on_answer(payload, error)
+        else:
+            asyncio.get_running_loop().call_later(delay, self._retry, connection)
+
+    def _retry(self, connection: Connection) -> None:
+        """Once more, behind a refusal that took nothing."""
+        if self._stopped or connection.end is not None:
+            # Behind a reconnect the gateway is asked what it has, and given what it has not.
+            return
+        try:
+            self._write(connection)
+        except GatewayError as failure:
+            self._on_answer(None, failure)

@@ -1,0 +1,389 @@
+"""The client for coroutines."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Self
+
+from openclaw_client.chat.address import run_address
+from openclaw_client.chat.arguments import (
+    AbortResult,
+    InjectResult,
+    WhenBusy,
+    chat_request,
+    inject_params,
+    inject_result,
+)
+from openclaw_client.chat.attachments import AttachmentLike
+from openclaw_client.client.async_run import AsyncChatRun
+from openclaw_client.client.callbacks import CallbackQueue, check_optional
+from openclaw_client.client.client_base import ClientBase
+from openclaw_client.client.diagnosis import Certificate, Diagnosis, OnStage, StageReport, look_at_certificate
+from openclaw_client.client.engine import Engine
+from openclaw_client.client.events import EventStream, check_names
+from openclaw_client.client.options import CaFile, Identity, Proxy, build_settings
+from openclaw_client.client.pairing import POLL, OnPending, Pairing
+from openclaw_client.client.port import Port
+from openclaw_client.connection.settings import ClientInfo, Settings
+from openclaw_client.connection.supervisor import ConnectionState
+from openclaw_client.errors import UsageError
+from openclaw_client.errors.frames import without_frames
+from openclaw_client.policy.backoff import ReconnectPolicy
+from openclaw_client.policy.timeouts import Timeouts
+from openclaw_client.runs.events import ChatReply, RunEvent
+from openclaw_client.runs.peer import SentRun
+from openclaw_client.sessions.filter import SessionFilter, Sessions
+from openclaw_client.wire.history import HistoryPage
+
+
+class AsyncGatewayClient(ClientBase):
+    """One user's connection to one gateway, for coroutines of one event loop.
+
+    Nothing is opened before `connect()` or `async with`; the first of them binds the client to the running loop. Every
+    method but the constructor must be called on that loop's thread. All times are in seconds. The parameters:
+
+    url: `ws://`, `wss://`, `http://` or `https://`; None takes OPENCLAW_GATEWAY_URL or this machine's default port.
+    token, password, device_token: credentials; None takes OPENCLAW_GATEWAY_TOKEN and OPENCLAW_GATEWAY_PASSWORD, and
+    only for the URL that the environment names. user: any object, handed back to handlers. identity: an
+    `IdentityStore`, a `DeviceIdentity`, None for the default file (created when absent), False for no device.
+    sessions: whose messages and events are handed out: None for all of the gateway, else keys or a predicate on the
+    canonical key. scopes: None for read, write and approvals ("operator." may be left out). caps: None for what this
+    package implements.
+    tls_fingerprint: the SHA-256 of the gateway's certificate, which is then the only one trusted; None takes
+    OPENCLAW_GATEWAY_TLS_FINGERPRINT, as with the credentials. ca_file: a PEM file of authorities, trusted beside the
+    system's; None takes OPENCLAW_GATEWAY_CA_FILE. ssl_context: the caller's own. One of the three, and for wss:// only.
+    proxy: a URL (`http://`, `https://`, `socks4://`, `socks5://`); None takes https_proxy, http_proxy, all_proxy and
+    no_proxy from the environment, but never for this machine, private hosts or a pinned certificate; "" or False for
+    none.
+
+    Raises UsageError for arguments that cannot work.
+    """
+
+    @without_frames
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        token: str | None = None,
+        password: str | None = None,
+        device_token: str | None = None,
+        user: Any = None,
+        identity: Identity = None,
+        sessions: Sessions = None,
+        role: str = "operator",
+        scopes: Iterable[str] | None = None,
+        caps: Iterable[str] | None = None,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+        reconnect: ReconnectPolicy = ReconnectPolicy(),  # noqa: B008 - frozen
+        tls_fingerprint: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: Proxy = None,
+        headers: Mapping[str, str] | None = None,
+        client_info: ClientInfo = ClientInfo(),  # noqa: B008 - frozen
+        ca_file: CaFile = None,
+    ) -> None:
+        settings = build_settings(
+            url,
+            token=token,
+            password=password,
+            device_token=device_token,
+            identity=identity,
+            role=role,
+            scopes=scopes,
+            caps=caps,
+            timeouts=timeouts,
+            reconnect=reconnect,
+            tls_fingerprint=tls_fingerprint,
+            ssl_context=ssl_context,
+            proxy=proxy,
+            headers=headers,
+            client_info=client_info,
+            ca_file=ca_file,
+        )
+        self._set_up(settings, SessionFilter(sessions), user)
+
+    @classmethod
+    def _from_settings(cls, settings: Settings, sessions: SessionFilter, user: Any) -> Self:
+        """A client whose settings are checked already, for the manager."""
+        client = cls.__new__(cls)
+        client._set_up(settings, sessions, user)
+        return client
+
+    def _set_up(self, settings: Settings, sessions: SessionFilter, user: Any) -> None:
+        self._settings = settings
+        self._engine = Engine(settings, sessions, owner=self, user=user, callbacks=CallbackQueue)
+        self._port: Port = self._engine
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    # Life.
+
+    async def connect(self) -> None:
+        """Connect and return when hello-ok with usable scopes has come. Callers at once share one handshake.
+
+        Raises ConnectError (Unreachable, HandshakeTimeout, ProtocolMismatch, AuthRejected, RateLimited,
+        PairingRequired, MissingScope) or IdentityError. Cancelling leaves the attempt to the other callers and ends it
+        when there are none. May be called again after any failure and after disconnect().
+        """
+        self._bind()
+        await self._port.connect()
+
+    async def pair(self, *, wait: bool = True, on_pending: OnPending | None = None, poll: float = POLL) -> None:
+        """Connect, and wait until somebody has approved this device at the gateway; the connection stays open.
+
+        on_pending(error) is called once for every new request, in this task; it may be `async def`, and what it raises
+        ends the call. The PairingRequired that it gets has the command that approves. poll: seconds to the next try,
+        growing to 60; always with the same identity. wait=False raises the PairingRequired instead of waiting.
+        A gateway that restarts meanwhile does not end the wait, and `retry_now()` tries at once. Raises whatever else
+        `connect()` raises, ClientClosed when disconnect() is called, and UsageError. Cancelling ends the wait; the
+        request stays at the gateway. The state is "paused" while it waits; on_fatal_close hears of it when the wait
+        ends without an approval.
+        """
+        self._bind()
+        pairing = Pairing(self._engine, wait=wait, poll=poll)
+        try:
+            while (request := await pairing.next_request()) is not None:
+                if on_pending is not None:
+                    result = on_pending(request)
+                    if inspect.isawaitable(result):
+                        await result
+        finally:
+            await pairing.close()
+
+    async def diagnose(self, *, chat: str | None = None, on_stage: OnStage | None = None) -> tuple[StageReport, ...]:
+        """Go to the gateway step by step; the steps in order, the last of them the one that failed, if one did.
+
+        Over a connection of its own: this client stays as it is. chat: a message for a test chat, in a session of its
+        own. on_stage(report) is called after each step, in this task; it may be `async def`, and what it raises ends
+        the call. Raises nothing for a gateway that cannot be reached or used: the error is in the report, and what to
+        do in its remedy. Cancelling ends it.
+        """
+        self._bind()
+        diagnosis, reports = Diagnosis(self._settings, chat), list[StageReport]()
+        try:
+            while (report := await diagnosis.next_report()) is not None:
+                reports.append(report)
+                if on_stage is not None:
+                    result = on_stage(report)
+                    if inspect.isawaitable(result):
+                        await result
+        finally:
+            await diagnosis.close()
+        return tuple(reports)
+
+    async def certificate(self) -> Certificate:
+        """The certificate that the gateway's TLS server presents, whoever made it: for pinning it after a look at it.
+
+        Nothing is sent but the greeting of TLS, and no proxy is used. Raises Unreachable, and UsageError for ws://.
+        """
+        self._bind()
+        return await look_at_certificate(self._settings)
+
+    async def disconnect(self) -> None:
+        """Close the connection. Requests, runs and event streams that wait end with ClientClosed, runs with RunLost.
+
+        Never raises; may be called twice, and before connect(). Cancelling ends the wait for the socket and drops it:
+        the client is disconnected all the same.
+        """
+        self._bind()
+        await self._port.disconnect()
+
+    close = disconnect
+
+    async def close_if_idle(self, seconds: float = 0.0) -> bool:
+        """Disconnect, unless something is under way or the last use is younger than so many seconds.
+
+        Returns whether it did. Cuts no run: one that begins in the same moment either spares the connection or raises
+        NotConnected with nothing sent.
+        """
+        self._bind()
+        return await self._port.disconnect_if_idle(seconds)
+
+    def retry_now(self) -> None:
+        """Try to reconnect at once instead of waiting, also when parked; returns without waiting for the outcome.
+
+        For when something has changed: the network is back, the device was approved. Does nothing while connected and
+        before connect().
+        """
+        self._bind()
+        self._port.retry_now()
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.disconnect()
+
+    # Chat.
+
+    async def chat_send(
+        self,
+        *,
+        session_key: str,
+        message: str,
+        attachments: Iterable[AttachmentLike] | None = None,
+        idempotency_key: str | None = None,
+        on_event: Callable[[RunEvent], object] | None = None,
+        timeout: float | None = None,
+        when_busy: WhenBusy = "wait",
+        **params: Any,
+    ) -> ChatReply:
+        """Send a message and wait for the whole reply, wherever the gateway answers it.
+
+        Args:
+            session_key: The session, in any spelling.
+            message: The text.
+            attachments: Files that go with it.
+            idempotency_key: By it the gateway knows a message that is sent twice; None makes one.
+            on_event: Gets every typed event, in this task; it may be `async def`, and what it raises ends the call.
+            timeout: Seconds for everything: the wait for the turn, the connection and the run.
+            when_busy: "wait" sends when this client's earlier runs of the session are over, and those of others as far
+                as they are heard or the gateway tells; "send" sends at once. Stop words and commands never wait.
+            params: Further parameters of chat.send in the gateway's spelling.
+
+        Returns:
+            The reply; its text is empty only where the model had nothing to say.
+
+        Raises:
+            UsageError, PayloadTooLarge, RequestFailed: Nothing runs.
+            OutcomeUnknown, RequestTimeout: Nobody knows whether it runs; the key is in them.
+            RunFailed: The run failed.
+            RunLost: How it ended cannot be found out.
+            RunTimeout: The time is over, and the run goes on.
+                Cancelling leaves it going, too.
+        """
+        check_optional(on_event, "on_event", coroutines=True)
+        run = self.chat_stream(
+            session_key=session_key,
+            message=message,
+            attachments=attachments,
+            idempotency_key=idempotency_key,
+            timeout=timeout,
+            when_busy=when_busy,
+            **params,
+        )
+        if on_event is None:
+            run._keep_no_events()
+        async with run:
+            if on_event is not None:
+                async for event in run:
+                    result = on_event(event)
+                    if inspect.isawaitable(result):
+                        await result
+            return await run.result()
+
+    def chat_stream(
+        self,
+        *,
+        session_key: str,
+        message: str,
+        attachments: Iterable[AttachmentLike] | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        when_busy: WhenBusy = "wait",
+        **params: Any,
+    ) -> AsyncChatRun:
+        """The run of a message: an async context manager and an iterator of events. Sends nothing by itself.
+
+        The arguments are those of `chat_send`. Raises UsageError.
+        """
+        request = chat_request(session_key, message, attachments, idempotency_key, when_busy, params)
+        return AsyncChatRun(self._port, request, self._port.run_timeouts(timeout))
+
+    def chat_attach(
+        self,
+        run: SentRun | str,
+        *,
+        session_key: str | None = None,
+        offset: int = 0,
+        timeout: float | None = None,
+    ) -> AsyncChatRun:
+        """Follow a run that was sent before, by this client, another process, or anybody.
+
+        Nothing is sent until the run is entered; then the gateway is asked, and the message is never run twice. It is
+        sent again only where it certainly has not run, and only from a `SentRun` that holds the whole message.
+
+        Args:
+            run: A `SentRun` (see `AsyncChatRun.sent_run`), or the id of a run. By its id a run is found while it goes
+                on, and later where the rows of the history name it (not on 2026.4.15 and 2026.5.12).
+            session_key: The session of a run that is given by its id; a `SentRun` has it.
+            offset: Characters of the text that the reader has: text events begin behind them. A text that was
+                rewritten comes whole, as `TextReplaced`.
+            timeout: Seconds for the whole; None for the client's own limits.
+
+        Returns:
+            The run: an async context manager and an iterator of events, as of `chat_stream`.
+
+        Raises:
+            UsageError: The arguments name no run. `result()` raises what that of `chat_stream` raises, and
+                `RunUnknown` where the gateway knows no run of this id.
+        """
+        return AsyncChatRun(self._port, run_address(run, session_key, offset), self._port.run_timeouts(timeout))
+
+    async def chat_history(self, *, session_key: str, limit: int | None = None, **params: Any) -> HistoryPage:
+        """The latest messages of a session, oldest first; limit is cut to 1000. A session never used is empty.
+
+        Calls at the same time with equal arguments share requests, and no page is older than its call. Where the
+        connection is lost meanwhile, it is asked again over the next one, within the time limit. Raises
+        RequestError, ConnectionLost, UsageError. Cancelling is safe.
+        """
+        self._bind()
+        return await self._port.history(session_key, limit, **params)
+
+    async def chat_abort(self, *, session_key: str, run_id: str | None = None) -> AbortResult:
+        """Stop a run, or all runs of the session. `aborted` is False where nothing was running; that is no error."""
+        self._bind()
+        return await self._port.abort(session_key, run_id)
+
+    async def chat_inject(self, *, session_key: str, message: str, label: str | None = None) -> InjectResult:
+        """Put a message into a session that exists, without a run. Needs the scope operator.admin.
+
+        label: at most 100 characters; the gateway writes it before the text. Raises MissingScope, RequestFailed.
+        """
+        self._bind()
+        params = inject_params(session_key, message, label)
+        return inject_result(await self._port.call("chat.inject", params, -1, None, False))
+
+    # Everything else.
+
+    async def request(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = -1,
+        idempotency_key: str | None = None,
+        expect_final: bool = False,
+    ) -> Any:
+        """Call any method of the gateway; the payload as plain Python values.
+
+        timeout: seconds, None for no limit, by default Timeouts.request. idempotency_key is put into the parameters
+        (`idempotencyKey`). expect_final: a response with status "accepted" is not the answer yet (method `agent`).
+        None within params is sent as null, which most methods refuse. What only reads is asked again where the
+        connection is lost. Raises RequestFailed, MissingScope,
+        RequestTimeout, OutcomeUnknown, PayloadTooLarge, UsageError, ConnectionLost. Cancelling drops the answer; the
+        gateway acts on the request all the same.
+        """
+        if self._loop is not asyncio.get_running_loop():
+            self._bind()
+        return await self._port.call(method, params, timeout, idempotency_key, expect_final)
+
+    def events(self, *names: str) -> EventStream:
+        """An async iterator of gateway events of these names, or of all; from this call on, over reconnects."""
+        check_names(names)
+        stream = EventStream(names, self._port.remove_stream, self._port.on_slow)
+        self._port.add_stream(stream)
+        return stream
+
+    def _bind(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is None or (self._loop.is_closed() and self.state is ConnectionState.DISCONNECTED):
+            self._loop = loop
+        elif self._loop is not loop:
+            raise UsageError(
+                message="this client belongs to another event loop",
+                remedy="Make one client per loop, or use GatewayClient, which has a loop of its own",
+            )

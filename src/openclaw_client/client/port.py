@@ -1,0 +1,166 @@
+"""What a face has of a client's machinery, in this process or elsewhere. The only thing that faces touch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Protocol
+
+from openclaw_client.chat.arguments import AbortResult, ChatRequest
+from openclaw_client.chat.consumer import RunConsumer
+from openclaw_client.chat.driver import RunAddress
+from openclaw_client.client.events import EventSink, GatewayEvent
+from openclaw_client.client.slow_consumer import SlowConsumer
+from openclaw_client.connection.supervisor import ConnectionState, StateChange
+from openclaw_client.errors import GatewayError
+from openclaw_client.policy.timeouts import Timeouts
+from openclaw_client.requests.requests import Answer
+from openclaw_client.runs.activity import Activity
+from openclaw_client.runs.peer import SentRun
+from openclaw_client.runs.proactive import ProactiveMessage
+from openclaw_client.sessions.filter import Sessions
+from openclaw_client.wire.handshake import Hello
+from openclaw_client.wire.history import HistoryPage
+
+EventHandler = Callable[[GatewayEvent], object]
+
+
+class Follower(Protocol):
+    """One run as a face has it."""
+
+    @property
+    def sent(self) -> bool:
+        """Whether the message went out."""
+        ...
+
+    @property
+    def sent_run(self) -> SentRun | None: ...
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def activity(self) -> Activity: ...
+
+    @property
+    def ended(self) -> bool: ...
+
+    async def begin(self) -> None: ...
+
+    def leave(self) -> None: ...
+
+
+class Handlers:
+    """What users registered, by what it is for; one list each, which may be added to from any thread."""
+
+    def __init__(self) -> None:
+        self.message: list[Callable[[Any, ProactiveMessage], object]] = []
+        self.fatal: list[Callable[[Any, GatewayError], object]] = []
+        self.state: list[Callable[[StateChange], object]] = []
+        self.slow: list[Callable[[SlowConsumer], object]] = []
+
+    def adopt(self, other: Handlers) -> None:
+        """Take over what was registered elsewhere."""
+        self.message.extend(other.message)
+        self.fatal.extend(other.fatal)
+        self.state.extend(other.state)
+        self.slow.extend(other.slow)
+
+
+class Port(Protocol):
+    """A client's machinery. On its loop's thread, but where it says otherwise."""
+
+    handlers: Handlers
+
+    # From any thread.
+
+    @property
+    def url(self) -> str:
+        """Without the values of telling query parameters."""
+        ...
+
+    @property
+    def user(self) -> object: ...
+
+    @property
+    def state(self) -> ConnectionState: ...
+
+    @property
+    def hello(self) -> Hello | None: ...
+
+    @property
+    def busy(self) -> bool: ...
+
+    @property
+    def idle_seconds(self) -> float: ...
+
+    @property
+    def granted_scopes(self) -> tuple[str, ...] | None: ...
+
+    def supports(self, method: str) -> bool | None: ...
+
+    def missing_scopes(self, method: str) -> tuple[str, ...]: ...
+
+    def add_handler(self, name: str, handler: EventHandler) -> Callable[[], None]: ...
+
+    def add_stream(self, stream: EventSink) -> None: ...
+
+    def on_slow(self, report: SlowConsumer) -> None: ...
+
+    def touch(self) -> None: ...
+
+    # Life.
+
+    async def connect(self) -> None: ...
+
+    def disconnect(self) -> Coroutine[Any, Any, None]:
+        """Close. State, runs and streams have ended when this returns; what it returns waits for the socket to end."""
+        ...
+
+    async def disconnect_if_idle(self, seconds: float) -> bool: ...
+
+    def retry_now(self) -> None: ...
+
+    def allow(self, sessions: Sessions) -> None: ...
+
+    def after_fork(self) -> None: ...
+
+    # Requests and runs.
+
+    def remove_stream(self, stream: EventSink) -> None: ...
+
+    def run_timeouts(self, total: float | None) -> Timeouts:
+        """The time limits of one run. From any thread."""
+        ...
+
+    def arguments(
+        self, method: str, params: Mapping[str, Any] | None, timeout: float | None, idempotency_key: str | None
+    ) -> tuple[float | None, Mapping[str, Any] | None]:
+        """The time limit that counts, and the parameters with the idempotency key. From any thread."""
+        ...
+
+    def call(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None,
+        timeout: float | None,
+        idempotency_key: str | None,
+        expect_final: bool,
+    ) -> Coroutine[Any, Any, Any]: ...
+
+    def start(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None,
+        timeout: float | None,
+        answer: Answer,
+        *,
+        expect_final: bool = False,
+    ) -> Callable[[], object]: ...
+
+    async def history(self, session_key: str, limit: int | None, **extra: Any) -> HistoryPage: ...
+
+    async def abort(self, session_key: str, run_id: str | None) -> AbortResult: ...
+
+    def follower(self, what: ChatRequest | RunAddress, consumer: RunConsumer, limits: Timeouts) -> Follower:
+        """A run, not begun. From any thread."""
+        ...

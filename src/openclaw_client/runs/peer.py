@@ -1,0 +1,100 @@
+"""The other side of a run: which gateway process has its message, and the facts by which that is known later.
+
+Pure: starts from stored facts alone, so that another process can decide the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from openclaw_client.wire.handshake import release_of
+
+EARLY_ROWS = (2026, 9)
+"""From this release on a gateway writes a turn down when it begins (observed on 2026.9.6; 2026.8.1 and older write it
+when it is answered or ends)."""
+
+RECEIPTS = (2026, 9)
+"""From this release on chat.history tells of the messages that are named which row holds their words (observed on
+2026.9.6; 2026.8.1 refuses the parameter)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One connection's gateway, as its handshake told. All that a run knows of a connection.
+
+    protocol: the wire version. version: the gateway's release, as it says. boot_id: names the process, None where the
+    release doesn't tell. uptime: seconds that the process had lived when it made the hello, None where it doesn't tell.
+    challenged_at, greeted_at: when challenge and hello arrived, by this machine's clock. clock_offset: seconds by which
+    the gateway's clock is ahead of it, None where that is unknown.
+    """
+
+    protocol: int
+    version: str = ""
+    boot_id: str | None = None
+    uptime: float | None = None
+    challenged_at: float = 0.0
+    greeted_at: float = 0.0
+    clock_offset: float | None = None
+
+    @property
+    def writes_early(self) -> bool:
+        """Whether a message that was taken stands in the history from its beginning on."""
+        return self._is_from(EARLY_ROWS)
+
+    @property
+    def gives_receipts(self) -> bool:
+        """Whether chat.history can be asked which row holds a message's words."""
+        return self._is_from(RECEIPTS)
+
+    def _is_from(self, release: tuple[int, ...]) -> bool:
+        own = release_of(self.version)
+        return own is not None and own >= release
+
+
+@dataclass(frozen=True, slots=True)
+class SentRun:
+    """What has to be known of a message to follow its run from another process. Picklable; a row in a database.
+
+    Attributes:
+        run_id: The idempotency key.
+        session_key: The session, as the sender wrote it.
+        digest: SHA-256 of the message as gateways write it down, in hex.
+        message: The message; "" where only its digest was stored, and then it is never sent again.
+        sent_at: When it was sent, in seconds since 1970 by the sender's clock.
+        clock_ms: The same by the gateway's clock, in milliseconds; None where that is unknown.
+        protocol: The wire version of the gateway that got it.
+        boot_id: The gateway process that got it, where the release names its process.
+        session_id: The gateway's id of the conversation in the session, where it was known.
+        acknowledged: Whether the gateway is known to have taken the message.
+        answered_run: The run that the message is answered in, where that is another one and known.
+        complete: Whether `message` is all that was sent. With attachments or other parameters it is not, and the
+            message is never sent again from these facts.
+    """
+
+    run_id: str
+    session_key: str
+    digest: str
+    message: str = field(default="", repr=False)
+    sent_at: float = 0.0
+    clock_ms: float | None = None
+    protocol: int = 0
+    boot_id: str | None = None
+    session_id: str | None = None
+    acknowledged: bool = False
+    answered_run: str | None = None
+    complete: bool = True
+
+
+def restarted(sent: SentRun, peer: Peer) -> bool | None:
+    """Whether another gateway process than the one that got the message has this connection; None: not known.
+
+    Boot ids tell where both sides have one. Else the process was born between the challenge and the hello, less its
+    uptime: the hello was made somewhere between the two, and may have been long on its way.
+    """
+    if sent.boot_id and peer.boot_id:
+        return sent.boot_id != peer.boot_id
+    if peer.uptime is None:
+        return None
+    if sent.sent_at < peer.challenged_at - peer.uptime:
+        return True
+    return False if sent.sent_at > peer.greeted_at - peer.uptime else None

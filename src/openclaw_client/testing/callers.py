@@ -1,0 +1,53 @@
+"""Who asks and who listens: what methods and runs see of the connections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from openclaw_client.wire.frames import ErrorShape
+
+Params = dict[str, Any]
+
+
+class Audience(Protocol):
+    """Whoever gets events; the hub of the gateway."""
+
+    def now_ms(self) -> int: ...
+    def broadcast(self, event: str, payload: Mapping[str, Any], session_key: str | None = None) -> None: ...
+    def to_starter(self, owner: Owner, event: str, payload: Mapping[str, Any]) -> None: ...
+    def to_watchers(self, session_key: str, event: str, payload: Mapping[str, Any]) -> None: ...
+    def to_session_lists(self, event: str, payload: Mapping[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who started a run. connection is void after a reconnect, the device is not."""
+
+    connection: str
+    device: str | None
+    name: str = ""
+
+
+class Caller(Protocol):
+    """A connection, as far as the methods need it."""
+
+    @property
+    def owner(self) -> Owner: ...
+    @property
+    def scopes(self) -> tuple[str, ...]: ...
+    @property
+    def device_id(self) -> str | None: ...
+    def respond(self, ident: str, payload: Any = None, error: ErrorShape | None = None) -> None: ...
+
+
+class MethodError(Exception):
+    """A request that is refused; a payload may stand beside the error."""
+
+    def __init__(
+        self, message: str, *, code: str = "INVALID_REQUEST", details: Any = None, payload: Any = None
+    ) -> None:
+        super().__init__(message)
+        self.error = ErrorShape(code, message, details)
+        self.payload = payload

@@ -1,0 +1,243 @@
+"""What one release does differently from another: the columns of the table of releases.
+
+Knows names and meanings. The values of each release are in `profiles`; what follows from them stands where it is acted
+upon.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from openclaw_client.testing.releases import ReleaseKey, release_key
+
+Busy = Literal["steer", "followup", "collect", "interrupt", "queue"]
+"""What becomes of a message that meets a running run: it is answered within that run; in a later run with a random id;
+with others in one such run; in a run of its own, for which the first is stopped; in a run of its own after it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """One release. Times in seconds, sizes in bytes."""
+
+    release: str
+    protocol: int
+    reported_version: str
+
+    # connect
+    handshake_timeout: float
+    connect_limit: int | None
+    verbose_schema: bool
+    """The wording of refused parameters; see `schema`."""
+    detail_codes: bool
+    """Whether errors carry `details.code` and advice, or text alone."""
+    probe_protocol: int | None
+    """`minimumProbeProtocol` of a protocol mismatch; None where the details hold `expectedProtocol` alone."""
+    mismatch_code: bool = False
+    """Whether the details of a protocol mismatch have a code and the client's range beside the gateway's versions."""
+    client_keys: frozenset[str] = frozenset()
+    auth_keys: frozenset[str] = frozenset({"token", "password"})
+    narrow_client_ids: bool = False
+    nonce_optional: bool = False
+    signatures: tuple[str, ...] = ("v3", "v2")
+    signature_window: float = 120.0
+    secret_in_any_field: bool = False
+    keeps_scopes: frozenset[tuple[str, str]] = frozenset()
+    """client id and mode of those who keep their scopes without a device, on loopback."""
+    trusts_backend: bool = True
+    """Whether a backend client on loopback is let in without pairing its device (and then gets no device token)."""
+    upgrades_scopes: bool = False
+    """Whether more scopes than approved are granted silently on loopback, or need an approval."""
+    checks_every_origin: bool = True
+    reports_auth: bool = True
+    """Whether hello-ok always has `auth`, or only for a paired device."""
+    reports_method: bool = False
+    reports_own_scopes: bool = False
+    """Whether hello-ok tells the scopes of the connection, or those of the device's token."""
+    reports_attachments: bool = False
+    reports_boot: bool = False
+    reports_capabilities: bool = False
+    """Whether `features` lists the gateway's capabilities."""
+    takes_traceparent: bool = False
+    """Whether a request frame may carry a trace context, or is refused for it."""
+    retry_after: bool = False
+    """Whether a rate-limited connect is told when to come back."""
+    pairing_text: str = "pairing required"
+    pairing_hints: bool = False
+    cli_mismatch_hint: str = "set gateway.remote.token to match gateway.auth.token"
+    max_strangers: int | None = None
+    """Sockets of one address without hello-ok; one more is refused with HTTP 503."""
+    refuses_proxies: bool = False
+    """Whether `X-Forwarded-For` costs the upgrade (HTTP 403), or just loopback's privileges."""
+
+    widens_requests: bool = False
+    """Whether a waiting pairing request that covers a new one stands for it, or only one for the same scopes."""
+
+    # device tokens
+    reissues_tokens: bool = False
+    """Whether a device whose token was revoked gets a new one for the shared secret, or needs an approval."""
+    checks_metadata: bool = True
+    admin_for_others: bool = False
+    """Whether rotating, revoking or removing another device needs operator.admin beside operator.pairing."""
+    rotation_closes: bool = True
+    rotation_hides_token: bool = False
+    removes_devices: bool = True
+
+    # requests
+    forbidden: bool = False
+    """Whether a missing scope is FORBIDDEN with details, or INVALID_REQUEST with text."""
+    health_scope: str | None = None
+    session_methods: bool = True
+    list_totals: bool = False
+    """Whether sessions.list says how many sessions there are, and which of them run."""
+    unsubscribe: bool = True
+    history_keys: frozenset[str] = frozenset()
+    long_keys: bool = False
+    """Whether chat.send takes session keys of more than 512 characters."""
+    send_keys: frozenset[str] = frozenset()
+    watch_keys: frozenset[str] = frozenset()
+    """Parameters of sessions.messages.subscribe beside the session's key."""
+    model_views: bool = False
+    mutation_target: bool = False
+    """Whether a request without a session to change is refused before its parameters are looked at."""
+
+    # events
+    per_connection_seq: bool = True
+    targeted_seq: bool = False
+    delta_text: bool = True
+    agent_pieces: bool = False
+    """Whether every piece of the model is an agent event, or those alone that are shown as a delta."""
+    flushes_tail: bool = True
+    status_phases: tuple[str, ...] = ()
+    agent_in_chat: bool = False
+    agent_in_rows: bool = False
+    """Whether session.message names the agent."""
+    stop_reason_on_final: bool = False
+    canonical_everywhere: bool = True
+    """Whether the events of aborted runs carry the canonical session key, or the key as the client wrote it."""
+    canonical_finals: bool = True
+    """The same for injected messages, commands, and messages that were handed to another run."""
+    item_events: bool = False
+
+    # runs
+    trailing_delta: bool = False
+    """Whether text that is held back by the throttle is shown when its time is over, or with the next piece."""
+    after_tool: Literal["anew", "glued", "paragraph"] = "glued"
+    """What becomes of the text before a tool call when the model speaks again: it is void, the new text stands right
+    behind it, or behind an empty line."""
+    rows_at_once: bool = False
+    """Whether a session's first rows are written when they come to be, or with the first message that the model
+    completes. Rows of later runs are written as they come to be, whatever the release."""
+    command_rows: bool = False
+    """Whether a command stands in the transcript, or its answer alone."""
+    keeps_user_row: bool = False
+    """Whether a message that is sent again after a restart stands in the transcript once."""
+    throttle: float = 0.15
+    """What the release itself waits between two deltas; the embedded gateway's default is shorter."""
+    busy: Busy = "followup"
+    settle_time: float = 0.0
+    """How long a session stays busy behind the final of a run; the releases that do took 0.02 to 0.2. A message that
+    comes meanwhile ends without words, and is answered in a later run."""
+    steering: Literal["one-by-one", "together", "breaks", "late"] = "one-by-one"
+    """How a steered message is taken up: it ends without words at once, and the run answers such messages one by one,
+    or all together; it is written down at once, which breaks the run; or it ends without words when the run takes it
+    up."""
+    collects: bool = False
+    """Whether messages are collected into one run, or answered one by one although the mode says so."""
+    interrupts: Literal["aborted", "late", "breaks", "silent", "silent-and-refused", "final-and-refused"] = "silent"
+    """How an interrupted run ends. With an aborted event: at once, after `abort_delay`, or so and the new message is
+    not answered either. Without any. Without any, or with a final of its first words, and then the message is refused
+    in words."""
+    abort_delay: float = 15.0
+    """After how long a release that is slow about it tells that a run was interrupted."""
+    aborts_waiting: bool = False
+    """Whether chat.abort finds a message that waits for another run."""
+    resets: Literal["silent", "cut", "final", "aborted", "aborted-anew"] = "silent"
+    """How a run ends whose session is begun anew: without any event; with a final of its text so far, and a lifecycle
+    event that says that it was cut, or that it ended; or with an aborted event, whose number follows, or is 1."""
+    reset_keeps_id: bool = False
+    """Whether a session that is begun anew keeps its id, with one row that says so, or has a new one and no rows."""
+    late_finals: Literal["plain", "twice", "marked"] = "plain"
+    """The final of a run that nobody asked for by its id: as any other; with a second one by the gateway itself; or
+    that one alone."""
+    strict_keys: bool = False
+    """Whether a run breaks over an idempotency key with white space at an end."""
+    conflicts: bool = False
+    """Whether a reused idempotency key with another message is refused, or swallowed."""
+    failure: Literal["once", "silent", "twice"] = "silent"
+    """Chat events of a failed run: one error, none at all, or two with different texts."""
+    failure_status: Literal["ok", "error"] = "ok"
+    abort_key: Literal["exact", "canonical", "any"] = "any"
+    """How the session key of chat.abort must be spelled."""
+    abort_needs_owner: bool = True
+    """Whether a client without admin may abort only the runs of its own device or connection."""
+    abort_rows: tuple[Literal["partial", "stopped", "empty"], ...] = ("partial",)
+    """What chat.history keeps of an aborted run: the text as the gateway's message, as a stopped one of the model, and
+    a stopped one of the model without text."""
+    abort_lifecycle: bool = False
+    """Whether agent events tell of the end of an aborted run, too."""
+    lifecycle_details: bool = False
+    """Whether the end of a run says why, and was announced before."""
+    failure_key: bool = False
+    """Whether the row of a failed run has an idempotency key of its own."""
+    failure_text: bool = False
+    """Whether chat.history shows a failed run as text, or as `errorMessage`."""
+    wait_knows_failures: bool = True
+    """Whether agent.wait tells how a run ended that did not succeed."""
+    wait_aborted: Literal["ok", "timeout", "error"] = "ok"
+    """What agent.wait says of an aborted run."""
+    wait_phase: bool = False
+    """Whether agent.wait says what it waited for in vain."""
+    abort_status: Literal["ok", "timeout"] = "ok"
+    """The status of a cached acknowledgement after an abort."""
+    rerun_aborted: bool = False
+    """Whether the key of an aborted run starts a new run."""
+    after_early_abort: Literal["nothing", "final", "final-with-text"] = "nothing"
+    """What follows `aborted` when the run had said nothing yet."""
+    empty_answer: Literal["final", "aborted-and-error"] = "final"
+    """How a run ends whose model says nothing."""
+    knows_silence: bool = True
+    """Whether a model that says that it has nothing to say gave an answer. Where it did not, it is asked once more."""
+    silent_rows: Literal["shown", "told", "none"] = "none"
+    """What becomes of the row of such a model: chat.history shows it; it is told of when it is written, and not shown;
+    or neither."""
+    terminal_reply: bool = False
+    """Whether the lifecycle event of the end tells the answer, and of which kind it was."""
+    run_timeout: bool = False
+    same_text_joins: bool = False
+    """Whether a message with the text of the active run is taken for that run, whatever its key."""
+
+    # history
+    in_flight_run: bool = False
+    in_flight_others: bool = False
+    """Whether `inFlightRun` may be a run that nobody asked for by its id."""
+    session_info: bool = False
+    active_run_ids: Literal["never", "asked", "idle"] = "never"
+    """Whether `activeRunIds` is there: the ids of the runs that somebody asked for; or [] while the session is idle,
+    and nothing while a run is performed."""
+    pending_inputs: bool = False
+    """Whether a page lists the messages that wait, or an empty list."""
+    pages: Literal["never", "asked", "always"] = "never"
+    """Whether chat.history says where the next page begins: if it was asked for an offset, or always."""
+    wraps_user_text: bool = False
+    user_blocks: bool = False
+    user_keys: Literal["none", "row", "row-and-meta"] = "none"
+    """Where the row of a user has the idempotency key of its message."""
+    rows_name_runs: bool = False
+    """Whether rows of the model name their run, and steered messages the run that took them up."""
+    message_ids: bool = True
+    history_chars: int = 8_000
+    """What a page gives of one text."""
+    message_get: bool = False
+
+    # life
+    server_pings: bool = True
+    shutdown_null: bool = True
+    slow_consumer: Literal["close", "cut"] = "close"
+    image_limit: int = 5_000_000
+    drops_other_files: bool = False
+
+    @property
+    def key(self) -> ReleaseKey:
+        """The release as numbers that sort by age."""
+        return release_key(self.release)

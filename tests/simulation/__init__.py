@@ -1,0 +1,1 @@
+"""Many clients and failing gateways in one thread, with one seed and a moved clock."""

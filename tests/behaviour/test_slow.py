@@ -352,3 +352,7 @@ def test_calls_that_wait_for_handlers_are_bounded_in_bytes_too(caplog: pytest.Lo
     assert backlog.pop() is None
     backlog.add(callbacks.Call(print, (padded(4 * third),), is_event=True))
     assert backlog.pop() is not None
+    # What has been handed out takes no room.
+    for number in range(2):
+        backlog.add(callbacks.Call(print, (padded(third, number),), is_event=True))
+    assert None not in [backlog.pop() for _ in range(2)]

@@ -15,6 +15,7 @@ STEPS ?= 60
 
 MINUTES ?= 30
 UNKNOWN ?= 1000000
+FORKS ?= 300
 
 # What leans most on Python, on asyncio and on picows, with the pure layers: two minutes.
 LAYERS := tests/wire tests/protocol tests/policy tests/runs tests/sessions tests/transport tests/connection tests/sync \
@@ -33,8 +34,9 @@ help:
 	@echo "make test-gateway [RELEASES=\"2026.5.12 2026.9.6\"]  contract and chaos tests on real OpenClaw releases"
 	@echo "                       (installs them; two at a time; without names: all, as CI; half an hour)"
 	@echo "make chaos [SEED=…]    cuts at every frame, ten minutes of random faults, killed gateways (takes an hour)"
-	@echo "make soak [MINUTES=… SEED=… UNKNOWN=…]  whether memory stays where it is: a million things that nobody knows, of"
-	@echo "                       each kind (a few minutes), then 32 clients on bad lines (half an hour)"
+	@echo "make soak [MINUTES=… SEED=… UNKNOWN=… FORKS=…]  forks beside a first connect, then whether memory stays where it is:"
+	@echo "                       a million things that nobody knows, of each kind (together ten minutes), and 32 clients on"
+	@echo "                       bad lines (half an hour)"
 	@echo "make life [RUNS=… STEPS=…]  one run against a model of a gateway: RUNS scripts of STEPS moves each (a minute)"
 	@echo "make bench             measures this client beside others; writes docs/performance.md (BENCH_ARGS=--quick: a minute)"
 	@echo "make check             formatting, lint, types"
@@ -90,6 +92,7 @@ chaos: gateways
 	$(BIN)/python -m pytest tests/chaos --chaos=full --gateways=real --chaos-report=chaos-real.json $(PYTEST_ARGS)
 
 soak: $(VENV)/.dev
+	$(BIN)/python -m tests.soak.forks --forks $(FORKS) $(if $(SEED),--seed $(SEED))
 	UNKNOWN=$(UNKNOWN) $(BIN)/python -m pytest -q -s --timeout=0 tests/behaviour/test_unknown.py $(PYTEST_ARGS)
 	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 

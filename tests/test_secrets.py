@@ -115,6 +115,15 @@ def close_early(gateway: BlockingEmbeddedGateway) -> None:
     gateway.faults.rewrite("connect.challenge", lambda frame: {**frame, "payload": {"nonce": None}})
 
 
+def tell_no_time(gateway: BlockingEmbeddedGateway) -> None:
+    gateway.faults.rewrite("connect.challenge", lambda frame: {**frame, "payload": {"nonce": "n"}})
+
+
+def challenge_at_length(gateway: BlockingEmbeddedGateway) -> None:
+    long = "n" * 65_300
+    gateway.faults.rewrite("connect.challenge", lambda frame: {**frame, "payload": {"nonce": long, "ts": 1}})
+
+
 def cut_early(gateway: BlockingEmbeddedGateway) -> None:
     gateway.faults.cut(before=1)
 
@@ -144,7 +153,18 @@ def options(**more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "spoil", [nothing, echo_everything, refuse_upgrade, close_early, cut_early, say_nothing, be_gone]
+    "spoil",
+    [
+        nothing,
+        echo_everything,
+        refuse_upgrade,
+        close_early,
+        tell_no_time,
+        challenge_at_length,
+        cut_early,
+        say_nothing,
+        be_gone,
+    ],
 )
 async def test_no_secret_in_what_a_failed_connect_leaves(
     spoil: Callable[[BlockingEmbeddedGateway], None], face: Face, logged: list[str]
@@ -237,6 +257,10 @@ async def test_no_signature_and_no_issued_token_in_logs_and_errors(face: Face, l
         ("ws://127.0.0.1:1", {"token": TOKEN + "\nmore"}),
         ("ws://127.0.0.1:1", {"password": PASSWORD.encode()}),
         ("ws://127.0.0.1:1", {"proxy": f"gopher://me:{PASSWORD}@127.0.0.1"}),
+        ("ws://127.0.0.1:1", {"proxy": f"http://me:{PASSWORD}/more@127.0.0.1:3128"}),
+        ("ws://127.0.0.1:1", {"proxy": f"http://me:{PASSWORD}@127.0.0.1:99999"}),
+        ("ws://127.0.0.1:1", {"proxy": f"http://me:{PASSWORD}@a..b:3128"}),
+        ("ws://127.0.0.1:1", {"proxy": f"http://me:{PASSWORD}@[::1"}),
         (f"ws://127.0.0.1:1/?token={QUERY}", {"tls_fingerprint": "00"}),
         (f"ws://127.0.0.1:1/?token={QUERY}", {"headers": {"Authorization": f"Bearer {HEADER}\r\nmore"}}),
         (f"ws://127.0.0.1:1/?token={QUERY}", {"headers": [f"Authorization: Bearer {HEADER}"]}),

@@ -32,6 +32,7 @@ class Served:
         self.core: ServerProtocol | None = None
         self.transport: Transport | None = None
         self.closed: tuple[int | None, str] | None = None
+        self.requested = False
 
     def on_opened(self, transport: Transport) -> None:
         self.transport = transport
@@ -51,6 +52,7 @@ class Served:
         self.core.receive(data, asyncio.get_running_loop().time())
         while (event := self.core.next_event()) is not None:
             if isinstance(event, ConnectReceived):
+                self.requested = True
                 if self.place.raw_answer is not None:
                     assert self.transport is not None
                     self.transport.send(self.place.raw_answer(event.id))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -12,8 +13,9 @@ from openclaw_client.connection.connection import Connection, Opener
 from openclaw_client.connection.dialer import Dialer
 from openclaw_client.connection.settings import Settings
 from openclaw_client.connection.supervisor import Supervisor
-from openclaw_client.errors import AuthRejected, RateLimited
-from openclaw_client.policy.breaker import BUDGET, CROWD, LONGEST_LOCK, MOST, RESERVE, WINDOW
+from openclaw_client.errors import AuthRejected, HandshakeTimeout, RateLimited
+from openclaw_client.policy.admission import UNHEARD
+from openclaw_client.policy.breaker import BUDGET, CROWD, HELD_BY_KNOWN, LONGEST_LOCK, MOST, RESERVE, WINDOW
 from openclaw_client.policy.credentials import AuthInput
 from openclaw_client.policy.timeouts import Timeouts
 from openclaw_client.policy.urls import parse_url
@@ -27,15 +29,17 @@ LOCKED = ErrorShape(message="too many failed", details={"code": "AUTH_RATE_LIMIT
 
 
 class Gateway(Place):
-    """Lets in one token; how often it refused another one is counted."""
+    """Lets in one token; how often it was asked, and how often it refused another one, is counted."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.refused = 0
+        self.right = "good"
+        self.asked = self.refused = 0
         self.wrong = self.judge
 
     def judge(self, params: Any) -> ErrorShape | None:
-        if params["auth"]["token"] == "good":
+        self.asked += 1
+        if self.mute or params["auth"]["token"] == self.right:
             return None
         self.refused += 1
         return REFUSED
@@ -122,6 +126,62 @@ def test_sockets_that_open_late_show_no_more_credentials_than_the_gateway_bears(
         assert all(isinstance(one, Connection) for one in outcomes[-CROWD:])
         assert gateway.refused == MOST - RESERVE
         await leave(many)
+
+    run(main())
+
+
+def test_a_token_that_many_have_and_that_the_gateway_takes_no_more_locks_nobody_out() -> None:
+    async def main() -> None:
+        gateway = Gateway()
+        ann = gateway.user("good")
+        await ann.connect()
+        await leave([ann])
+        gateway.right = "another"
+
+        async def late(listener: Listener) -> None:
+            await asyncio.sleep(0.02)
+            await gateway.open(listener)
+
+        outcomes = await connect([gateway.user("good", opener=late) for _ in range(100)])
+        assert {type(one) for one in outcomes} == {AuthRejected, RateLimited}
+        assert gateway.refused == MOST
+
+    run(main())
+
+
+def test_one_token_of_many_goes_to_a_slow_gateway_for_a_few_of_them_at_a_time() -> None:
+    async def main() -> None:
+        gateway = Gateway()
+        ann = gateway.user("good")
+        await ann.connect()
+        gateway.mute = True
+        users = [gateway.user("good", timeouts=Timeouts(connect=5.0)) for _ in range(MOST + 3)]
+        calls = [asyncio.create_task(user.connect()) for user in users]
+        await asyncio.sleep(HELD_BY_KNOWN - 0.1)
+        assert gateway.asked == 1 + MOST
+        # One of them leaves with its socket open and its credentials unsent.
+        left = next(call for call, served in zip(calls, gateway.served[1:], strict=True) if not served.requested)
+        left.cancel()
+        await asyncio.sleep(0.1 + UNHEARD)
+        assert gateway.asked == 1 + MOST + 2
+        await asyncio.wait(calls)
+        await leave([ann, *users])
+
+    run(main())
+
+
+def test_a_gateway_that_answers_no_connect_is_shown_no_more_than_it_bears() -> None:
+    async def main() -> None:
+        gateway = Gateway()
+        gateway.mute = True
+        users = [gateway.user(f"wrong-{number}", timeouts=Timeouts(connect=3.0)) for number in range(23)]
+        outcomes = await connect(users)
+        assert gateway.asked == MOST - RESERVE
+        assert {type(one) for one in outcomes} == {HandshakeTimeout}
+        codes = Counter(one.detail_code for one in outcomes)
+        assert codes == {"NO_HELLO": MOST - RESERVE, "OWN_QUEUE": len(users) - (MOST - RESERVE)}
+        assert {type(one) for one in await connect(users)} == {HandshakeTimeout}
+        assert gateway.asked == MOST - RESERVE, "it may answer those yet"
 
     run(main())
 

@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw_client.policy.admission import UNHEARD, Admission
-from openclaw_client.policy.breaker import BUDGET, CROWD, MOST, RESERVE, STREAK, WINDOW, AuthBreaker
+from openclaw_client.policy.breaker import (
+    BUDGET,
+    CROWD,
+    HELD_BY_KNOWN,
+    MOST,
+    RESERVE,
+    STREAK,
+    UNANSWERED,
+    WINDOW,
+    AuthBreaker,
+)
 
 
 class World:
@@ -47,9 +57,10 @@ class World:
             self.let_in.append(client)
             if token is not None and token not in self.known:
                 self.known.add(token)
-                self.breaker.welcomed()
+                self.breaker.welcomed(token)
         else:
             self.refused.append(client)
+            self.known.discard(token or "")
             self.breaker.failed(now, token)
         self.admission.leave(client, token)
 
@@ -148,6 +159,7 @@ class SlowWorld(World):
     def __init__(self) -> None:
         super().__init__({"good"})
         self.shown: list[int] = []
+        self.unheard: list[int] = []
         self.now = 0.0
 
     def ask(self, index: int) -> None:
@@ -158,6 +170,9 @@ class SlowWorld(World):
         token = self.tokens[client]
         if self.admission.show(client, self.now):
             self.shown.append(client)
+            return
+        if self.admission.soon(client, self.now):
+            self.trying.append(client)
             return
         self.admission.leave(client, token)
         if self.admission.enter(client, token, self.now):
@@ -172,20 +187,51 @@ class SlowWorld(World):
         self.now += UNHEARD
         self.look(self.now)
 
+    def give_up(self, index: int) -> None:
+        """The client's time is over before the gateway has answered; it will yet."""
+        if self.shown:
+            client = self.shown.pop(index % len(self.shown))
+            self.admission.leave(client, self.tokens[client], answered=False)
+            self.unheard.append(client)
+            self.look(self.now)
 
-STEPS = st.tuples(st.sampled_from([SlowWorld.ask, SlowWorld.reply, SlowWorld.wait]), st.integers(0, 40))
+
+STEPS = st.tuples(
+    st.sampled_from([SlowWorld.ask, SlowWorld.reply, SlowWorld.wait, SlowWorld.give_up]), st.integers(0, 40)
+)
 
 
-@given(st.lists(st.sampled_from(["good", *OWN]), min_size=10, max_size=40), st.lists(STEPS, max_size=200))
+@given(
+    st.lists(st.sampled_from(["good", "was good", *OWN]), min_size=10, max_size=40),
+    st.lists(STEPS, max_size=59),
+)
 def test_a_slow_gateway_is_not_brought_to_its_limit_either(
     tokens: list[str | None], steps: list[tuple[Callable[[SlowWorld, int], None], int]]
 ) -> None:
     world = SlowWorld()
+    world.known.add("was good")
     world.come(tokens)
     for step, index in steps:
         step(world, index)
-        refused = len(world.refused)
-        assert refused + sum(world.tokens[one] not in world.known for one in world.shown) <= MOST
+        counted = [*world.refused, *world.shown, *world.unheard]
+        # Less than the time for which what nobody answered counts has passed.
+        assert world.now < UNANSWERED
+        assert sum(world.tokens[one] != "good" for one in counted) <= MOST
+
+
+def test_what_the_gateway_never_answered_is_forgotten_in_the_end() -> None:
+    world = SlowWorld()
+    world.come(OWN)
+    while len(world.shown) < MOST - RESERVE:
+        world.wait(0)
+        world.ask(0)
+    world.ask(0)
+    for _ in range(MOST - RESERVE):
+        world.give_up(0)
+    world.now += UNANSWERED
+    world.look(world.now)
+    world.ask(0)
+    assert world.shown
 
 
 def test_the_rest_of_them_waits_until_the_slow_gateway_has_answered() -> None:
@@ -205,3 +251,55 @@ def test_the_rest_of_them_waits_until_the_slow_gateway_has_answered() -> None:
     while world.shown:
         world.reply(0)
     assert world.trying, "none of them was refused"
+
+
+def test_what_was_let_in_before_and_is_refused_now_is_shown_no_more_than_the_gateway_bears() -> None:
+    world = SlowWorld()
+    world.known.add("was good")
+    world.come(["was good"] * 100)
+    assert len(world.trying) == 100, "a silent socket shows nothing"
+    for client in world.trying:
+        if world.admission.show(client, 0.0):
+            world.shown.append(client)
+        else:
+            assert world.admission.soon(client, 0.0)
+    assert len(world.shown) == MOST
+    rest = world.trying[MOST]
+    world.reply(0)
+    assert not world.admission.show(rest, 0.0)
+    assert not world.admission.soon(rest, 0.0), "it is wrong now, and stands in line behind the others"
+    while world.shown:
+        world.reply(0)
+    assert len(world.refused) == MOST
+
+
+def test_known_ones_are_held_up_for_a_second_by_connects_that_nobody_answers() -> None:
+    world = SlowWorld()
+    world.known |= {"good", "another"}
+    world.come(["good"] * (MOST + 1) + ["another"])
+    assert [world.admission.show(client, 0.0) for client in range(MOST + 1)] == [True] * MOST + [False]
+    assert world.admission.show(MOST + 1, 0.0), "one with other credentials passes"
+    assert not world.admission.show(MOST, HELD_BY_KNOWN - 0.01)
+    assert world.admission.show(MOST, HELD_BY_KNOWN)
+
+
+def test_known_ones_go_one_by_one_where_others_were_refused() -> None:
+    world = SlowWorld()
+    world.known.add("good")
+    for _ in range(MOST):
+        world.breaker.failed(0.0, "wrong")
+    world.come(["good"] * 2)
+    assert [world.admission.show(client, 0.0) for client in range(2)] == [True, False]
+    world.shown.append(0)
+    world.reply(0)
+    assert world.admission.show(1, 0.0)
+
+
+def test_nothing_is_shown_in_a_lock_out() -> None:
+    world = World({"good"}, {"good"})
+    world.come(["good", None])
+    world.breaker.rate_limited(0.0, 10.0)
+    assert not world.admission.show(0, 9.0)
+    assert not world.admission.show(1, 9.0)
+    assert world.admission.show(0, 10.0)
+    assert world.admission.show(1, 10.0)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw_client.errors import UsageError
-from openclaw_client.policy.urls import DEFAULT_URL, GatewayUrl, is_loopback, is_private, parse_url
+from openclaw_client.policy.urls import DEFAULT_URL, GatewayUrl, is_loopback, is_private, is_proxy, parse_url
 
 
 @pytest.mark.parametrize(
@@ -174,8 +174,31 @@ def test_telling_parameters_are_not_shown() -> None:
     assert str(url) == url.redacted
     assert repr(url) == f"GatewayUrl({url.redacted!r})"
     assert "Token=sesame" in url.text
-    assert url.secrets == ("sesame", "sesame", "sesame")
+    assert url.secrets == ("sesame",)
     assert parse_url("wss://h").redacted == "wss://h"
+
+
+@pytest.mark.parametrize(
+    ("query", "forms"),
+    [
+        ("token=abc+def/ghijk==", ("abc+def/ghijk==", "abc def/ghijk==")),
+        ("token=abc%2Bdef%2Fghijk%3D%3D", ("abc%2Bdef%2Fghijk%3D%3D", "abc+def/ghijk==")),
+        ("to%6ben=a%20b+c&n=d", ("a%20b+c", "a b c", "a b+c")),
+        ("token=&token", ()),
+    ],
+)
+def test_a_secret_is_known_in_every_form_in_which_a_peer_may_quote_it(query: str, forms: tuple[str, ...]) -> None:
+    assert parse_url(f"wss://h/?{query}").secrets == forms
+
+
+@pytest.mark.parametrize("url", ["http://h:3128", "socks5://me:a%2Fb@[::1]:1080", "http://10.0.0.1"])
+def test_what_a_proxy_s_url_may_be(url: str) -> None:
+    assert is_proxy(url)
+
+
+@pytest.mark.parametrize("url", ["http://me:a/b@h:3128", "http://h:99999", "http://[::1", "http://a..b:1", "http://"])
+def test_what_names_no_proxy(url: str) -> None:
+    assert not is_proxy(url)
 
 
 @given(text=st.text() | st.text().map(lambda tail: f"ws://{tail}") | st.text().map(lambda tail: f"wss://h/{tail}"))

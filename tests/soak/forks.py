@@ -1,7 +1,7 @@
 """python -m tests.soak.forks [--forks 300] [--seed …]: forks while another thread connects for the first time.
 
-Each process does it once, because what is loaded is loaded once. The fork comes within the first tenth of a second; parent
-and child both connect and ask for something.
+Each process does it once, because what is loaded is loaded once. The fork comes within the first tenth of a second;
+parent and child both connect and ask for something.
 """
 
 from __future__ import annotations

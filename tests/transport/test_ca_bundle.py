@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,13 +21,18 @@ from openclaw_client import (
     MemoryIdentityStore,
     Timeouts,
 )
+from openclaw_client.connection.settings import Settings
+from openclaw_client.connection.tls_context import tls_context
 from openclaw_client.errors import Unreachable, UsageError
+from openclaw_client.policy.credentials import AuthInput
+from openclaw_client.policy.urls import parse_url
 from openclaw_client.testing import BlockingEmbeddedGateway
 from openclaw_client.transport.ca_bundle import ca_bundle_context
 from tests.faces import Face
 from tests.transport.servers import deaf_after_handshake, serving, silent
 from tests.transport.tls import Certificate as Made
 from tests.transport.tls import TlsRelay
+from tests.waiting import PATIENCE
 
 PIN, CA = "OPENCLAW_GATEWAY_TLS_FINGERPRINT", "OPENCLAW_GATEWAY_CA_FILE"
 
@@ -123,6 +131,26 @@ async def test_a_file_that_holds_no_authority(make: Callable[..., Any], tmp_path
         with pytest.raises(UsageError, match=said) as caught:
             await make("wss://127.0.0.1:1", ca_file=file).connect()
         assert str(file) in str(caught.value)
+
+
+async def test_a_file_that_is_never_read_to_its_end(make: Callable[..., Any], tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.pem"
+    os.mkfifo(pipe)
+    with pytest.raises(UsageError, match="no regular file"):
+        await make("wss://127.0.0.1:1", ca_file=pipe).connect()
+
+
+async def test_jobs_of_the_loop_s_executor_do_not_hold_up_the_file_of_a_user(tmp_path: Path) -> None:
+    _, authority = Made.issued(tmp_path, "gw")
+    settings = Settings(url=parse_url("wss://h"), credentials=AuthInput(), ca_file=str(authority))
+    door = threading.Event()
+    jobs = [asyncio.get_running_loop().run_in_executor(None, door.wait) for _ in range(64)]
+    try:
+        async with asyncio.timeout(PATIENCE):
+            assert await tls_context(settings) is not None
+    finally:
+        door.set()
+        await asyncio.gather(*jobs)
 
 
 def test_a_context_is_shared_until_the_file_changes(tmp_path: Path) -> None:

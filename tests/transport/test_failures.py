@@ -43,6 +43,8 @@ async def failure(face: Face, url: str, *, connect: float = 20.0, **options: Any
         (web("HTTP/1.1 404 Not Found", "Server: nginx/1.27"), "HTTP_404", "from nginx/1.27"),
         (web("HTTP/1.1 302 Found", "Location: /login"), "HTTP_302", "HTTP 302"),
         (web("HTTP/1.0 502 Bad Gateway"), "HTTP_502", "HTTP 502"),
+        (web(f"HTTP/1.0 {'9' * 5000} No"), "UPGRADE_CUT", "upgrade"),
+        (web(f"HTTP/1.1 {'9' * 5000} No"), "NOT_WEBSOCKET", ""),
         (web("HTTP/1.1 200 OK", f"Server: \x1b]0;{'x' * 99}"), "HTTP_200", "HTTP 200"),
         (hang_up, "UPGRADE_CUT", "upgrade"),
         (babble, "NOT_WEBSOCKET", ""),

@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 
 from openclaw_client.wire.handshake import (
     MAX_COMMON,
+    MAX_NAME,
+    MAX_NONCE,
+    MAX_SHARED,
     AttachmentPolicy,
     AuthFields,
     Challenge,
@@ -69,6 +72,9 @@ def sections(hello: Hello | None) -> dict[str, object]:
         (b'{"nonce":"n","ts":-1}', Challenge("n")),
         (b'{"nonce":"n","ts":"5"}', Challenge("n")),
         (b'{"nonce":"n","ts":5.5}', Challenge("n")),
+        (b'{"nonce":"%s","ts":5}' % (b"n" * MAX_NONCE), Challenge("n" * MAX_NONCE, 5)),
+        (b'{"nonce":"%s","ts":5}' % (b"n" * (MAX_NONCE + 1)), None),
+        (b'{"nonce":"%s","ts":"5"}' % (b"n" * (MAX_NONCE + 1)), None),
         (b'{"nonce":" "}', None),
         (b'{"nonce":" ","ts":"5"}', None),
         (b'{"nonce":""}', None),
@@ -141,6 +147,25 @@ def test_what_many_hellos_have_in_common_is_kept_once_and_not_for_ever() -> None
         assert hello(f"9999.{number}").features.methods == [f"9999.{number}"]
     assert hello("2026.9.6").features is not first.features
     assert hello("2026.9.6") == first
+
+
+def test_a_long_hello_leaves_nothing_behind() -> None:
+    def hello(long: str) -> Hello:
+        features = {"methods": [long]}
+        decoded = decode_hello(raw({"protocol": 4, "server": {"version": "2026.9.6"}, "features": features}))
+        assert decoded is not None
+        return decoded
+
+    short, long = hello("short"), hello("x" * MAX_SHARED)
+    assert hello("short").features is short.features
+    assert hello("x" * MAX_SHARED).features is not long.features
+    assert long.features.methods == ["x" * MAX_SHARED]
+
+
+def test_a_boot_id_is_cut() -> None:
+    decoded = decode_hello(raw({"protocol": 4, "server": {"bootId": "b" * 4_000_000}}))
+    assert decoded is not None
+    assert len(decoded.server.boot_id) == MAX_NAME
 
 
 def test_the_least_hello_has_every_default() -> None:

@@ -20,7 +20,7 @@ from openclaw_client.policy.credentials import AuthInput
 from openclaw_client.policy.headers import checked_headers
 from openclaw_client.policy.scopes import normalise_scopes
 from openclaw_client.policy.timeouts import Timeouts
-from openclaw_client.policy.urls import DEFAULT_URL, GatewayUrl, parse_url
+from openclaw_client.policy.urls import DEFAULT_URL, GatewayUrl, is_proxy, parse_url
 
 __all__ = [
     "CREDENTIAL_VARIABLES",
@@ -160,11 +160,12 @@ def _proxy_url(text: object, where: str) -> str:
     if isinstance(text, str):
         scheme, mark, rest = text.strip().rpartition("://")
         scheme = _PROXY_SCHEMES.get(scheme.lower() if mark else "http", "")
-        if scheme and rest.strip("/"):
+        if scheme and is_proxy(f"{scheme}://{rest}"):
             return f"{scheme}://{rest}"
     raise UsageError(
         message=f"{where} is no URL of a proxy",
-        remedy='Use http://, https://, socks4:// or socks5:// with host and port, or proxy="" for none',
+        remedy="Use http://, https://, socks4:// or socks5:// with host and port, and %2F for a slash in a password; "
+        'or proxy="" for none',
     )
 
 

@@ -21,6 +21,10 @@ Place = asyncio.Future[None]
 """One client's in a line; done when it may go on."""
 
 
+class HeldBack(Exception):
+    """The credentials may not go to the gateway now; the attempt is to be given up, and made again behind others."""
+
+
 class _Line:
     """The clients of one gateway on one event loop. Times are by the clients' clock."""
 
@@ -29,6 +33,7 @@ class _Line:
         self.clock = clock
         self._admission: Admission[Place] = Admission(self.breaker, is_known, random.random)
         self._timer: asyncio.TimerHandle | None = None
+        self._changed: asyncio.Future[None] | None = None
 
     @property
     def admission(self) -> Admission[Place]:
@@ -48,10 +53,24 @@ class _Line:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        changed, self._changed = self._changed, None
+        if changed is not None:
+            changed.set_result(None)
         if self._admission.waiting:
-            self._timer = asyncio.get_running_loop().call_later(UNHEARD, self.serve)
+            self._look_again()
         elif self._admission.unused:
             _lines_here().pop(self.url.origin, None)
+
+    def next_change(self) -> asyncio.Future[None]:
+        """Done when others were answered, or have taken their time."""
+        if self._changed is None:
+            self._changed = asyncio.get_running_loop().create_future()
+            if self._timer is None:
+                self._look_again()
+        return self._changed
+
+    def _look_again(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(UNHEARD, self.serve)
 
 
 # Per loop, because a future belongs to one; what was refused is the whole process's.
@@ -103,17 +122,24 @@ class Admittance:
         if line is not None and self._place is not None:
             line.admission.begun(self._place, self._clock())
 
-    def show(self) -> bool:
-        """Whether the credentials may go to the gateway now; if not, the attempt is to be given up and made again."""
-        line = _lines_here().get(self._settings.url.origin)
-        return line is None or self._place is None or line.admission.show(self._place, self._clock())
+    def show(self) -> asyncio.Future[None] | None:
+        """The gateway asks for the credentials: None where they may go, else when to ask again.
 
-    def leave(self) -> None:
-        """The attempt is over, or given up."""
+        Raises HeldBack where they may not go for longer, since the gateway could count one refusal too many.
+        """
+        line, place, now = _lines_here().get(self._settings.url.origin), self._place, self._clock()
+        if line is None or place is None or line.admission.show(place, now):
+            return None
+        if not line.admission.soon(place, now):
+            raise HeldBack
+        return line.next_change()
+
+    def leave(self, *, answered: bool = False) -> None:
+        """The attempt is over, or given up. answered: whether the gateway decided on it, or closed the connection."""
         place, self._place = self._place, None
         line = _lines_here().get(self._settings.url.origin)
         if line is not None and place is not None:
-            line.admission.leave(place, self._asked)
+            line.admission.leave(place, self._asked, answered=answered)
             line.serve()
 
     def refused(self, error: ErrorShape) -> None:
@@ -129,7 +155,7 @@ class Admittance:
     def welcomed(self, *, trusted: bool) -> None:
         """The gateway let the client in; trusted: as for `enter`."""
         if not trusted and learn(self._who):
-            breaker_for(self._settings.url, self._clock()).welcomed()
+            breaker_for(self._settings.url, self._clock()).welcomed(self._who)
 
     def limited(self) -> RateLimited | None:
         """Why it has to wait; None where no refusal is the reason."""

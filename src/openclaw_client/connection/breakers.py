@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections import OrderedDict
 
+from openclaw_client.os_threads import lock
 from openclaw_client.policy.breaker import AuthBreaker
 from openclaw_client.policy.credentials import AuthInput
 from openclaw_client.policy.urls import GatewayUrl
@@ -35,7 +36,7 @@ def breaker_for(url: GatewayUrl, now: float) -> AuthBreaker:
         for known, breaker in tuple(_breakers.items()):
             if breaker.quiet(now):
                 _breakers.pop(known, None)
-    return _breakers.setdefault(key, AuthBreaker())
+    return _breakers.setdefault(key, AuthBreaker(guard=lock()))
 
 
 def credentials_key(url: GatewayUrl, given: AuthInput) -> bytes | None:

@@ -57,6 +57,8 @@ __all__ = [
     "Shutdown",
 ]
 
+Sign = Callable[[Challenge], "ConnectParams | asyncio.Future[None]"]
+
 CLOSE_GRACE = 1.0
 """Seconds for the peer to answer a close frame before the socket is dropped; the gateway allows itself the same."""
 
@@ -84,7 +86,7 @@ class Connection:
         self._time = self._loop.time
         self.new_future = self._loop.create_future
         self._transport: Transport | None = None
-        self._sign: Callable[[Challenge], ConnectParams] | None = None
+        self._sign: Sign | None = None
         self._hello: asyncio.Future[Hello] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
         self._armed = inf
@@ -143,11 +145,11 @@ class Connection:
             "last_frame_age": self.last_frame_age if "challenged" in self.moments else None,
         }
 
-    async def open(self, opener: Opener, sign: Callable[[Challenge], ConnectParams]) -> Hello:
+    async def open(self, opener: Opener, sign: Sign) -> Hello:
         """Open the socket and complete the handshake.
 
-        sign makes the connect parameters for a challenge. Raises what the opener raises, what sign raises, or
-        `Refused`. When cancelled or failed the socket is gone.
+        sign makes the connect parameters for a challenge, or a future, done when it is to be asked again. Raises what
+        the opener raises, what sign raises, or `Refused`. When cancelled or failed the socket is gone.
         """
         self._sign = sign
         try:
@@ -342,20 +344,29 @@ class Connection:
             self._over(end)
 
     def _answer(self, challenge: Challenge) -> None:
-        assert self._sign is not None
         self.moments["challenged"] = self._loop.time()
         self.challenged_at = time.time()
         if challenge.ts is not None:
             self.clock_offset = challenge.ts / 1000 - self.challenged_at
         protocol_log.debug("%s was challenged", self._prefix)
+        self._send_connect(challenge)
+
+    def _send_connect(self, challenge: Challenge) -> None:
+        if self._sign is None or self._core.end is not None:
+            # It was given up while it was held back.
+            return
         try:
             params = self._sign(challenge)
+            if isinstance(params, asyncio.Future):
+                params.add_done_callback(lambda _: self._send_connect(challenge))
+                return
             self._redactor = self._redactor.plus(params.device.signature if params.device is not None else None)
             self._core.send_connect(params, self._loop.time())
         except Exception as error:  # noqa: BLE001 - handed to the caller of open(), whatever it is
             if not self._hello.done():
                 self._hello.set_exception(error)
             return
+        self._flush()
         self._arm()
 
     def _shown(self, end: End) -> End:

@@ -19,9 +19,9 @@ from typing import TypeVar
 
 import msgspec
 
-from openclaw_client.connection.admittance import Admittance
+from openclaw_client.connection.admittance import Admittance, HeldBack
 from openclaw_client.connection.connection import Connection, FrameSink, Refused
-from openclaw_client.connection.file_calls import call_store
+from openclaw_client.connection.file_calls import call_blocking
 from openclaw_client.connection.grant import find_grant
 from openclaw_client.connection.handshake_limiter import TurnLost, limited_handshake
 from openclaw_client.connection.settings import Settings
@@ -98,7 +98,7 @@ class Dialer:
         self._in_memory = isinstance(settings.store, MemoryIdentityStore)
         self._current: Connection | None = None
         self._in_line = False
-        self._given_up = 0
+        self._given_up = self._held_back = 0
         self._pinned: ssl.SSLContext | None = None
         self._admittance = Admittance(settings, clock)
 
@@ -120,7 +120,7 @@ class Dialer:
         Raises DialFailed, IdentityError or ProtocolViolation. When cancelled no socket is left behind.
         """
         store = self._settings.store
-        self._current, self._in_line, self._given_up = None, False, 0
+        self._current, self._in_line, self._given_up, self._held_back = None, False, 0, 0
         until = self._clock() + self._settings.timeouts.connect
         if store is not None and self._device is None:
             self._device = _checked(await self._blocking(store.load))
@@ -130,9 +130,8 @@ class Dialer:
             connection = Connection(sink, prefix=f"{os.getpid():x}.{next(_serial):x}", redactor=self._redactor(stored))
             try:
                 hello = await self._shake_hands(connection, selection, until)
-            except TurnLost:
-                self._given_up += 1
-                await asyncio.sleep(pause_after(self._given_up))
+            except (TurnLost, HeldBack) as lost:
+                await asyncio.sleep(self._stand_back(lost))
                 continue
             except Refused as refused:
                 end = refused.end
@@ -157,6 +156,16 @@ class Dialer:
                 raise self._failure(connection.end, number, selection)
             return connection
 
+    def _stand_back(self, lost: TurnLost | HeldBack) -> float:
+        """Seconds until the next socket of this attempt."""
+        if isinstance(lost, TurnLost):
+            self._given_up += 1
+            return pause_after(self._given_up)
+        self._held_back += 1
+        # Its socket was not in the way: until the next one it stands in line.
+        self._current, self._in_line = None, True
+        return pause_after(self._held_back)
+
     def _unreachable(self, failed: ConnectError, number: int, stored: DeviceToken | None) -> DialFailed:
         failed.attempt, failed.gateway_version = number, self._memory.gateway_version
         # A web server's name for itself stands in it, and may be made of what it was sent.
@@ -167,7 +176,7 @@ class Dialer:
 
     async def _shake_hands(self, connection: Connection, selection: Selection, until: float) -> Hello:
         """Wait until the gateway may be tried, and for a turn; then try it."""
-        admittance, trusted = self._admittance, selection.uses_device_token
+        admittance, trusted, answered = self._admittance, selection.uses_device_token, False
         self._current, self._in_line = None, True
         try:
             await admittance.enter(until, trusted=trusted)
@@ -176,13 +185,15 @@ class Dialer:
                 admittance.begun()
                 hello = await connection.open(self._opener, partial(self._show, selection))
             admittance.welcomed(trusted=trusted)
+            answered = True
         except Refused as refused:
+            answered = refused.end.cause not in _SLOW
             if refused.end.error is not None:
                 # Before the next in line is let in.
                 admittance.refused(clarify(refused.end.error, selection))
             raise
         finally:
-            admittance.leave()
+            admittance.leave(answered=answered)
         return hello
 
     def _redactor(self, stored: DeviceToken | None) -> Redactor:
@@ -226,10 +237,8 @@ class Dialer:
             loopback=url.loopback, tls=url.secure, pinned=self._settings.tls_fingerprint is not None
         )
 
-    def _show(self, selection: Selection, challenge: Challenge) -> ConnectParams:
-        if not self._admittance.show():
-            raise TurnLost
-        return self._params(selection, challenge)
+    def _show(self, selection: Selection, challenge: Challenge) -> ConnectParams | asyncio.Future[None]:
+        return self._admittance.show() or self._params(selection, challenge)
 
     def _params(self, selection: Selection, challenge: Challenge) -> ConnectParams:
         settings, device = self._settings, self._device
@@ -391,7 +400,7 @@ class Dialer:
         """Stores read and write files; only one in memory may be asked on the loop's thread."""
         if self._in_memory:
             return _asked(call)
-        return await call_store(partial(_asked, call))
+        return await call_blocking(partial(_asked, call))
 
 
 def _asked(call: Callable[[], _T]) -> _T:

@@ -1,4 +1,4 @@
-"""Calls of identity stores, which block on a disk or a database, on threads that nothing else waits for."""
+"""Calls of identity stores, and of files that a setting names, on threads that nothing else waits for."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 _workers: WeakKeyDictionary[asyncio.AbstractEventLoop, Workers] = WeakKeyDictionary()
 
 
-async def call_store(call: Callable[[], _T]) -> _T:
+async def call_blocking(call: Callable[[], _T]) -> _T:
     """What the call gives or raises. When cancelled it goes on unheard."""
     loop = asyncio.get_running_loop()
     workers = _workers.get(loop)

@@ -17,6 +17,7 @@ from openclaw_client.connection.dialer import Dialer, DialFailed
 from openclaw_client.connection.settings import Settings
 from openclaw_client.connection.watched import attempt, watch_end
 from openclaw_client.errors import ClientClosed, ConnectionLost, GatewayError, NotConnected, PairingRequired
+from openclaw_client.errors.frames import forget_frames
 from openclaw_client.logs import GuardedLogger
 from openclaw_client.policy.advice import advice_for_close
 from openclaw_client.policy.verdict import LONGEST, PARK, RETRY, Action, Verdict, judge_close
@@ -263,7 +264,9 @@ class Supervisor:
             connection, self.connection = self.connection, None
             if connection is not None:
                 connection.abort()
-            failure = ConnectionLost(message=f"the client failed: {error!r}", remedy="Report this as a bug")
+            # Its words may quote anything.
+            what = f"the client failed: {type(error).__name__}"
+            failure = ConnectionLost(message=what, remedy="Report this as a bug, with what the log has of it")
             # Runs that wait for the connection must not wait for ever.
             self._watcher.on_lost(failure, returning=False)
             self._give_up(failure)
@@ -309,10 +312,13 @@ class Supervisor:
             async with asyncio.timeout_at(limit):
                 return await self._dialer.dial(self._watcher, self.attempts)
         except DialFailed as failed:
+            forget_frames(failed.error)
             return failed.error, failed.verdict
         except TimeoutError:
             return self._dialer.out_of_time(self.attempts), RETRY
         except GatewayError as failure:
+            # Crash reporters show the variables of frames, and below are those that sign and send the credentials.
+            forget_frames(failure)
             return failure, PARK
 
     def _delay_after(self, verdict: Verdict, first: bool, deadline: float) -> float | None:

@@ -10,22 +10,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from openclaw_client.policy.breaker import CROWD, AuthBreaker
+from openclaw_client.policy.breaker import CROWD, AuthBreaker, Shown
 
 UNHEARD = 0.25
-"""Seconds after which an attempt that got no answer holds up no other: its socket may be silent. One that has shown its
-credentials still counts as one that may be refused."""
+"""Seconds after which an attempt that got no answer holds up no other: its socket may be silent. What it has shown to
+the gateway still counts as what may be refused."""
 
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class _Attempt:
-    """begun: when its handshake began. shown: whether the gateway has its credentials, and may count them."""
+    """begun: when its handshake began. shown: what the gateway has of it."""
 
     who: object
     begun: float | None = None
-    shown: bool = False
+    shown: Shown | None = None
+
+    def holds_up(self, now: float) -> bool:
+        """Whether others wait for what becomes of it."""
+        return self.begun is None or now - self.begun < UNHEARD
 
 
 class Admission(Generic[T]):
@@ -67,18 +71,28 @@ class Admission(Generic[T]):
     def show(self, client: T, now: float) -> bool:
         """Whether its credentials may go to the gateway; if not, it has to enter again.
 
-        A slow gateway answers after `UNHEARD`, when others have begun: more than it would bear may be wrong.
+        Others may have been refused since it began, with these credentials, too; and a slow gateway answers after
+        `UNHEARD`, when more have begun than it would bear.
         """
         attempt = self._trying.get(client)
-        if attempt is None or self._needs_no_proof(attempt.who) or attempt.shown:
-            return True
-        crowd = sum(one.who == attempt.who for one in self._trying.values()) + self.crowd(attempt.who)
-        attempt.shown = self._shown() < self.breaker.left(now, crowd)
-        return attempt.shown
+        if attempt is None:
+            return not self.breaker.locked(now)
+        if attempt.shown is None:
+            who = attempt.who
+            crowd = sum(one.who == who for one in self._trying.values()) + self.crowd(who)
+            attempt.shown = self.breaker.show(now, who, crowd, known=self._known(who))
+        return attempt.shown is not None
 
-    def leave(self, client: T, who: object) -> None:
-        """Its attempt is over, or it has left the line."""
-        self._trying.pop(client, None)
+    def soon(self, client: T, now: float) -> bool:
+        """Whether one that may not show its credentials yet may do so once another was answered."""
+        attempt = self._trying.get(client)
+        return attempt is not None and self._known(attempt.who) and not self.breaker.locked(now)
+
+    def leave(self, client: T, who: object, *, answered: bool = True) -> None:
+        """Its attempt is over, or it has left the line. answered: whether the gateway said something about it."""
+        attempt = self._trying.pop(client, None)
+        if answered and attempt is not None and attempt.shown is not None:
+            self.breaker.answered(attempt.shown)
         waiting = self._line.get(who, {})
         waiting.pop(client, None)
         if not waiting:
@@ -93,7 +107,7 @@ class Admission(Generic[T]):
         admitted: list[T] = []
         full = False
         for who in () if self.breaker.locked(now) else tuple(self._line):
-            if full and len(self._line[who]) < CROWD and not self._needs_no_proof(who):
+            if full and len(self._line[who]) < CROWD and who is not None and not self._known(who):
                 # What is left of the room is for the many.
                 continue
             while (waiting := self._line.get(who)) and self._may_try(who, now, len(waiting)):
@@ -108,23 +122,16 @@ class Admission(Generic[T]):
     def _may_try(self, who: object, now: float, crowd: int) -> bool:
         if self.breaker.locked(now):
             return False
-        if self._needs_no_proof(who):
+        if who is None or self._known(who):
             return True
-        return all(one != who for one in self._unanswered(now)) and self._room(now, who, crowd) > 0
-
-    def _needs_no_proof(self, who: object) -> bool:
-        return who is None or self._known(who)
+        first = all(one.who != who or not one.holds_up(now) for one in self._trying.values())
+        return first and self._room(now, who, crowd) > 0
 
     def _room(self, now: float, who: object, crowd: int) -> int:
-        room = self.breaker.room(now, who, crowd) - len(self._unanswered(now))
-        return min(room, self.breaker.left(now, crowd) - self._shown())
-
-    def _shown(self) -> int:
-        return sum(one.shown and not self._needs_no_proof(one.who) for one in self._trying.values())
-
-    def _unanswered(self, now: float) -> list[object]:
-        return [one.who for one in self._trying.values() if one.begun is None or now - one.begun < UNHEARD]
+        fresh = [one for one in self._trying.values() if one.holds_up(now) and not self._known(one.who)]
+        unshown = sum(one.shown is None for one in fresh)
+        return min(self.breaker.room(now, who, crowd) - len(fresh), self.breaker.left(now, crowd) - unshown)
 
     def _try(self, client: T, who: object) -> None:
-        if not self._needs_no_proof(who):
+        if who is not None:
             self._trying[client] = _Attempt(who)

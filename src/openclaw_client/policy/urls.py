@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, unquote_plus, urlsplit
 
 from openclaw_client.errors import UsageError
 from openclaw_client.policy.texts import one_line
@@ -90,8 +90,10 @@ class GatewayUrl:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The values that `redacted` leaves out."""
-        return tuple(value for name, value in parse_qsl(self.query) if is_secret_name(name))
+        """The values that `redacted` leaves out: as they are written, as a query is read, and as a path is."""
+        pairs = [pair.partition("=") for pair in self.query.split("&")]
+        written = [value for name, _, value in pairs if value and is_secret_name(unquote_plus(name))]
+        return tuple(dict.fromkeys(form for one in written for form in (one, unquote_plus(one), unquote(one))))
 
     def __str__(self) -> str:
         return self.redacted
@@ -147,6 +149,15 @@ def parse_url(text: object, *, allow_insecure: bool = False) -> GatewayUrl:
             remedy=f"Use wss://, or a tunnel (ssh, Tailscale) to a private address{named}",
         )
     return url
+
+
+def is_proxy(url: str) -> bool:
+    """Whether a URL, with a scheme, names a host and a port that can be asked for."""
+    try:
+        parts, _ = _split(url)
+    except UsageError:
+        return False
+    return _is_usable((parts.hostname or "").rstrip("."))
 
 
 def is_secret_name(name: str) -> bool:

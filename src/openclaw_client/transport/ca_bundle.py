@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import stat
 from functools import lru_cache
 
 from openclaw_client.errors import UsageError
@@ -20,6 +21,9 @@ def ca_bundle_context(ca_file: str) -> ssl.SSLContext:
     """
     try:
         found = os.stat(ca_file)
+        if not stat.S_ISREG(found.st_mode):
+            # A pipe is waited for without an end.
+            raise ValueError("it is no regular file")
         return _context(ca_file, found.st_mtime_ns, found.st_size)
     except (OSError, ValueError) as error:
         # SSLError, which OpenSSL raises for what is no certificate, is an OSError.

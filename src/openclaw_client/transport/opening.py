@@ -33,6 +33,7 @@ _silent = logging.Logger("openclaw_client.transport.picows")  # noqa: LOG001
 _silent.disabled = True
 _logger = logging.LoggerAdapter(_silent)
 
+_STATUS_DIGITS = 3
 _TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
 """How an alert and a handshake record of TLS begin."""
 
@@ -94,7 +95,8 @@ async def open_websocket(target: Target, listener: Listener) -> None:
             # The way from the proxy on is the proxy's to tell.
             raise _no_proxy(target) from _bare(error)
         raise unreachable(code, what, target.shown) from _bare(error)
-    except picows.WSError as error:
+    except (picows.WSError, ValueError) as error:
+        # ValueError: a number in the answer that Python does not read, such as a status of 5,000 digits.
         raise unreachable("NOT_WEBSOCKET", "the peer does not speak WebSocket", target.shown) from _bare(error)
     else:
         if opened:
@@ -171,4 +173,5 @@ def _status_of(error: picows.WSHandshakeError) -> int | None:
         return int(error.response.status)
     # picows reads no HTTP/1.0 response; its first line still tells that a web server answered.
     words = (error.raw_header or b"").split(None, 2)
-    return int(words[1]) if len(words) > 1 and words[0].startswith(b"HTTP/") and words[1].isdigit() else None
+    told = len(words) > 1 and words[0].startswith(b"HTTP/") and len(words[1]) == _STATUS_DIGITS and words[1].isdigit()
+    return int(words[1]) if told else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -206,6 +206,18 @@ MAX_NAME = 128
 """Characters of a version or of a connection's id that are kept; gateways' have 12 and 36."""
 MAX_COMMON = 64
 """Values kept for sharing, six of each release and configuration; a process rarely meets more than a few."""
+MAX_SHARED = 65_536
+"""Bytes of a hello whose values are shared: gateways' have 15 KB, and what is shared outlives the connection."""
+MAX_NONCE = 1024
+"""Characters of a challenge's nonce, which goes back within the connect; gateways' have 36."""
+
+_T = TypeVar("_T")
+_common: dict[Hashable, Any] = {}
+
+
+class _Share(Protocol):
+    def __call__(self, key: Hashable, value: _T, /) -> _T: ...
+
 
 _hello = msgspec.json.Decoder(Hello)
 _challenge = msgspec.json.Decoder(Challenge)
@@ -229,7 +241,7 @@ def decode_challenge(payload: msgspec.Raw) -> Challenge | None:
         challenge = _challenge.decode(payload)
     except UNDECODABLE:
         return _challenge_without_ts(payload)
-    if not challenge.nonce.strip():
+    if not _is_usable(challenge.nonce):
         return None
     if challenge.ts is not None and challenge.ts < 0:
         return Challenge(challenge.nonce)
@@ -241,7 +253,11 @@ def _challenge_without_ts(payload: msgspec.Raw) -> Challenge | None:
         nonce = msgspec.json.decode(_object.decode(payload)["nonce"])
     except (KeyError, *UNDECODABLE):
         return None
-    return Challenge(nonce) if isinstance(nonce, str) and nonce.strip() else None
+    return Challenge(nonce) if isinstance(nonce, str) and _is_usable(nonce) else None
+
+
+def _is_usable(nonce: str) -> bool:
+    return len(nonce) <= MAX_NONCE and bool(nonce.strip())
 
 
 def decode_hello(payload: msgspec.Raw) -> Hello | None:
@@ -253,39 +269,37 @@ def decode_hello(payload: msgspec.Raw) -> Hello | None:
         hello = _hello_by_sections(payload)
     if hello is None or hello.protocol < 1:
         return None
-    return _slim(hello)
+    return _slim(hello, len(bytes(payload)))
 
 
-def _slim(hello: Hello) -> Hello:
+def _slim(hello: Hello, size: int) -> Hello:
     """The hello with one object for all that many connections have in common, the names of methods above all."""
     features, server = hello.features, hello.server
-    # Both are shown in errors and logs.
+    share = _shared if size <= MAX_SHARED else _alone
+    # They are shown in errors and logs, or compared.
     version, conn_id = (cut(one_line(text), MAX_NAME) for text in (server.version, server.conn_id))
+    boot_id = server.boot_id[:MAX_NAME] if server.boot_id is not None else None
     names = tuple(features.methods), tuple(features.events), tuple(features.capabilities)
     defaults = hello.snapshot.session_defaults
     return msgspec.structs.replace(
         hello,
         server=msgspec.structs.replace(
-            server, version=_shared(version, version), conn_id=conn_id, boot_id=_shared(server.boot_id, server.boot_id)
+            server, version=share(version, version), conn_id=conn_id, boot_id=share(boot_id, boot_id)
         ),
-        features=_shared(names, features),
-        policy=_shared(hello.policy, hello.policy),
+        features=share(names, features),
+        policy=share(hello.policy, hello.policy),
         snapshot=hello.snapshot
         if defaults is None
-        else msgspec.structs.replace(hello.snapshot, session_defaults=_shared(defaults, defaults)),
-        auth=None if hello.auth is None else _slim_auth(hello.auth),
+        else msgspec.structs.replace(hello.snapshot, session_defaults=share(defaults, defaults)),
+        auth=None if hello.auth is None else _slim_auth(hello.auth, share),
     )
 
 
-def _slim_auth(auth: HelloAuth) -> HelloAuth:
+def _slim_auth(auth: HelloAuth, share: _Share) -> HelloAuth:
     scopes = None if auth.scopes is None else tuple(auth.scopes)
     if auth.device_token is None and auth.issued_at_ms is None:
-        return _shared((auth.role, scopes, auth.method), auth)
-    return auth if auth.scopes is None else msgspec.structs.replace(auth, scopes=_shared(scopes, auth.scopes))
-
-
-_T = TypeVar("_T")
-_common: dict[Hashable, Any] = {}
+        return share((auth.role, scopes, auth.method), auth)
+    return auth if auth.scopes is None else msgspec.structs.replace(auth, scopes=share(scopes, auth.scopes))
 
 
 def _shared(key: Hashable, value: _T) -> _T:
@@ -294,6 +308,10 @@ def _shared(key: Hashable, value: _T) -> _T:
     # The type belongs to the key: an empty tuple of scopes is not one of something else.
     found: _T = _common.setdefault((type(value), key), value)
     return found
+
+
+def _alone(_key: Hashable, value: _T) -> _T:
+    return value
 
 
 def _hello_by_sections(payload: msgspec.Raw) -> Hello | None:

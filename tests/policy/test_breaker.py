@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw_client.policy.breaker import BUDGET, CROWD, LONGEST_LOCK, MOST, RESERVE, WINDOW, AuthBreaker
+from openclaw_client.policy.breaker import BUDGET, CROWD, LONGEST_LOCK, MOST, RESERVE, UNANSWERED, WINDOW, AuthBreaker
 
 
 def test_attempts_are_free_until_the_budget_is_spent() -> None:
@@ -98,3 +98,13 @@ def test_a_lock_out_is_over_for_those_who_were_told_and_left() -> None:
     breaker.rate_limited(0.0, 10.0, "bob")
     breaker.forgive("ann")
     assert not breaker.locked(1.0)
+
+
+def test_an_answer_that_comes_when_it_no_longer_counts_changes_nothing() -> None:
+    breaker = AuthBreaker()
+    shown = breaker.show(0.0, "slow", 1, known=False)
+    assert shown is not None
+    left = breaker.left(UNANSWERED - 0.1, 1)
+    assert breaker.left(UNANSWERED, 1) == left + 1
+    breaker.answered(shown)
+    assert breaker.left(UNANSWERED, 1) == left + 1

@@ -77,10 +77,9 @@ class Admission(Generic[T]):
         attempt = self._trying.get(client)
         if attempt is None:
             return not self.breaker.locked(now)
-        if attempt.shown is None:
-            who = attempt.who
-            crowd = sum(one.who == who for one in self._trying.values()) + self.crowd(who)
-            attempt.shown = self.breaker.show(now, who, crowd, known=self._known(who))
+        who = attempt.who
+        crowd = sum(one.who == who for one in self._trying.values()) + self.crowd(who)
+        attempt.shown = self.breaker.show(now, who, crowd, known=self._known(who))
         return attempt.shown is not None
 
     def soon(self, client: T, now: float) -> bool:

@@ -257,6 +257,24 @@ def test_a_gateway_that_does_not_tell_after_all_is_not_asked_again() -> None:
     assert room.actions() == [Admit(second)]
 
 
+@pytest.mark.parametrize("habits", [V3, V4_SETTLES, LINGERS])
+def test_who_waited_long_for_a_run_of_this_client_s_waits_for_the_rest_too(habits: Habits) -> None:
+    room = known(habits)
+    first = room.arrive()
+    if habits.tells:
+        room.told(False)
+    assert room.actions() == [Admit(first)]
+    second = room.arrive()
+    room.pass_to(room.now + STALE + 1)
+    room.leave(first)
+    if habits.lingers:
+        room.told(False)
+    else:
+        assert room.actions() == []
+        room.pass_to(room.now + habits.settling)
+    assert room.actions() == [Admit(second)]
+
+
 @pytest.mark.parametrize("habits", [V3, TELLS, LINGERS])
 def test_nobody_waits_longer_than_the_last_event_is_old(habits: Habits) -> None:
     room = known(habits)
@@ -390,6 +408,7 @@ class Sessions(RuleBasedStateMachine):
         self.habits = V3
         self.line: list[Ticket] = []
         self.holder: Ticket | None = None
+        self.ended_at = -inf
         self.gone: list[Ticket] = []
         self.others: set[str] = set()
         self.heard: set[str] = set()
@@ -435,6 +454,7 @@ class Sessions(RuleBasedStateMachine):
     def end(self) -> None:
         assert self.holder is not None
         ticket, self.holder = self.holder, None
+        self.ended_at = self.now
         self.leave(ticket)
 
     @rule(heard=st.booleans(), again=st.booleans())
@@ -491,7 +511,7 @@ class Sessions(RuleBasedStateMachine):
     def somebody_is_served(self) -> None:
         if self.holder is None and self.line:
             first = self.line[0]
-            assert self.now < max(first.arrived, self.gate.heard_at) + STALE
+            assert self.now < self.stale_at(first)
             assert self.now < self.gate.deadline() < inf
         else:
             assert self.gate.deadline() == inf
@@ -508,6 +528,10 @@ class Sessions(RuleBasedStateMachine):
 
     # Inside.
 
+    def stale_at(self, ticket: Ticket) -> float:
+        """When a message has waited for others for so long that it waits no more."""
+        return max(ticket.arrived, self.gate.heard_at, self.ended_at) + STALE
+
     def leave(self, ticket: Ticket) -> None:
         self.gone.append(ticket)
         self.gate.leave(ticket, self.now)
@@ -523,7 +547,7 @@ class Sessions(RuleBasedStateMachine):
                 assert self.holder is None, "two under way"
                 assert self.line.pop(0) is action.ticket, "out of turn"
                 self.holder = action.ticket
-                stale = self.now >= max(action.ticket.arrived, self.gate.heard_at) + STALE
+                stale = self.now >= self.stale_at(action.ticket)
                 assert stale or not (self.heard and self.truth == "true"), "into a run that was heard and goes on"
 
 

@@ -14,8 +14,8 @@ from math import inf
 from typing import TypeAlias
 
 STALE = 60.0
-"""Seconds without any event of the session after which a message no longer waits for others: what is said of them may
-be wrong, and the reply is found all the same."""
+"""Seconds at the head of the line, without any event of another client's run, after which a message no longer waits for
+others: what is said of them may be wrong, and the reply is found all the same."""
 LOOKS = (0.05, 0.1, 0.2, 2.0)
 """Seconds between two questions whether the session is idle: releases that stay busy behind a final do so for 20 to
 200 ms, and another client's run takes as long as it takes."""
@@ -80,7 +80,7 @@ GateAction: TypeAlias = Admit | AskActivity
 class SessionGate:
     """The messages of one client in one session. Tickets are served in order; one is under way at a time.
 
-    heard_at: when an event of any run of the session came last.
+    heard_at: when an event of another client's run of the session came last.
     """
 
     __slots__ = (
@@ -211,7 +211,8 @@ class SessionGate:
         if self._holder is not None or not self._queue:
             return
         ticket = self._queue[0]
-        stale_at = max(self.heard_at, ticket.arrived) + STALE
+        # While a run of this client's own goes on, nobody waits for others.
+        stale_at = max(self.heard_at, ticket.arrived, self._ended_at) + STALE
         settled_at = self._ended_at + self._habits.settling
         if now >= stale_at:
             self._admit(ticket)

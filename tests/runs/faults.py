@@ -206,6 +206,18 @@ def shared_with_anybody(patch: Patch) -> None:
     patch.setattr(deferral, "_of_another", lambda page, start, run_id: False)
 
 
+@fault("the start of a run that is followed is the message's own")
+def followed_start_is_its_own(patch: Patch) -> None:
+    told = RunLife._on_lifecycle
+
+    def lifecycle(self: RunLife, data: Any, now: float) -> None:
+        if data.get("phase") == "start":
+            self._began, self._elsewhere = True, False
+        told(self, data, now)
+
+    patch.setattr(RunLife, "_on_lifecycle", lifecycle)
+
+
 @fault("that a run was stopped is forgotten")
 def stopped_is_forgotten(patch: Patch) -> None:
     told = RunLife._on_lifecycle

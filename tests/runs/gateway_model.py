@@ -226,6 +226,11 @@ class Gateway:
         self.advance(self.now)
         return True
 
+    def start_again(self) -> None:
+        """The run starts again, for another model."""
+        if self.process.active is not None:
+            self._agent(self.process.active, {"phase": "start"})
+
     def crash(self) -> None:
         """The process dies, and with it all but the rows."""
         process = self.process

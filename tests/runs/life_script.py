@@ -100,6 +100,11 @@ def _end(world: World, number: int) -> None:
     world.flush()
 
 
+def _start_again(world: World, number: int) -> None:
+    world.gateway.start_again()
+    world.flush()
+
+
 def _reply(world: World, number: int) -> None:
     world.gateway.speak()
     _end(world, 0)
@@ -172,6 +177,7 @@ MOVES: dict[str, Move] = {
     "speak": _speak,
     "end": _end,
     "reply": _reply,
+    "start again": _start_again,
     "gateway reads": lambda world, number: world.gateway_reads(),
     "gateway answers": lambda world, number: world.gateway_answers(number, torn=bool(number & 64)),
     "tear": _tear,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from openclaw_client.runs.events import (
@@ -25,6 +26,7 @@ from openclaw_client.runs.phases import (
     Send,
     Unknown,
 )
+from openclaw_client.wire.agent import AgentPayload
 from openclaw_client.wire.history import HistoryPage, InFlightRun
 from tests.runs.lives import ANSWER, CUT, MINE, OLD, OTHER_PROCESS, PEER, WALL, Run, delta, final, look_until_the_end
 from tests.runs.pages import SENT, assistant, page, pending, steered, user
@@ -90,6 +92,41 @@ def test_what_is_missed_of_the_run_that_answers_is_asked_for() -> None:
     run.page(run.asked(), found, 81.0)
     reply = run.outcome()
     assert (reply.text, reply.recovered) == ("Hello you", True)
+
+
+def started(run_id: str) -> AgentPayload:
+    return AgentPayload(run_id, stream="lifecycle", data=msgspec.Raw(b'{"phase":"start"}'))
+
+
+def test_a_followed_run_that_starts_again_is_followed_on() -> None:
+    run = following()
+    run.life.agent(started("f"), 2.0)
+    run.life.delta(delta("Hello wor", "f"), 2.1)
+    run.life.gap(3.0, certain=True)
+    found = page(MINE, flight=InFlightRun("f", "Hello wor"), active=("f",), busy=True)
+    now, asked = 3.0, 0
+    while now < 100.0:
+        now = run.life.deadline()
+        run.life.handle_deadline(now)
+        for action in run.actions():
+            assert isinstance(action, Ask)
+            run.page(action.number, found, now)
+            asked += 1
+    assert asked >= 3
+    assert (run.life.text, run.life.followed) == ("Hello wor", "f")
+    run.life.chat(final("Hello world", "f"), now)
+    assert run.outcome().text == "Hello world"
+    assert not any(isinstance(event, TextReplaced) for event in run.events)
+
+
+def test_what_a_followed_run_that_started_answers_to_both_is_the_reply() -> None:
+    run = following()
+    run.life.agent(started("f"), 2.0)
+    run.life.gap(3.0, certain=True)
+    run.life.handle_deadline(run.life.deadline())
+    run.page(run.asked(), page(MINE, user("x", "s"), assistant("Hello both", "f", "stop"), busy=False), 4.0)
+    reply = run.outcome()
+    assert (reply.text, reply.answered_by, reply.merged_into) == ("Hello both", "f", "f")
 
 
 def test_a_followed_run_may_have_nothing_to_say() -> None:

@@ -23,6 +23,8 @@ RARE = {
     # A run is followed where two pages name it.
     "the steered message follows the run it was steered into",
     "a run is followed that one page names",
+    # A run has to start again while it is followed, and events to be lost behind it.
+    "the start of a run that is followed is the message's own",
     # The process has to die within the moment in which the rows are not yet there.
     "what died before it was written down is taken for silence",
 }
@@ -42,6 +44,9 @@ BY_EXAMPLES: dict[str, Callable[[], None]] = {
     "a second end": lambda: test_life_connection.test_every_input_once_more_behind_every_other_input_that_ends(5),
     "a page that shows nothing is a sign of life": (
         test_life_answers.test_a_key_that_may_be_forgotten_is_not_sent_again
+    ),
+    "the start of a run that is followed is the message's own": (
+        test_life_answers.test_a_followed_run_that_starts_again_is_followed_on
     ),
     "that a run was stopped is forgotten": (
         test_life_events.test_a_run_that_was_stopped_ends_so_whatever_its_final_says

@@ -361,7 +361,9 @@ class RunLife(RunAnswers):
         if phase == "model":
             self._fold.note(details_of(data))
         elif phase == "start":
-            self._began, self._elsewhere = True, False
+            if not self._following:
+                # The run that is followed may start again, for another model; it stays another message's.
+                self._began, self._elsewhere = True, False
             if self.deferred:
                 self._move(Step.FOUND)
                 self._inquiry.stop()

@@ -187,8 +187,17 @@ def test_a_row_without_an_answer(found: HistoryPage, heard: dict[str, Any], resu
 @pytest.mark.parametrize(
     ("found", "heard", "result"),
     [
-        # A command, or side results: its silence is its answer.
-        (page(busy=True), {"quick": True}, Silence()),
+        # Side results, or a command in an idle session: its silence is its answer.
+        (page(busy=True), {"aside": True}, Silence()),
+        (page(busy=False), {"quick": True}, Silence()),
+        (page(), {"quick": True, "missed": True}, Silence()),
+        # In a busy one the rest of the message may wait behind the command.
+        (page(busy=True), {"quick": True}, Patience()),
+        (page(), {"quick": True, "busy": True}, Patience(Silence())),
+        (page(), {"quick": True, "waited": True, "missed": True}, Patience(Silence())),
+        (page(), {"quick": True, "waited": True}, LookFor(LOOK, Silence())),
+        (page(busy=False), {"quick": True, "waited": True, "busy": True}, LookFor(LOOK, Silence())),
+        (page(busy=True), {"quick": True, "restarted": True}, DEAD),
         (page(), {"began": True}, LookFor(LOOK, Silence())),
         (page(busy=True), {"began": True, "restarted": True}, LookFor(LOOK, Silence())),
         (page(), {"began": True, "ended": True}, LookFor(LOOK, Silence())),
@@ -215,6 +224,8 @@ facts = st.builds(
     missed=st.booleans(),
     ended=st.booleans(),
     stopped=st.booleans(),
+    aside=st.booleans(),
+    waited=st.booleans(),
 )
 row = st.builds(
     lambda role, text, run_id, stop: {"role": role, "content": text, "timestamp": SENT, **run_id, **stop},
@@ -236,7 +247,7 @@ def test_nothing_is_empty_without_a_reason(
     result = decide_deferred(found, QUESTION, known)
     end = result.then if isinstance(result, LookFor | Patience) else result
     if isinstance(end, Silence):
-        assert known.began or known.quick or known.ended
-        assert known.quick or not known.unwritten
+        assert known.began or known.quick or known.aside or known.ended
+        assert known.quick or known.aside or not known.unwritten
     if isinstance(end, Answer) and not end.answered.text:
         assert known.stopped or not end.answered.rows[-1].text

@@ -322,6 +322,25 @@ def test_the_silence_of_a_command_is_its_answer() -> None:
     assert run.life.empty_because
 
 
+def test_what_stands_behind_a_command_is_answered_behind_the_run_that_it_met() -> None:
+    """ "/think high Hi" sets something, and the rest of it waits."""
+    run = Run(quick=True).deferred()
+    run.page(1, page(busy=True))
+    assert run.life.activity is WAITING
+    # The other run is over, and this one is not written down yet.
+    run.life.other_ended(2.0)
+    now = run.life.deadline()
+    run.life.handle_deadline(now)
+    run.page(run.asked(), page(busy=False), now)
+    now = run.life.deadline()
+    run.life.handle_deadline(now)
+    run.page(run.asked(), ANSWERED_ELSEWHERE, now)
+    assert run.outcome().text == "Hello"
+    silent = Run(quick=True).deferred()
+    silent.page(1, page(busy=True))
+    assert look_until_the_end(silent, page(busy=False)).text == ""
+
+
 def test_a_silent_answer_within_a_second() -> None:
     run = Run().taken()
     run.life.agent(lifecycle(phase="start"), 0.5)

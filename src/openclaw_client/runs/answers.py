@@ -327,10 +327,17 @@ class RunAnswers(RunState):
         self._clock.session_sign = max(self._clock.session_sign, now)
 
     def _on_deferred_page(self, page: HistoryPage, peer: Peer, now: float, *, up: bool, busy: bool) -> None:
-        quick = self.quick or bool(self._fold.side_results)
-        ended = self._ended_before == "ok"
-        stopped = self._cut_short or self._ended_before == "aborted"
-        facts = DeferredFacts(self._began, busy, quick, self._restarted(peer), self._missed, ended, stopped)
+        facts = DeferredFacts(
+            self._began,
+            busy,
+            self.quick,
+            self._restarted(peer),
+            self._missed,
+            ended=self._ended_before == "ok",
+            stopped=self._cut_short or self._ended_before == "aborted",
+            aside=bool(self._fold.side_results),
+            waited=self._told_deferred,
+        )
         found = decide_deferred(page, self._question(peer), facts)
         if not up and not isinstance(found, Answer):
             self._inquiry.stop()

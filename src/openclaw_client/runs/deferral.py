@@ -27,10 +27,12 @@ LOOK_SILENT: Final = 0.2
 class DeferredFacts:
     """What was heard.
 
-    began: a lifecycle start of this run. busy: a run of the session is heard and not over. quick: side results came, or
-    the message is a command: its silence is its answer. restarted: see `recovery.LocalFacts`. missed: a run of the
-    session may go on whose events were missed. ended: the gateway said of its key that the run went well and is over,
-    which it says of a silent one and of a message that waits. stopped: an event of the run said that it was stopped.
+    began: a lifecycle start of this run. busy: a run of the session is heard and not over. quick: the message is a
+    command, whose silence is its answer; in a busy session it may be one that the rest of the message waits behind.
+    aside: side results came, which are an answer. waited: the message was seen to wait. restarted: see
+    `recovery.LocalFacts`. missed: a run of the session may go on whose events were missed. ended: the gateway said of
+    its key that the run went well and is over, which it says of a silent one and of a message that waits. stopped: an
+    event of the run said that it was stopped.
     """
 
     began: bool = False
@@ -40,6 +42,8 @@ class DeferredFacts:
     missed: bool = False
     ended: bool = False
     stopped: bool = False
+    aside: bool = False
+    waited: bool = False
 
     @property
     def unwritten(self) -> bool:
@@ -161,13 +165,17 @@ def _without_answer(page: HistoryPage, start: int, question: Question, facts: De
 
 def _without_row(page: HistoryPage, facts: DeferredFacts) -> Deferred:
     """The message stands nowhere."""
-    if facts.quick:
+    # "/think high Explain X" that meets a run is answered behind it, and stands nowhere until then.
+    if facts.aside or (facts.quick and not (facts.waited or facts.busy or is_busy(page))):
         return Silence()
     if facts.began and not facts.unwritten:
         return LookFor(LOOK, Silence())
     if facts.restarted is True:
         return LookFor(LOOK, Gone(NOT_WRITTEN if facts.began else RESTARTED, forgotten=True))
-    return _idle(page, Gone(NOT_TAKEN_UP), wait=not tells_activity(page))
+    unsure = not tells_activity(page)
+    if facts.quick:
+        return _idle(page, Silence(), wait=unsure and (facts.busy or facts.missed))
+    return _idle(page, Gone(NOT_TAKEN_UP), wait=unsure)
 
 
 def _idle(page: HistoryPage, then: Silence | Gone, *, wait: bool) -> Deferred:

@@ -14,6 +14,7 @@ from openclaw_client.runs.deferral import (
     INTERRUPTED,
     LOOK,
     LOOK_SILENT,
+    NO_REPLY,
     NOT_ANSWERED,
     NOT_TAKEN_UP,
     NOT_WRITTEN,
@@ -139,6 +140,7 @@ def test_a_message_that_may_have_had_a_run_of_its_own_takes_nobody_elses_words()
 
 BEGUN = page(MINE, busy=False)
 QUIET = page(MINE)
+NO_WORDS_LEFT = LookFor(LOOK, Gone(NO_REPLY))
 UNWRITTEN = LookFor(LOOK, Gone(NOT_WRITTEN, forgotten=True))
 
 
@@ -154,6 +156,12 @@ UNWRITTEN = LookFor(LOOK, Gone(NOT_WRITTEN, forgotten=True))
         (BEGUN, {"began": True, "ended": True, "restarted": True}, UNWRITTEN),
         (BEGUN, {"began": True, "ended": True, "restarted": None}, UNANSWERED),
         (BEGUN, {"ended": True, "restarted": None}, UNANSWERED),
+        # It spoke: its answer is not there yet.
+        (BEGUN, {"began": True, "ended": True, "spoke": True}, NO_WORDS_LEFT),
+        (BEGUN, {"ended": True, "spoke": True}, NO_WORDS_LEFT),
+        (BEGUN, {"began": True, "ended": True, "spoke": True, "restarted": True}, UNWRITTEN),
+        (page(MINE, busy=True), {"began": True, "ended": True, "spoke": True}, Patience()),
+        (QUIET, {"began": True, "ended": True, "spoke": True, "missed": True}, Patience(Gone(NO_REPLY))),
         # It was heard to be stopped.
         (BEGUN, {"stopped": True, "began": True}, STOPPED),
         (page(busy=False), {"stopped": True}, STOPPED),
@@ -198,6 +206,8 @@ def test_a_row_without_an_answer(found: HistoryPage, heard: dict[str, Any], resu
         (page(), {"quick": True, "waited": True}, LookFor(LOOK, Silence())),
         (page(busy=False), {"quick": True, "waited": True, "busy": True}, LookFor(LOOK, Silence())),
         (page(busy=True), {"quick": True, "restarted": True}, DEAD),
+        (page(busy=False), {"quick": True, "spoke": True}, NO_WORDS_LEFT),
+        (page(busy=False), {"began": True, "ended": True, "spoke": True}, NO_WORDS_LEFT),
         (page(), {"began": True}, LookFor(LOOK, Silence())),
         (page(busy=True), {"began": True, "restarted": True}, LookFor(LOOK, Silence())),
         (page(), {"began": True, "ended": True}, LookFor(LOOK, Silence())),
@@ -226,6 +236,7 @@ facts = st.builds(
     stopped=st.booleans(),
     aside=st.booleans(),
     waited=st.booleans(),
+    spoke=st.booleans(),
 )
 row = st.builds(
     lambda role, text, run_id, stop: {"role": role, "content": text, "timestamp": SENT, **run_id, **stop},
@@ -248,6 +259,7 @@ def test_nothing_is_empty_without_a_reason(
     end = result.then if isinstance(result, LookFor | Patience) else result
     if isinstance(end, Silence):
         assert known.began or known.quick or known.aside or known.ended
+        assert known.aside or not known.spoke
         assert known.quick or known.aside or not known.unwritten
     if isinstance(end, Answer) and not end.answered.text:
         assert known.stopped or not end.answered.rows[-1].text

@@ -16,6 +16,8 @@ from openclaw_client.errors import (
     RequestTimeout,
 )
 from openclaw_client.runs.activity import OVER, QUEUED, THINKING, WAITING
+from openclaw_client.runs.clock import RunLimits
+from openclaw_client.runs.deferral import NO_REPLY
 from openclaw_client.runs.events import (
     ChatReply,
     RunCompleted,
@@ -24,6 +26,7 @@ from openclaw_client.runs.events import (
     RunStarted,
     SideResult,
     TextAppended,
+    TextReplaced,
 )
 from openclaw_client.runs.phases import (
     Ask,
@@ -32,6 +35,7 @@ from openclaw_client.runs.phases import (
     OutOfReach,
     Phase,
     Refused,
+    Tell,
     Unknown,
 )
 from openclaw_client.wire.agent import AgentPayload
@@ -172,6 +176,52 @@ def test_what_died_before_it_was_written_down_is_no_silence() -> None:
     lost = look_until_the_end(run, page(busy=False))
     assert isinstance(lost, OutOfReach)
     assert "the gateway was restarted" in lost.what
+
+
+def begun_and_over(text: str) -> Run:
+    """A run that was heard to begin, and of which the gateway says later that it is over."""
+    run = Run(RunLimits(total=60.0)).taken()
+    run.life.agent(lifecycle(phase="start"), 0.2)
+    if text:
+        run.life.delta(delta(text), 0.3)
+    run.life.lost(CUT, 1.0)
+    run.life.back()
+    run.page(run.asked(), page(MINE), 2.0)
+    run.life.answered({"runId": "r", "status": "ok"}, 2.1)
+    now = run.life.deadline()
+    run.life.handle_deadline(now)
+    run.page(run.asked(), page(MINE, busy=False), now)
+    assert run.life.deferred
+    return run
+
+
+def spoken_and_over() -> Run:
+    return begun_and_over("Hello wor")
+
+
+def test_a_run_that_spoke_and_whose_answer_is_nowhere_is_not_silent() -> None:
+    lost = look_until_the_end(spoken_and_over(), page(MINE, busy=False))
+    assert lost == OutOfReach(NO_REPLY)
+    gone = spoken_and_over()
+    gone.life.gone(CUT)
+    assert isinstance(gone.outcome(), OutOfReach)
+    late = spoken_and_over()
+    late.life.handle_deadline(60.0)
+    assert [action for action in late.actions() if isinstance(action, Tell)] == [Tell("total", 60.0)]
+    refused = spoken_and_over()
+    now = refused.life.deadline()
+    refused.life.handle_deadline(now)
+    refused.life.page_failed(refused.asked(), FAILED, now)
+    assert not refused.life.ended
+    for run in (gone, late, refused):
+        assert run.life.text == "Hello wor"
+        assert not any(isinstance(event, TextReplaced) for event in run.events)
+
+
+def test_a_run_whose_end_was_not_heard_is_not_silent_when_nobody_can_tell() -> None:
+    run = begun_and_over("")
+    run.life.gone(CUT)
+    assert isinstance(run.outcome(), OutOfReach)
 
 
 def test_a_run_that_was_stopped_before_and_is_named_as_active() -> None:

@@ -46,7 +46,7 @@ BY_EXAMPLES: dict[str, Callable[[], None]] = {
         test_life_answers.test_a_key_that_may_be_forgotten_is_not_sent_again
     ),
     "the start of a run that is followed is the message's own": (
-        test_life_answers.test_a_followed_run_that_starts_again_is_followed_on
+        test_life_answers.test_a_followed_run_that_starts_is_followed_on
     ),
     "that a run was stopped is forgotten": (
         test_life_events.test_a_run_that_was_stopped_ends_so_whatever_its_final_says

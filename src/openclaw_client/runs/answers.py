@@ -8,6 +8,7 @@ from math import inf
 from openclaw_client.errors import ConnectionLost, GatewayError, NotConnected, RequestFailed
 from openclaw_client.runs.deferral import (
     CUT,
+    NO_REPLY,
     Answer,
     Deferred,
     DeferredFacts,
@@ -53,6 +54,8 @@ MAX_RECEIPT_ID = 256
 
 MIN_LOOKS = 3
 """Pages that have to say the same before it counts: on a slow line seconds alone are one or two pages."""
+
+SILENT = "its own events show that it had nothing to say"
 
 
 class RunAnswers(RunState):
@@ -156,8 +159,8 @@ class RunAnswers(RunState):
             return
         refused = isinstance(error, RequestFailed) and not error.retryable
         self._refusals += refused
-        if refused and self.deferred and self._began:
-            self._finish_empty("its own events show that it had nothing to say")
+        if refused and self._was_silent:
+            self._finish_empty(SILENT)
         elif refused and self._refusals > 1 and self._is_unanswered:
             # Once may be a moment of the gateway's.
             self._lose("the gateway does not say what became of it", error)
@@ -174,6 +177,11 @@ class RunAnswers(RunState):
     def _is_unanswered(self) -> bool:
         """Whether nothing is known of the run since the connection went, or since it was said to be over."""
         return self._unresumed or self._ended_before is not None or self.deferred or self._sought
+
+    @property
+    def _was_silent(self) -> bool:
+        """Whether the run was heard from its beginning to its end, and had no words."""
+        return self.deferred and self._began and self._ended_before is None and not self.text
 
     @property
     def _was_missed(self) -> bool:
@@ -274,7 +282,7 @@ class RunAnswers(RunState):
 
     def _give_up(self, part: str | None, *, forgotten: bool) -> None:
         if part is None:
-            self._lose("the run is over, and its reply is not in the history", forgotten=forgotten)
+            self._lose(NO_REPLY, forgotten=forgotten)
             return
         self._show_part(part)
         self._lose(CUT, forgotten=forgotten)
@@ -337,6 +345,7 @@ class RunAnswers(RunState):
             stopped=self._cut_short or self._ended_before == "aborted",
             aside=bool(self._fold.side_results),
             waited=self._told_deferred,
+            spoke=bool(self.text),
         )
         found = decide_deferred(page, self._question(peer), facts)
         if not up and not isinstance(found, Answer):
@@ -368,7 +377,7 @@ class RunAnswers(RunState):
         elif isinstance(found, Silence):
             self._recovered = self._was_missed
             self._tell_resumed()
-            self._finish_empty("its own events show that it had nothing to say")
+            self._finish_empty(SILENT)
         elif isinstance(found, Gone):
             if found.part is not None:
                 self._show_part(found.part)

@@ -29,10 +29,10 @@ class DeferredFacts:
 
     began: a lifecycle start of this run. busy: a run of the session is heard and not over. quick: the message is a
     command, whose silence is its answer; in a busy session it may be one that the rest of the message waits behind.
-    aside: side results came, which are an answer. waited: the message was seen to wait. restarted: see
-    `recovery.LocalFacts`. missed: a run of the session may go on whose events were missed. ended: the gateway said of
-    its key that the run went well and is over, which it says of a silent one and of a message that waits. stopped: an
-    event of the run said that it was stopped.
+    aside: side results came, which are an answer. waited: the message was seen to wait. spoke: text of the run was
+    heard, so that it was not silent. restarted: see `recovery.LocalFacts`. missed: a run of the session may go on whose
+    events were missed. ended: the gateway said of its key that the run went well and is over, which it says of a silent
+    one and of a message that waits. stopped: an event of the run said that it was stopped.
     """
 
     began: bool = False
@@ -44,6 +44,12 @@ class DeferredFacts:
     stopped: bool = False
     aside: bool = False
     waited: bool = False
+    spoke: bool = False
+
+    @property
+    def silent(self) -> bool:
+        """Whether the run was heard to have nothing to say."""
+        return self.began and not self.unwritten and not self.spoke
 
     @property
     def unwritten(self) -> bool:
@@ -100,6 +106,7 @@ Deferred: TypeAlias = Answer | Silence | Patience | Goes | LookFor | Gone
 
 CUT: Final = "the run is over, and the history gives only a part of its reply"
 INTERRUPTED: Final = "the message waited for another run, and its gateway stopped before it was taken up"
+NO_REPLY: Final = "the run is over, and its reply is not in the history"
 NOT_ANSWERED: Final = "the message was taken up by another run, and no answer to it is in the history"
 NOT_TAKEN_UP: Final = "the run ended without words, and the session is idle without an answer to the message"
 RESTARTED: Final = "the message waited for another run, and the gateway was restarted"
@@ -152,30 +159,32 @@ def _without_answer(page: HistoryPage, start: int, question: Question, facts: De
         earlier = {row.run_id for row in rows[: start + 1]}
         if flight.run_id not in earlier and not _of_another(page, start, flight.run_id):
             return Goes(flight.run_id, flight.text)
-    if facts.began and not facts.unwritten:
+    if facts.silent:
         return LookFor(LOOK_SILENT, Silence())
     if facts.restarted is True:
         return LookFor(LOOK, Gone(NOT_WRITTEN if facts.began else RESTARTED, forgotten=True))
     # A run that only is not heard may still write the answer. What the gateway tells counts more: the end of another
     # run may have been lost.
     unsure = not tells_activity(page) and (facts.missed or facts.busy)
-    silent = facts.ended and not facts.unwritten and not unsure and not answers_after(rows, start)
-    return _idle(page, Silence() if silent else Gone(NOT_ANSWERED), wait=unsure)
+    silent = facts.ended and not (facts.unwritten or facts.spoke or unsure or answers_after(rows, start))
+    lost = Gone(NO_REPLY if facts.spoke else NOT_ANSWERED)
+    return _idle(page, Silence() if silent else lost, wait=unsure)
 
 
 def _without_row(page: HistoryPage, facts: DeferredFacts) -> Deferred:
     """The message stands nowhere."""
     # "/think high Explain X" that meets a run is answered behind it, and stands nowhere until then.
-    if facts.aside or (facts.quick and not (facts.waited or facts.busy or is_busy(page))):
+    quick = facts.quick and not facts.spoke
+    if facts.aside or (quick and not (facts.waited or facts.busy or is_busy(page))):
         return Silence()
-    if facts.began and not facts.unwritten:
+    if facts.silent:
         return LookFor(LOOK, Silence())
     if facts.restarted is True:
         return LookFor(LOOK, Gone(NOT_WRITTEN if facts.began else RESTARTED, forgotten=True))
     unsure = not tells_activity(page)
-    if facts.quick:
+    if quick:
         return _idle(page, Silence(), wait=unsure and (facts.busy or facts.missed))
-    return _idle(page, Gone(NOT_TAKEN_UP), wait=unsure)
+    return _idle(page, Gone(NO_REPLY if facts.spoke else NOT_TAKEN_UP), wait=unsure)
 
 
 def _idle(page: HistoryPage, then: Silence | Gone, *, wait: bool) -> Deferred:

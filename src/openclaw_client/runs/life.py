@@ -17,7 +17,7 @@ import msgspec
 
 from openclaw_client.errors import ConnectionLost, GatewayError, OutcomeUnknown, RequestFailed, RequestTimeout
 from openclaw_client.runs.ack import EndedBefore, Running, Stopped, read_ack
-from openclaw_client.runs.answers import RunAnswers
+from openclaw_client.runs.answers import SILENT, RunAnswers
 from openclaw_client.runs.clock import SILENCE_AFTER_ABORT, SILENCE_AFTER_ERROR, SILENCE_AFTER_GAP, RunLimits
 from openclaw_client.runs.events import RunAborted, RunErrored, RunStarted
 from openclaw_client.runs.inquiry import TRIES
@@ -274,8 +274,8 @@ class RunLife(RunAnswers):
         if self.ended:
             return
         self._away = error if isinstance(error, ConnectionLost) else self._away
-        if self.deferred and self._began:
-            self._finish_empty("its own events show that it had nothing to say")
+        if self._was_silent:
+            self._finish_empty(SILENT)
         elif self.acknowledged or self._sought:
             self._lose(f"{error.message or 'the connection was lost'}; the run may go on at the gateway", error)
         else:
@@ -379,9 +379,9 @@ class RunLife(RunAnswers):
         self._settle_flag()
 
     def _on_limit(self) -> None:
-        if self.deferred and self._began:
+        if self._was_silent:
             # A run that is over is in no time limit any more.
-            self._finish_empty("its own events show that it had nothing to say")
+            self._finish_empty(SILENT)
         else:
             self._actions.append(Tell(*self._clock.limit_passed()))
 

@@ -109,7 +109,8 @@ FLIGHT = InFlightRun("f", "so far")
     ("found", "result"),
     [
         (page(OTHER, assistant("a", "s", "stop"), MINE, flight=FLIGHT), Goes("f", "so far")),
-        (page(MINE, OTHER, flight=FLIGHT), Goes("f", "so far")),
+        (page(MINE, OTHER, flight=FLIGHT), Goes("f", "so far", shared=True)),
+        (page(collected("Hi", "x"), flight=FLIGHT), Goes("f", "so far", shared=True)),
         # It wrote something before the message: it is not the answer.
         (page(user("x", "f"), MINE, flight=FLIGHT), Patience()),
         # It is the run of the message behind.

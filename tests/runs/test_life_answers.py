@@ -29,7 +29,7 @@ from openclaw_client.runs.phases import (
 from openclaw_client.wire.agent import AgentPayload
 from openclaw_client.wire.history import HistoryPage, InFlightRun
 from tests.runs.lives import ANSWER, CUT, MINE, OLD, OTHER_PROCESS, PEER, WALL, Run, delta, final, look_until_the_end
-from tests.runs.pages import SENT, assistant, page, pending, steered, user
+from tests.runs.pages import SENT, assistant, collected, page, pending, steered, user
 
 # The run that answers.
 
@@ -74,6 +74,24 @@ def test_the_run_that_answers_is_followed() -> None:
     assert (reply.run_id, reply.text, reply.answered_by) == ("r", "Hello", "f")
     assert [event.text for event in run.events[1:3] if isinstance(event, TextAppended)] == ["Hel", "lo"]
     assert Run().life.followed is None
+
+
+def test_a_run_that_answers_others_too_is_not_the_message_s_own() -> None:
+    both = page(collected("Hi", "Other's"), flight=InFlightRun("f", "Hel"), active=("f",), busy=True)
+    run = following(both)
+    assert (run.life.followed, run.life.run_ids) == (None, ["r", "f"])
+    run.life.chat(final("Hello both", "f"), 3.0)
+    reply = run.outcome()
+    assert (reply.text, reply.answered_by, reply.merged_into) == ("Hello both", "f", "f")
+
+
+def test_a_message_that_comes_into_a_run_that_is_followed_makes_it_another_s_too() -> None:
+    run = following()
+    assert run.life.followed == "f"
+    run.life.lost(CUT, 2.0)
+    run.life.back()
+    run.page(run.asked(), page(MINE, user("x", "s"), flight=InFlightRun("f", "Hel"), active=("f",), busy=True), 3.0)
+    assert run.life.followed is None
 
 
 def test_what_is_missed_of_the_run_that_answers_is_asked_for() -> None:

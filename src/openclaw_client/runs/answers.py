@@ -90,8 +90,9 @@ class RunAnswers(RunState):
 
     @property
     def followed(self) -> str | None:
-        """The run whose events are taken for this one's; None for its own."""
-        return self._answered_by if self._following else None
+        """The run whose events are taken for this one's, and that answers nobody else; None for its own."""
+        alone = self._following and self._answered_by != self._merged_into
+        return self._answered_by if alone else None
 
     def page_params(self, peer: Peer) -> dict[str, list[str]]:
         """What to ask the history for beside the rows: of several messages in one row their words tell, and a receipt
@@ -404,6 +405,8 @@ class RunAnswers(RunState):
         written in between, and the run be that of a later message (2 of 240 messages on 2026.9.6).
         """
         if self._following and found.run_id == self._answered_by:
+            # Another message may have come into it since.
+            self._merged_into = found.run_id if found.shared else self._merged_into
             self._inquiry.rest(now)
             self._goes_on(found.text, now)
         elif found.run_id == self._announced:
@@ -421,6 +424,7 @@ class RunAnswers(RunState):
         self._move(Step.FOUND)
         self._clock.sign(now)
         self._answered_by = found.run_id
+        self._merged_into = found.run_id if found.shared else self._merged_into
         self.run_ids = [*dict.fromkeys([*self.run_ids, found.run_id])]
         self._actions.append(Follow(found.run_id))
         self._tell_resumed()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from openclaw_client.runs.recovery import Answered, answered, is_busy, tells_activity
-from openclaw_client.runs.rows import Question, answers_after, discarded, is_pending, turn_of, up_to_the_end
+from openclaw_client.runs.rows import Question, answers_after, discarded, is_pending, turn_of, up_to_the_end, was_shared
 from openclaw_client.wire.history import HistoryMessage, HistoryPage
 
 LOOK: Final = 3.0
@@ -71,10 +71,11 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Goes:
-    """The answer is being written in this run; text so far."""
+    """The answer is being written in this run; text so far. shared: whether it answers another message, too."""
 
     run_id: str
     text: str
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,7 @@ def _without_answer(page: HistoryPage, start: int, question: Question, facts: De
     if flight is not None and last and not question.alone and rows[start].merged_into is None:
         earlier = {row.run_id for row in rows[: start + 1]}
         if flight.run_id not in earlier and not _of_another(page, start, flight.run_id):
-            return Goes(flight.run_id, flight.text)
+            return Goes(flight.run_id, flight.text, was_shared(rows, start))
     if facts.silent:
         return LookFor(LOOK_SILENT, Silence())
     if facts.restarted is True:

@@ -384,6 +384,14 @@ def test_ones_own_words_are_known_however_the_gateway_writes_them_down() -> None
     assert news(page(user("caf\u00e9 Hi", 1_001), assistant("Hello", 1_002)), place) == []
 
 
+def test_a_message_that_only_ends_with_ones_own_words_is_news() -> None:
+    place = Place(SINCE)
+    place.note_sent("go")
+    foreign = page(user("Let it go", 1_001), assistant("Foreign", 1_002))
+    assert [text for _, _, text in news(foreign, place)] == ["Foreign"]
+    assert news(page(user("[Mon] go", 1_003), assistant("Own", 1_004)), place) == []
+
+
 def test_a_message_without_words_is_not_known_by_them() -> None:
     place = Place(SINCE)
     for message in ("mine", " \x07 "):

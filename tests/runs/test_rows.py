@@ -51,6 +51,36 @@ def test_where_a_message_stands(found: HistoryPage, index: int | None) -> None:
     assert turn_of(found, QUESTION) == index
 
 
+@pytest.mark.parametrize(
+    ("texts", "index"),
+    [
+        # Another message that only ends with the words.
+        (["Go to Chicago", "go"], 1),
+        (["Go to Chicago"], None),
+        (["Let it go"], None),
+        (["Please\ngo", "go"], 1),
+        # What gateways put in front.
+        (["Let it go", "[Sun 2026-11-22 17:12 UTC] go"], 1),
+        (["Sender:\n{}\n\ng o\n"], 0),
+        (["[x] Let it go"], None),
+        (["go", "go"], 0),
+    ],
+)
+def test_a_message_is_known_by_its_words_and_not_by_their_end(texts: list[str], index: int | None) -> None:
+    assert turn_of(page(*map(user, texts)), Question("r", "go", SENT)) == index
+
+
+def test_words_that_may_be_two_messages_tell_nothing_where_the_time_is_not_known() -> None:
+    question = Question("r", "go", SENT, before=True)
+    assert turn_of(page(user("Let it go"), user("go")), question) == 1
+    assert turn_of(page(user("[Sun 2026-11-22 17:12 UTC] go"), user("go")), question) is None
+
+
+def test_a_collected_row_holds_a_message_and_not_the_end_of_one() -> None:
+    assert turn_of(page(collected("Let it go", "x")), Question("r", "go", SENT)) is None
+    assert turn_of(page(collected("Let it go", "go")), Question("r", "go", SENT)) == 0
+
+
 def test_a_collected_row_is_not_found_without_words() -> None:
     assert turn_of(page(collected("Hi")), Question("r", "", SENT)) is None
 

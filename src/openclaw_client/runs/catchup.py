@@ -15,7 +15,7 @@ from typing import Any
 from openclaw_client.runs.proactive import INJECT_PREFIX, Kind, ProactiveMessage, kind_of_session
 from openclaw_client.runs.rows import joined_text, last_end, spoken, text_known
 from openclaw_client.runs.usage import from_rows
-from openclaw_client.runs.words import as_written_down
+from openclaw_client.runs.words import as_written_down, ends_with
 from openclaw_client.runs.words import bare as _bare
 from openclaw_client.wire.chat import shows_anything
 from openclaw_client.wire.history import HistoryMessage, HistoryPage
@@ -262,8 +262,9 @@ def _is_news(group: _Group, place: Place, is_known: Callable[[str], bool]) -> bo
 
 
 def _own(place: Place, words: str) -> bool:
-    words = as_written_down(words)
-    found = next((sent for sent in place.sent if words.endswith(sent)), None)
+    same = as_written_down(words)
+    # Words with something in front of them may be another client's message, which only ends with these.
+    found = same if same in place.sent else next((sent for sent in place.sent if ends_with(words, sent)), None)
     if found is not None:
         place.sent.remove(found)
     return found is not None

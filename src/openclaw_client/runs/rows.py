@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from openclaw_client.runs.words import as_written_down, digest_of
+from openclaw_client.runs.words import as_written_down, digest_of, ends_with
 from openclaw_client.wire.history import HistoryMessage, HistoryPage
 
 CLOCK_SLACK_MS = 250.0
@@ -35,9 +35,10 @@ class Question:
 
 def turn_of(page: HistoryPage, question: Question) -> int | None:
     """Where the user's turn of the run stands."""
-    found: list[int] = []
+    same: list[int] = []
+    behind: list[int] = []
     consumed = {receipt.consumed_by for receipt in page.receipts if receipt.run_id == question.run_id} - {None}
-    rows = page.messages
+    rows, words = page.messages, as_written_down(question.message)
     for index in range(len(rows) - 1, -1, -1):
         row = rows[index]
         if row.role != "user":
@@ -47,11 +48,14 @@ def turn_of(page: HistoryPage, question: Question) -> int | None:
             return index
         # 2026.4.15 names no run: the first with its words since it was sent.
         if row.run_id is None and '"message_id": "' not in row.text and _not_before(row, question):
-            found += [index] if _same_words(row, question) else []
+            same += [index] if _same_words(row, question) else []
+            behind += [index] if ends_with(row.text, words) else []
+    # Words with something in front of them may be another message, which only ends with these.
+    found = same or behind
+    if not found:
+        return _collected(rows, question)
     # Where it is not known since when, only words that were said once tell.
-    if found:
-        return found[-1] if len(found) == 1 or not question.before else None
-    return _collected(rows, question)
+    return None if question.before and len(same) + len(behind) > 1 else found[-1]
 
 
 def reaches(page: HistoryPage, question: Question) -> bool:
@@ -182,7 +186,7 @@ def _collected(rows: Sequence[HistoryMessage], question: Question) -> int | None
         row = rows[index]
         if row.role != "user" or not row.is_collected or not _not_before(row, question):
             continue
-        if any(as_written_down(part).endswith(words) for part in row.text.split("\n---\n")):
+        if any(ends_with(part, words) for part in row.text.split("\n---\n")):
             return index
     return None
 
@@ -190,7 +194,7 @@ def _collected(rows: Sequence[HistoryMessage], question: Question) -> int | None
 def _same_words(row: HistoryMessage, question: Question) -> bool:
     words = as_written_down(question.message)
     if words:
-        return as_written_down(row.text).endswith(words)
+        return as_written_down(row.text) == words
     return bool(question.digest) and digest_of(row.text) == question.digest
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
+from itertools import accumulate
 from unicodedata import normalize
+
+_FRONT = re.compile(r"(?<=[]\r\n])")
+"""Where the words of a message may begin behind what a gateway puts in front of them."""
 
 
 def as_written_down(text: str) -> str:
@@ -14,6 +19,16 @@ def as_written_down(text: str) -> str:
 def bare(text: str) -> str:
     """A text without its white space: rows and events of a run with tools are joined differently."""
     return "".join(text.split())
+
+
+def ends_with(text: str, words: str) -> bool:
+    """Whether a text is these words behind something that a gateway puts in front of them: a time stamp in brackets, or
+    lines. words: as they are written down."""
+    whole = as_written_down(text)
+    before = len(whole) - len(words)
+    if not words or before <= 0 or not whole.endswith(words):
+        return False
+    return before in accumulate(len(as_written_down(piece)) for piece in _FRONT.split(text))
 
 
 def digest_of(message: str) -> str:

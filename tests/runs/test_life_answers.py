@@ -298,6 +298,33 @@ def test_what_is_done_with_a_message_without_a_trace(
     assert run.actions() == ([] if action is None else [action])
 
 
+@pytest.mark.parametrize(("set_back", "action"), [(0.0, Send()), (0.4, Send()), (5.0, None)])
+def test_a_clock_that_was_set_back_does_not_make_a_new_process_the_old_one(
+    set_back: float, action: Action | None
+) -> None:
+    run = Run(peer=OLD).sent()
+    run.life.lost(CUT, 1.0)
+    run.life.back()
+    # By this clock it was born before the sending; where the clock was set back, behind it.
+    peer = replace(OLD, uptime=1.0, challenged_at=WALL - 0.5, greeted_at=WALL - 0.5)
+    number = run.asked()
+    run.life.page(number, page(), peer, 5.0, WALL + 5.0 - set_back)
+    assert run.actions() == ([] if action is None else [action])
+    if action is None:
+        run.life.handle_deadline(run.life.deadline())
+        run.life.handle_deadline(now := run.life.deadline())
+        run.life.page(run.asked(), page(), peer, now, WALL + now - set_back)
+        assert run.outcome() == Unknown(CUT)
+
+
+def test_boot_ids_tell_whatever_the_clock_says() -> None:
+    run = Run().sent()
+    run.life.lost(CUT, 1.0)
+    run.life.back()
+    run.life.page(run.asked(), page(), replace(PEER, uptime=200.0), 5.0, WALL - 5.0)
+    assert run.actions() == [Send()]
+
+
 def test_a_page_that_cannot_show_the_message() -> None:
     older = page(user("No", "n", SENT + 5_000))
     run = adopted(replace(STORED, acknowledged=True))

@@ -47,7 +47,8 @@ from openclaw_client.wire.history import HistoryMessage, HistoryPage
 from openclaw_client.wire.limits import MAX_HISTORY_LIMIT
 
 SLEPT = 0.5
-"""Seconds by which the wall clock may be ahead of the monotonic one before the machine is taken to have slept."""
+"""Seconds by which the wall clock may be ahead of the monotonic one before the machine is taken to have slept, and
+behind it before it is taken to have been set back."""
 
 MAX_RECEIPT_ID = 256
 """Characters of a run id up to which a gateway lists what waits; longer ones it leaves out (2026.9.6)."""
@@ -69,6 +70,7 @@ class RunAnswers(RunState):
         "_looking",
         "_looks",
         "_may_send",
+        "_set_back",
         "_sought",
         "_told_deferred",
     )
@@ -84,6 +86,8 @@ class RunAnswers(RunState):
     _looks: int
     # Whether the whole message is known, and somebody asks for its run.
     _may_send: bool
+    # Whether the wall clock was set back since the last sending, so that it does not tell which process is older.
+    _set_back: bool
     # Whether only the id is known, and not whether there is such a run.
     _sought: bool
     _told_deferred: bool
@@ -128,6 +132,8 @@ class RunAnswers(RunState):
         """
         if not self._inquiry.accepts(number):
             return
+        if self._written_now is not None:
+            self._set_back = now - self._written_now - (wall - self._sent_wall) > SLEPT
         self._elsewhere = self._elsewhere or is_pending(page, self.run_id)
         if self.deferred or self._following:
             self._on_deferred_page(page, peer, now, up=up, busy=busy)
@@ -205,7 +211,10 @@ class RunAnswers(RunState):
         if self._sent is None or peer is self._peer:
             return False
         # The process that got the message last is the one whose memory counts.
-        return restarted(replace(self._sent, sent_at=self._sent_wall), peer)
+        found = restarted(replace(self._sent, sent_at=self._sent_wall), peer)
+        by_clock = not (self._sent.boot_id and peer.boot_id)
+        # A clock that is behind makes a new process look older than the message.
+        return None if found is False and by_clock and self._set_back else found
 
     def _learn(self, page: HistoryPage, finding: Finding) -> None:
         """Which conversation the message stands in: one that shows it. A reset begins another one, on most releases."""

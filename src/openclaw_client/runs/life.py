@@ -51,7 +51,7 @@ class RunLife(RunAnswers):
         super().__init__(run_id, session_key, message, emit, limits, quick=quick)
         self._complete = complete
         self._following = self._sought = self._told_deferred = self._started = False
-        self._may_send = True
+        self._may_send, self._set_back = True, False
         self._looking = self._at_last = self._announced = None
         self._look_from, self._looks = 0.0, 0
         self._take_text: Callable[[bytes, int], Taken] = self._fold.reducer.take
@@ -65,7 +65,7 @@ class RunLife(RunAnswers):
     def written(self, peer: Peer, now: float, wall: float) -> None:
         """The message went out over this connection."""
         self._writings += 1
-        self._peer, self._sent_wall = peer, wall
+        self._peer, self._sent_wall, self._written_now = peer, wall, now
         if self._sent is None:
             self._sent_now = now
             offset = peer.clock_offset

@@ -74,6 +74,7 @@ class RunState:
         "_stopped",
         "_unresumed",
         "_writings",
+        "_written_now",
         "contact",
         "emit",
         "empty_because",
@@ -113,6 +114,8 @@ class RunState:
         self._peer: Peer | None = None
         self._sent: SentRun | None = None
         self._sent_now = self._sent_wall = self._acked_at = 0.0
+        # The monotonic clock at the last sending; None for a run that was sent by another process.
+        self._written_now: float | None = None
         self._writings = self._refusals = 0
         self._away: GatewayError | None = None
         # Whether the reader was told of a loss, and not yet of the return.

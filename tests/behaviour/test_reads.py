@@ -216,6 +216,33 @@ async def test_a_read_whose_connection_is_cut_is_asked_again(
         assert all(await asyncio.gather(*asked))
 
 
+@pytest.mark.parametrize("method", READS)
+async def test_a_read_that_was_asked_for_without_a_connection_is_asked_again_too(
+    make: Make, gateway: BlockingEmbeddedGateway, method: str
+) -> None:
+    async with make(gateway) as client:
+        await client.chat_send(session_key="main", message="hi")
+        gateway.faults.swallow(method)
+        gateway.faults.disconnect()
+        await until(lambda: not client.connected)
+        asked = asyncio.ensure_future(READS[method](client))
+        await until(lambda: not gateway.faults.outstanding)
+        gateway.faults.disconnect()
+        assert await asked
+
+
+async def test_a_read_with_a_key_of_its_own_is_shared_with_nobody(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    async with make(gateway) as client:
+        held = gateway.faults.hold("chat.history")
+        params = {"sessionKey": "main"}
+        asked = [
+            asyncio.ensure_future(client.request("chat.history", params, idempotency_key="mine")) for _ in range(3)
+        ]
+        await until(lambda: len(held.frames) == 3)
+        held.release()
+        await asyncio.gather(*asked, return_exceptions=True)
+
+
 async def test_many_reads_are_not_asked_again_all_at_once(make: Make, gateway: BlockingEmbeddedGateway) -> None:
     async with make(gateway) as client:
         held = gateway.faults.hold("health")

@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from openclaw_client import ALL_SESSIONS, Credentials, ReconnectPolicy, SessionKey
+from openclaw_client import (
+    ALL_SESSIONS,
+    Credentials,
+    DeviceIdentity,
+    MemoryIdentityStore,
+    ReconnectPolicy,
+    SessionKey,
+)
 from openclaw_client.testing import BlockingEmbeddedGateway
 from tests.faces import Face
 from tests.waiting import until
@@ -27,9 +34,12 @@ CUT_EVERY = 2_500
 async def manage(face: Face) -> AsyncIterator[Callable[..., Any]]:
     made: list[Any] = []
 
-    def manage(gateway: BlockingEmbeddedGateway, sessions: Callable[[Any], Any] = lambda user: None) -> Any:
+    def manage(
+        gateway: BlockingEmbeddedGateway, sessions: Callable[[Any], Any] = lambda user: None, **more: Any
+    ) -> Any:
         known = {
-            user: Credentials(gateway.url, token=gateway.token, sessions=sessions(user)) for user in (*USERS, "op")
+            user: Credentials(gateway.url, token=gateway.token, sessions=sessions(user), **more)
+            for user in (*USERS, "op")
         }
         made.append(face.manager(known.__getitem__, reconnect=QUICK))
         return made[-1]
@@ -227,3 +237,19 @@ async def test_a_sub_agent_of_one_s_own_session(manage: Callable[..., Any], star
     gateway.say("agent:main:web:ann", "the mark")
     await until(lambda: len(heard) == 2)
     assert set(heard) == {("bob", "subagent"), ("Ann", "run")}
+
+
+@pytest.mark.parametrize("release", ["2026.4.15", SCOPED])
+async def test_a_session_that_a_request_names_is_the_user_s_from_then_on(
+    manage: Callable[..., Any], start_gateway: Start, release: str
+) -> None:
+    gateway = start_gateway(release=release)
+    # Without a device 2026.4.15 gives nothing.
+    manager = manage(gateway, identity=MemoryIdentityStore(DeviceIdentity.generate()))
+    heard: list[str] = []
+    manager.on_proactive_message(lambda user, message: heard.append(message.text))
+    client = await manager.connection_for("Ann")
+    await client.request("chat.abort", {"sessionKey": "web:1"})
+    gateway.say("agent:main:web:1", "hello Ann")
+    await until(lambda: heard)
+    assert heard == ["hello Ann"]

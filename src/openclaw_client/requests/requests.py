@@ -233,12 +233,14 @@ class Requests:
         Returns a function that cancels the request.
         """
         connection = self._supervisor.usable
-        send = self.read if method in COALESCED_METHODS else self.request
-        if connection is None or method in COALESCED_METHODS:
+        send = self._sender(method, params)
+        if connection is None or send == self.read:
             return _in_background(partial(send, method, params, timeout, expect_final), answer)
         session = self._session_of(method, params)
-        if session is not None and not self._subscriptions.covers(session):
-            return _in_background(partial(send, method, params, timeout, expect_final), answer)
+        if session is not None:
+            self._use(session)
+            if not self._subscriptions.covers(session):
+                return _in_background(partial(send, method, params, timeout, expect_final), answer)
         self.used_at = monotonic()
         drop: Callable[[], object] = _nothing
         until = inf if timeout is None else monotonic() + timeout
@@ -277,9 +279,14 @@ class Requests:
     ) -> Coroutine[Any, Any, Any]:
         """`request` for users: the default time limit, the idempotency key, and the key in the errors."""
         limit, params = self.arguments(method, params, timeout, idempotency_key)
-        send = self.read if method in COALESCED_METHODS else self._read_alone
-        request = (send if _only_reads(method, params) else self.request)(method, params, limit, expect_final)
+        request = self._sender(method, params)(method, params, limit, expect_final)
         return request if idempotency_key is None else _naming(idempotency_key, request)
+
+    def _sender(self, method: str, params: Mapping[str, Any] | None) -> Callable[..., Coroutine[Any, Any, Any]]:
+        """What sends a request: once, or, of what only reads, again where its connection is lost."""
+        if not _only_reads(method, params):
+            return self.request
+        return self.read if method in COALESCED_METHODS else self._read_alone
 
     def arguments(
         self, method: str, params: Mapping[str, Any] | None, timeout: float | None, idempotency_key: str | None

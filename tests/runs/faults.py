@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from openclaw_client.runs import answers, deferral, recovery
+from openclaw_client.runs import answers, deferral, process, recovery
 from openclaw_client.runs.answers import RunAnswers
 from openclaw_client.runs.clock import RunClock
 from openclaw_client.runs.inquiry import InquiryClock
@@ -61,7 +61,7 @@ def return_asks_nothing(patch: Patch) -> None:
 
 @fault("a restart is not seen")
 def restart_not_seen(patch: Patch) -> None:
-    patch.setattr(answers, "restarted", lambda sent, peer: False)
+    patch.setattr(process, "restarted", lambda sent, peer: False)
 
 
 @fault("the uptime is held against the challenge alone")
@@ -71,7 +71,7 @@ def hello_counts_for_the_old_process(patch: Patch) -> None:
             return sent.boot_id != peer.boot_id
         return peer.uptime is not None and sent.sent_at < peer.challenged_at - peer.uptime
 
-    patch.setattr(answers, "restarted", restarted)
+    patch.setattr(process, "restarted", restarted)
 
 
 @fault("not known is taken for the same process")

@@ -21,11 +21,11 @@ from openclaw_client.runs.deferral import (
     deferred_rows,
 )
 from openclaw_client.runs.events import RunAborted, RunCompleted, RunDeferred, RunErrored, Terminal
-from openclaw_client.runs.peer import Peer, restarted
+from openclaw_client.runs.peer import Peer
 from openclaw_client.runs.phases import Contact, Follow, Inquiry, NotFound, Phase, Send, Step, Unknown
+from openclaw_client.runs.process import RunProcess
 from openclaw_client.runs.recovery import (
     GIVE_UP,
-    KEY_LIVES,
     Answered,
     AskAgain,
     Continue,
@@ -41,14 +41,9 @@ from openclaw_client.runs.recovery import (
     look_up,
 )
 from openclaw_client.runs.rows import Question, is_pending, reaches, was_reset
-from openclaw_client.runs.state import RunState
 from openclaw_client.runs.usage import from_rows
 from openclaw_client.wire.history import HistoryMessage, HistoryPage
 from openclaw_client.wire.limits import MAX_HISTORY_LIMIT
-
-SLEPT = 0.5
-"""Seconds by which the wall clock may be ahead of the monotonic one before the machine is taken to have slept, and
-behind it before it is taken to have been set back."""
 
 MAX_RECEIPT_ID = 256
 """Characters of a run id up to which a gateway lists what waits; longer ones it leaves out (2026.9.6)."""
@@ -59,7 +54,7 @@ MIN_LOOKS = 3
 SILENT = "its own events show that it had nothing to say"
 
 
-class RunAnswers(RunState):
+class RunAnswers(RunProcess):
     """A run that reads pages."""
 
     __slots__ = (
@@ -70,7 +65,6 @@ class RunAnswers(RunState):
         "_looking",
         "_looks",
         "_may_send",
-        "_set_back",
         "_sought",
         "_told_deferred",
     )
@@ -86,8 +80,6 @@ class RunAnswers(RunState):
     _looks: int
     # Whether the whole message is known, and somebody asks for its run.
     _may_send: bool
-    # Whether the wall clock was set back since the last sending, so that it does not tell which process is older.
-    _set_back: bool
     # Whether only the id is known, and not whether there is such a run.
     _sought: bool
     _told_deferred: bool
@@ -132,8 +124,7 @@ class RunAnswers(RunState):
         """
         if not self._inquiry.accepts(number):
             return
-        if self._written_now is not None:
-            self._set_back = now - self._written_now - (wall - self._sent_wall) > SLEPT
+        self._compare_clocks(now, wall)
         self._elsewhere = self._elsewhere or is_pending(page, self.run_id)
         if self.deferred or self._following:
             self._on_deferred_page(page, peer, now, up=up, busy=busy)
@@ -207,15 +198,6 @@ class RunAnswers(RunState):
         before, digest = self._ended_before is not None, sent.digest if sent is not None else ""
         return Question(run_id, self.message, clock_ms, before=before, alone=alone, digest=digest)
 
-    def _restarted(self, peer: Peer) -> bool | None:
-        if self._sent is None or peer is self._peer:
-            return False
-        # The process that got the message last is the one whose memory counts.
-        found = restarted(replace(self._sent, sent_at=self._sent_wall), peer)
-        by_clock = not (self._sent.boot_id and peer.boot_id)
-        # A clock that is behind makes a new process look older than the message.
-        return None if found is False and by_clock and self._set_back else found
-
     def _learn(self, page: HistoryPage, finding: Finding) -> None:
         """Which conversation the message stands in: one that shows it. A reset begins another one, on most releases."""
         shown = not isinstance(finding, Unanswered) or finding.sent
@@ -245,17 +227,6 @@ class RunAnswers(RunState):
         if self._sought and isinstance(finding, Unanswered) and not (finding.sent or self.acknowledged):
             return AskAgain() if facts.patient else Unknown()
         return decide(finding, facts)
-
-    def _key_lives(self, now: float, wall: float) -> bool:
-        """Whether the run was alive so lately that the gateway knows its key, even if it has ended since."""
-        # The monotonic clock stands still while a laptop sleeps; the gateway's does not.
-        sent_at = self._sent.sent_at if self._sent is not None else wall
-        slept = wall - sent_at - (now - self._sent_now)
-        return self._silence(now) < KEY_LIVES and slept < SLEPT
-
-    def _silence(self, now: float) -> float:
-        """Seconds since something showed that the gateway has the run."""
-        return now - max(self._clock.last_sign, self._acked_at, self._sent_now)
 
     def _carry_out(self, decision: Decision, now: float) -> None:
         if isinstance(decision, Continue):

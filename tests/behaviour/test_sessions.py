@@ -18,7 +18,7 @@ from openclaw_client import (
     ReconnectPolicy,
     SessionKey,
 )
-from openclaw_client.testing import BlockingEmbeddedGateway
+from openclaw_client.testing import BlockingEmbeddedGateway, Turn
 from tests.faces import Face
 from tests.waiting import until
 
@@ -34,11 +34,15 @@ CUT_EVERY = 2_500
 async def manage(face: Face) -> AsyncIterator[Callable[..., Any]]:
     made: list[Any] = []
 
-    def manage(
-        gateway: BlockingEmbeddedGateway, sessions: Callable[[Any], Any] = lambda user: None, **more: Any
-    ) -> Any:
+    def manage(gateway: BlockingEmbeddedGateway, sessions: Callable[[Any], Any] = lambda user: None) -> Any:
         known = {
-            user: Credentials(gateway.url, token=gateway.token, sessions=sessions(user), **more)
+            user: Credentials(
+                gateway.url,
+                token=gateway.token,
+                sessions=sessions(user),
+                # Without a device 2026.4.15 gives nothing.
+                identity=MemoryIdentityStore(DeviceIdentity.generate()),
+            )
             for user in (*USERS, "op")
         }
         made.append(face.manager(known.__getitem__, reconnect=QUICK))
@@ -244,8 +248,7 @@ async def test_a_session_that_a_request_names_is_the_user_s_from_then_on(
     manage: Callable[..., Any], start_gateway: Start, release: str
 ) -> None:
     gateway = start_gateway(release=release)
-    # Without a device 2026.4.15 gives nothing.
-    manager = manage(gateway, identity=MemoryIdentityStore(DeviceIdentity.generate()))
+    manager = manage(gateway)
     heard: list[str] = []
     manager.on_proactive_message(lambda user, message: heard.append(message.text))
     client = await manager.connection_for("Ann")
@@ -253,3 +256,62 @@ async def test_a_session_that_a_request_names_is_the_user_s_from_then_on(
     gateway.say("agent:main:web:1", "hello Ann")
     await until(lambda: heard)
     assert heard == ["hello Ann"]
+
+
+async def gated(turn: Turn) -> AsyncIterator[str]:
+    yield "begun "
+    await turn.gate.wait()
+    yield "ended"
+
+
+@pytest.mark.parametrize("release", [PLAIN, "2026.4.15"])
+@pytest.mark.parametrize("how", ["taken up", "an equal key"])
+async def test_a_run_of_the_same_id_in_the_session_of_another_shows_nothing(
+    manage: Callable[..., Any], start_gateway: Start, release: str, how: str
+) -> None:
+    gateway = start_gateway(gated, release=release)
+    manager = manage(gateway, lambda user: [f"web:{user}"])
+    seen: list[Any] = []
+    ann, bob = [await manager.connection_for(user) for user in USERS]
+    for name in ("chat", "agent", "chat.side_result"):
+        bob.on(name, lambda event: seen.append(event.payload.get("sessionKey")))
+    key, theirs = "order-0001", "agent:main:web:ann"
+    answer = asyncio.ensure_future(ann.chat_send(session_key="web:Ann", message="hi", idempotency_key=key))
+    await until(lambda: gateway.active_runs)
+    if how == "taken up":
+        run = bob.chat_attach(key, session_key="web:bob")
+    else:
+        run = bob.chat_stream(session_key="web:bob", message="hi", idempotency_key=key)
+    async with run:
+        gateway.emit("agent", {"runId": key, "stream": "assistant", "sessionKey": theirs, "data": {"text": "secret"}})
+        gateway.emit("chat.side_result", {"runId": key, "sessionKey": theirs, "question": "q", "text": "secret"})
+        gateway.release()
+        assert (await answer).text == "begun ended"
+        gateway.say("agent:main:web:bob", "the mark")
+        await until(lambda: seen)
+        assert (run.text, run.activity.kind != "over") == ("", True)
+    # What was emitted before it would have come before it.
+    assert {str(one).lower() for one in seen} == {"agent:main:web:bob"}
+
+
+@pytest.mark.parametrize("release", ["2026.4.15", PLAIN, SCOPED])
+@pytest.mark.parametrize("listening", [False, True], ids=["alone", "with a handler"])
+async def test_a_run_is_heard_however_its_session_is_spelled(
+    manage: Callable[..., Any], start_gateway: Start, release: str, listening: bool
+) -> None:
+    gateway = start_gateway(gated, release=release)
+    ann = await manage(gateway, lambda user: ["Agent:Main:main"]).connection_for("Ann")
+    other = await manage(gateway, lambda user: ["main"]).connection_for("Ann")
+    seen: list[Any] = []
+    if listening:
+        ann.on("chat", lambda event: seen.append(event.payload["runId"]))
+    async with ann.chat_stream(session_key="MAIN", message="hi") as run:
+        assert await anext(run.text_stream) == "begun "
+        async with other.chat_attach(run.run_id, session_key="agent:MAIN:main") as attached:
+            await other.request("health")
+            gateway.release()
+            replies = [await run.result(), await attached.result()]
+    assert [(reply.text, reply.recovered) for reply in replies] == [("begun ended", False)] * 2
+    if listening:
+        await until(lambda: seen)
+    assert set(seen) <= {run.run_id}

@@ -1,7 +1,7 @@
 """Whose frames are whose: runs by run id, messages by session, everything else by name.
 
-A run is matched by its run id alone. A session decides what is handed out beside the runs, and never makes a foreign
-run one's own.
+A run is matched by its run id, and by its session where a client is shown some sessions only: whoever chooses run ids
+may know, or meet, one of another user. A session alone never makes a foreign run one's own.
 """
 
 from __future__ import annotations
@@ -204,9 +204,11 @@ class Router:
         if isinstance(frame, ChatFrame):
             payload = frame.payload
             runs = self._runs.get(payload.run_id)
+            if runs and self.sessions.restricted:
+                runs = self._of_session(runs, payload.session_key)
             if payload.state in TERMINAL_STATES and self._runs:
                 self._tell_of_end(payload, now)
-            if runs is None:
+            if not runs:
                 self._on_foreign(payload, now)
             else:
                 if now >= self._note_use_at or payload.state != "delta":
@@ -270,8 +272,8 @@ class Router:
         payload = decode_agent(frame)
         if payload is None:
             return
-        runs = self._runs.get(payload.run_id)
-        if runs is not None:
+        runs = self._listeners(payload.run_id, payload.session_key)
+        if runs:
             for run in runs:
                 run.on_agent(payload, now)
         else:
@@ -282,15 +284,29 @@ class Router:
     def _on_side_result(self, frame: Event, now: float) -> None:
         payload = decode_payload(frame.payload)
         if isinstance(payload, dict):
-            for run in self._runs.get(str(payload.get("runId")), ()):
+            for run in self._listeners(payload.get("runId"), payload.get("sessionKey")):
                 run.on_side_result(payload, now)
 
     def _on_row(self, frame: Event) -> None:
         """A row was written: subscribers are told before the end of its run, which does not tell what it took."""
-        row = row_of(decode_payload(frame.payload))
+        payload = decode_payload(frame.payload)
+        row = row_of(payload)
         if row is not None:
-            for run in self._runs.get(row.run_id or "", ()):
+            for run in self._listeners(row.run_id, payload.get("sessionKey")):
                 run.on_row(row)
+
+    def _listeners(self, run_id: object, session: object) -> tuple[RunListener, ...]:
+        """The runs of this client that an event is about. session: the one that it names, in any spelling."""
+        runs = self._runs.get(run_id, ()) if isinstance(run_id, str) else ()
+        return self._of_session(runs, session) if runs and self.sessions.restricted else runs
+
+    def _of_session(self, runs: tuple[RunListener, ...], session: object) -> tuple[RunListener, ...]:
+        """Those of a session; all of them for an event that names none."""
+        if not isinstance(session, str) or not session:
+            return runs
+        canonical = self.sessions.canonical
+        named = canonical(session)
+        return tuple(run for run in runs if run.session_key == session or canonical(run.session_key) == named)
 
     def _hand_out(self, frame: ChatFrame | Event) -> None:
         # A copy: in another thread one may be taken out meanwhile.
@@ -318,15 +334,14 @@ class Router:
         if isinstance(frame, ChatFrame):
             return self._chat_permitted(frame)
         payload = frame_payload(frame)
-        run_id = payload.get("runId") if isinstance(payload, dict) else None
-        if isinstance(run_id, str) and run_id in self._runs:
-            # Matched by its run, however its session is spelled.
+        if isinstance(payload, dict) and self._listeners(payload.get("runId"), payload.get("sessionKey")):
+            # The session of a run of one's own, which need not be one of those that were given.
             return self._all_accepted(payload, apart_from=payload.get("sessionKey"))
         return self._all_accepted(payload, unnamed=not self.sessions.private)
 
     def _chat_permitted(self, frame: ChatFrame) -> bool:
         payload = frame.payload
-        own = payload.run_id in self._runs
+        own = self._listeners(payload.run_id, payload.session_key)
         if not own and not self._accepts(payload):
             return False
         if payload.spawned_by is None and all(frame.raw.count(sign) <= 1 for sign in _NAMES_SESSION):

@@ -410,3 +410,17 @@ def test_an_attachment_that_is_no_bytes(content: Any) -> None:
 def test_an_attachment_of_other_bytes(content: Any) -> None:
     attachment = Attachment.from_bytes(content, file_name="a")
     assert (attachment.content, attachment.mime_type) == (b"%PDF-x", "application/pdf")
+
+
+async def test_a_time_limit_that_passed_is_told_behind_the_block_too(make: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(gated)
+    async with make(gateway) as client:
+        run = client.chat_stream(session_key="main", message="x", timeout=0.2)
+        with pytest.raises(RunTimeout):
+            async with run:
+                await run.result()
+        # Answered behind the leaving, which is the loop's to do.
+        await client.request("health")
+        with pytest.raises(RunTimeout) as told:
+            await run.result()
+        assert told.value.sent_run == run.sent_run is not None

@@ -341,6 +341,39 @@ async def test_idle_connections_are_closed_without_anybody_asking(
     await until(lambda: gateway.open_connections == 0)
 
 
+@pytest.mark.parametrize("end", ["idle", "drained", "replaced", "evicted"])
+async def test_a_message_that_waits_for_its_turn_is_under_way(
+    face: Face, manage: Manage, start_gateway: Start, end: str
+) -> None:
+    gateway = start_gateway(agent=gated)
+    known = {user: Credentials(gateway.url, token=gateway.token, sessions=["main"]) for user in ("ann", "eve")}
+    manager = manage(known.__getitem__, max_connections=1)
+    async with face.client(gateway.url, token=gateway.token, identity=False) as other:
+        async with other.chat_stream(session_key="main", message="other") as run:
+            await until(lambda: run.text)
+            client = await manager.connection_for("ann")
+            mine = asyncio.ensure_future(client.chat_send(session_key="main", message="mine"))
+            await until(lambda: gateway.seen.requests["chat.history"])
+            # Behind the answer that the session is busy.
+            await client.request("health")
+            if end == "idle":
+                assert not await client.close_if_idle()
+            elif end == "drained":
+                assert not await manager.drain(0)
+            elif end == "replaced":
+                known["ann"] = Credentials(gateway.url, token=gateway.token, sessions=["main"], headers={"X-New": "1"})
+                assert inner(await manager.connection_for("ann")) is not inner(client)
+            else:
+                with pytest.raises(ManagerError, match="in use"):
+                    await manager.connection_for("eve")
+            assert client.busy
+            gateway.release()
+            await run.result()
+        await until(lambda: gateway.seen.requests["chat.send"] == 2 and gateway.active_runs)
+        gateway.release()
+        assert (await mine).text == "begun ended"
+
+
 # The end of a connection.
 
 

@@ -224,6 +224,16 @@ def test_doctor_names_the_stage_and_the_remedy(name: str, alone: Program, tmp_pa
     check(SNAPSHOTS / f"{name}.jsonl", masked(told.out))
 
 
+def test_the_time_limit_of_a_step_is_that_of_the_test_chat_too(program: Program) -> None:
+    ran = program.run("doctor", "--chat", "endless", "--timeout", "1")
+    assert (ran.code, ran.err) == (7, "")
+    assert re.search(r"^failed +chat ", ran.out, re.MULTILINE)
+    # The session of that chat, in which no other run is.
+    stop = re.search(r"`openclaw-client (abort --run .*)` ends it there", ran.out)
+    assert stop is not None
+    assert program.run(*stop[1].split()).code == 0
+
+
 def test_every_snapshot_has_its_test() -> None:
     assert {path.name for path in SNAPSHOTS.iterdir()} == {
         f"{name}.{kind}" for name in PATIENTS for kind in ("txt", "jsonl")

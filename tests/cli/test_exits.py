@@ -112,6 +112,7 @@ SITUATIONS: list[tuple[ExitCode, str, Situation]] = [
     (ExitCode.PAIRING, "PairingRequired", pairing),
     (ExitCode.PROTOCOL, "ProtocolMismatch", mismatch),
     (ExitCode.TIMEOUT, "RunTimeout", lambda *_: ("chat", "endless", "--timeout", "1")),
+    (ExitCode.TIMEOUT, "RunTimeout", lambda *_: ("doctor", "--chat", "endless", "--timeout", "1")),
     (ExitCode.RUN_FAILED, "RunFailed", lambda *_: ("chat", "fail")),
 ]
 

@@ -134,3 +134,24 @@ print(client.connected)
 def test_no_descriptors_left_is_a_typed_error(gateway: BlockingEmbeddedGateway, left: int) -> None:
     done = run(FULL, gateway.url, gateway.token or "", str(left))
     assert (done.returncode, done.stdout, done.stderr) == (0, "Unreachable True True\nTrue\n", "")
+
+
+EVENTS_FIRST = """
+import os, signal, sys
+from openclaw_client import GatewayClient
+client = GatewayClient(sys.argv[1], token=sys.argv[2], identity=False)
+client.connect()
+child = os.fork()
+if not child:
+    signal.alarm(10)
+    print(next(client.events("tick")).name, client.connected, flush=True)
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+client.disconnect()
+"""
+
+
+def test_the_first_call_of_a_forked_child_may_be_for_events() -> None:
+    with BlockingEmbeddedGateway(tick_interval=0.1) as gateway:
+        done = run(EVENTS_FIRST, gateway.url, gateway.token or "")
+    assert (done.stdout, done.stderr) == ("tick True\n0\n", "")

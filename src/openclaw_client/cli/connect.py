@@ -86,6 +86,7 @@ def _timeouts(options: Options) -> Timeouts:
         return limits
     assert limits.request is not None
     connect, acknowledge = min(limits.connect, options.timeout), min(limits.request, options.timeout)
-    if options.command == "chat":
+    if options.command in ("chat", "doctor"):
+        # The doctor's last step is a chat.
         return replace(limits, connect=connect, request=acknowledge, total=options.timeout)
     return replace(limits, connect=connect, request=options.timeout)

@@ -15,7 +15,7 @@ from typing import Any
 from openclaw_client.cli.exit_codes import ExitCode, exit_code
 from openclaw_client.cli.options import Options
 from openclaw_client.cli.output import fields_of, json_line
-from openclaw_client.client.diagnosis import WHERE_IT_IS
+from openclaw_client.client.diagnosis import TEST_SESSION, WHERE_IT_IS
 from openclaw_client.errors import (
     GatewayError,
     MissingScope,
@@ -98,7 +98,8 @@ def sentence(error: GatewayError, options: Options, *, chatting: bool = False) -
 
 def advice(error: GatewayError, options: Options, *, chatting: bool = False) -> str:
     """What to do next."""
-    session = "" if options.session is None else f" --session {shlex.quote(options.session)}"
+    key = TEST_SESSION if options.command == "doctor" else options.session
+    session = "" if key is None else f" --session {shlex.quote(key)}"
     history = ":history" if chatting else f"`openclaw-client history{session}`"
     if isinstance(error, RunTimeout) and not error.sent:
         stop = ":abort" if chatting else f"`openclaw-client abort{session}`"

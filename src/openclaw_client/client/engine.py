@@ -116,9 +116,10 @@ class Engine:
 
     @property
     def busy(self) -> bool:
-        """Whether a run or a request is under way, or waits for the connection. From any thread."""
+        """Whether a run or a request is under way, or waits for its turn or the connection. From any thread."""
         connection = self.supervisor.connection
-        return self.router.running or self.supervisor.awaited or (connection is not None and connection.pending > 0)
+        pending = connection is not None and connection.pending > 0
+        return pending or self.router.running or self.supervisor.awaited or self._gates.waiting
 
     async def connect(self) -> None:
         await self.supervisor.connect()

@@ -39,6 +39,11 @@ class SessionGates:
         # None while there is no connection, and none will come by itself.
         self._habits: Habits | None = None
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a message waits for its turn, or is just being told of it. From any thread."""
+        return bool(self._waiting)
+
     async def enter(self, session: str, ticket: Ticket) -> None:
         """Wait until the message of this ticket may go out. Cancelling gives the place up. Raises what `fail` got."""
         gate = self._gate(session)

@@ -381,8 +381,13 @@ class GatewayClient(ClientBase):
             raise
 
     def events(self, *names: str) -> BlockingEventStream:
-        """An iterator of gateway events of these names, or of all; from this call on, over reconnects."""
+        """An iterator of gateway events of these names, or of all; from this call on, over reconnects.
+
+        In a forked child of a connected client it connects first, and raises what `connect()` raises.
+        """
         check_names(names)
+        if self._reconnect_after_fork:
+            self._ready_thread()
         port = self._port
         stream = BlockingEventStream(names, lambda leaving: self._soon(port.remove_stream, leaving), port.on_slow)
         port.add_stream(stream)

@@ -186,7 +186,8 @@ class ChatRun:
         if follower.ended:
             return
         follower.leave()
-        self._on_end(None, left(self.run_id, self.session_key, self.text))
+        if not self._over.is_set:
+            self._on_end(None, left(self.run_id, self.session_key, self.text))
         channel.close()
 
     def _pieces(self) -> Iterator[str]:

@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from openclaw_client import Credentials, MemoryIdentityStore, ProactiveMessage, ReconnectPolicy, Timeouts
+from openclaw_client import (
+    AsyncGatewayClient,
+    Credentials,
+    GatewayClient,
+    MemoryIdentityStore,
+    ProactiveMessage,
+    ReconnectPolicy,
+    Timeouts,
+)
 from openclaw_client.errors import AuthRejected, ManagerError, NotConnected, RateLimited, RunLost, UsageError
 from openclaw_client.identity.device import DeviceIdentity
 from openclaw_client.policy.breaker import BUDGET
@@ -176,6 +184,66 @@ async def test_disconnect_closes_a_replaced_connection_too(manage: Manage, start
             await run.result()
     await until(lambda: gateway.open_connections == 1)
     assert manager.user_connected("bob")
+
+
+@pytest.mark.parametrize("release", ["2026.9.6", "2026.4.15"])
+async def test_what_two_connections_of_a_user_hear_is_told_once(
+    manage: Manage, start_gateway: Start, release: str
+) -> None:
+    gateway = start_gateway(agent=gated, release=release)
+    store = MemoryIdentityStore(DeviceIdentity.generate())
+
+    def given(number: int) -> Credentials:
+        sessions, headers = ["main", "two", "kept"], {"X-Number": str(number)}
+        return Credentials(gateway.url, token=gateway.token, identity=store, sessions=sessions, headers=headers)
+
+    known, told, heard = {"ann": given(0)}, list[tuple[str, str]](), [list[str]() for _ in range(3)]
+    manager = manage(known.__getitem__)
+    manager.on_proactive_message(lambda user, message: told.append((user, message.text)))
+    clients, runs = [], []
+    # One more than two: whoever leaves a message to another is not the only one who does.
+    for number, session in enumerate(("kept", "main", "two")):
+        known["ann"] = given(number)
+        client = await manager.connection_for("ann")
+        # Called behind the manager's own.
+        client.on_proactive_message(lambda user, message, number=number: heard[number].append(message.text))
+        # Subscribed to, where that is asked for.
+        await asyncio.gather(*(client.chat_history(session_key=key) for key in ("main", "two", "kept")))
+        run = client.chat_stream(session_key=session, message=session)
+        await run.__aenter__()
+        clients.append(client)
+        runs.append(run)
+    assert len({inner(client) for client in clients}) == 3
+    gateway.say("main", "a reminder")
+    await until(lambda: all(heard))
+    for run in runs[1:]:
+        gateway.release(run.run_id)
+        assert (await run.result()).text == "begun ended"
+    await until(lambda: heard[0] == ["a reminder", "begun ended", "begun ended"])
+    gateway.say("main", "the last")
+    await until(lambda: heard[0][-1] == heard[2][-1] == "the last")
+    assert told == [("ann", "a reminder"), ("ann", "the last")]
+    assert manager.status().counters.messages == 2
+    gateway.release()
+    assert (await runs[0].result()).text == "begun ended"
+
+
+async def test_what_only_a_replaced_connection_hears_is_told(manage: Manage, start_gateway: Start) -> None:
+    gateway = start_gateway(agent=gated)
+    known = {"ann": Credentials(gateway.url, token=gateway.token, sessions=["main"])}
+    manager, told = manage(known.__getitem__), list[str]()
+    manager.on_proactive_message(lambda user, message: told.append(message.text))
+    client = await manager.connection_for("ann")
+    async with client.chat_stream(session_key="main", message="hi") as run:
+        await until(lambda: run.text)
+        known["ann"] = Credentials(gateway.url, token="revoked", sessions=["main"])
+        with pytest.raises(AuthRejected):
+            await manager.connection_for("ann")
+        gateway.say("main", "a reminder")
+        await until(lambda: told)
+        gateway.release()
+        await run.result()
+    assert told == ["a reminder"]
 
 
 async def test_credentials_hold_for_as_long_as_asked(
@@ -405,6 +473,37 @@ async def test_all_are_back_after_a_restart(manage: Manage, gateway: BlockingEmb
     await until(lambda: len(gateway.seen.connects) == 40)
     await until(lambda: manager.connected_count == 20)
     assert [inner(await manager.connection_for(number)) for number in range(20)] == [inner(one) for one in clients]
+
+
+class Interrupt(BaseException):
+    """What ends a wait from outside: a cancel, Ctrl-C, gevent.Timeout."""
+
+
+async def test_a_caller_who_is_interrupted_in_the_moment_of_hello_leaves_no_connection(
+    face: Face, manage: Manage, gateway: BlockingEmbeddedGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [Interrupt()]
+    connect_async, connect = AsyncGatewayClient.connect, GatewayClient.connect
+
+    async def interrupted_async(client: AsyncGatewayClient) -> None:
+        await connect_async(client)
+        if left:
+            raise left.pop()
+
+    def interrupted(client: GatewayClient) -> None:
+        connect(client)
+        if left:
+            raise left.pop()
+
+    monkeypatch.setattr(AsyncGatewayClient, "connect", interrupted_async)
+    monkeypatch.setattr(GatewayClient, "connect", interrupted)
+    manager = manage()
+    with pytest.raises(Interrupt):
+        await manager.connection_for("ann")
+    assert manager.status().users == ()
+    await until(lambda: gateway.open_connections == 0)
+    assert (await manager.connection_for("ann")).connected
+    assert gateway.open_connections == 1
 
 
 async def test_disconnect_and_come_again(manage: Manage, gateway: BlockingEmbeddedGateway) -> None:

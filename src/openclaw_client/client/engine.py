@@ -80,6 +80,7 @@ class Engine:
         # Past this object: one call less for every frame.
         self.on_frame: Callable[[ChatFrame | Event, float], None] = self.router.on_frame
         self.fast_path = self.router.fast_path
+        self.is_known_run = self.router.is_known_run
         # As they are: nothing stands between a face and its request.
         facts = self.requests.facts
         self.supports, self.missing_scopes = facts.supports, facts.missing_scopes

@@ -106,6 +106,10 @@ class Port(Protocol):
 
     def on_slow(self, report: SlowConsumer) -> None: ...
 
+    def is_known_run(self, run_id: str) -> bool:
+        """Whether a run is this client's own, or its message was heard."""
+        ...
+
     def touch(self) -> None: ...
 
     # Life.

@@ -107,8 +107,8 @@ class Router:
             self._proactive.finished(run_id)
 
     def is_known_run(self, run_id: str) -> bool:
-        """Whether a run is this client's own, or its message was handed out."""
-        return run_id in self._runs or self._proactive.is_known(run_id)
+        """Whether a run is this client's own, or its message was heard. From any thread: nothing is made here."""
+        return run_id in self._runs or ("_proactive" in self.__dict__ and self._proactive.is_known(run_id))
 
     def has_open_run(self, run_id: str) -> bool:
         """Whether the beginning of somebody else's run was heard, and not its end."""

@@ -75,6 +75,8 @@ class ConnectionManager:
             adapt=lambda client, sessions: client._soon(client._port.allow, sessions),
             close=lambda client: client._port.disconnect(),
             close_if_idle=lambda client, seconds: client._port.disconnect_if_idle(seconds),
+            knows=lambda client, run_id: client._port.is_known_run(run_id),
+            soon=self._soon,
         )
         _managers.add(self)
 
@@ -174,6 +176,10 @@ class ConnectionManager:
         if self._thread is not None and not self._thread.closing:
             self._thread.call(lambda: self._core.close(clients), "close")
 
+    def _soon(self, call: Callable[[GatewayClient], None], client: GatewayClient) -> None:
+        if self._thread is not None and not self._thread.closing:
+            self._thread.soon("connection_for", call, client)
+
     def _obtained(self, user: Hashable, *, hold: bool) -> Slot[GatewayClient]:
         """Carry out the effects in this thread."""
         effects: Effects[GatewayClient] = self._core.obtain(user, hold=hold)
@@ -189,6 +195,9 @@ class ConnectionManager:
         except StopIteration as end:
             slot: Slot[GatewayClient] = end.value
             return slot
+        finally:
+            # What interrupts this thread may come between two effects.
+            effects.close()
 
     def _perform(self, effect: Effect[GatewayClient]) -> object:
         if isinstance(effect, AskFor):
@@ -210,14 +219,14 @@ class ConnectionManager:
 
     def _make(self, given: Credentials, user: Hashable) -> GatewayClient:
         client = GatewayClient._from_settings(self._core.options.settings(given), given.filter(), user)
-        client.on_proactive_message(self._on_message)
+        client.on_proactive_message(lambda _user, message: self._on_message(client, message))
         client.on_fatal_close(self._on_fatal)
         return client
 
-    def _on_message(self, user: object, message: object) -> None:
+    def _on_message(self, client: GatewayClient, message: Any) -> None:
         """On a worker thread."""
-        self._core.count("messages")
-        self._call(self._core.message_handlers, user, message)
+        if self._core.tells(client, message.run_id):
+            self._call(self._core.message_handlers, client.user, message)
 
     def _on_fatal(self, client: GatewayClient, error: GatewayError) -> None:
         """On a worker thread."""

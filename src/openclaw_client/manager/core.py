@@ -16,8 +16,9 @@ from typing import Any, Generic
 from openclaw_client.client.options import ConnectionState
 from openclaw_client.errors import GatewayError, ManagerError, UsageError
 from openclaw_client.logs import GuardedLogger
-from openclaw_client.manager.credentials import ClientOptions, Credentials
+from openclaw_client.manager.credentials import ClientOptions, Credentials, checked
 from openclaw_client.manager.effects import AskFor, C, CloseIdle, Connect, Effect, Effects, LetGo, Managed, WaitAt
+from openclaw_client.manager.messages import MessageFilter
 from openclaw_client.manager.status import ManagerCounters, ManagerStatus, UserConnection
 from openclaw_client.manager.table import (
     Ask,
@@ -53,6 +54,7 @@ class ManagerCore(Generic[C]):
     """make(credentials, user) gives a client that is not connected; adapt(client, sessions) shows it other sessions.
 
     close(client) and close_if_idle(client, seconds) are called on the loop. What close returns waits for the end.
+    knows(client, run_id): see `MessageFilter`; from any thread. soon(call, client) runs call(client) on the loop, soon.
     """
 
     def __init__(
@@ -65,6 +67,8 @@ class ManagerCore(Generic[C]):
         adapt: Callable[[C, Any], None],
         close: Callable[[C], Awaitable[object]],
         close_if_idle: Callable[[C, float], Awaitable[bool]],
+        knows: Callable[[C, str], bool],
+        soon: Callable[[Callable[[C], None], C], None],
     ) -> None:
         _check(limits)
         self.options = options
@@ -76,7 +80,10 @@ class ManagerCore(Generic[C]):
         self._lock = unpatched.lock()
         self._make, self._adapt = make, adapt
         self._close, self._close_if_idle = close, close_if_idle
+        self._soon = soon
+        self._messages = MessageFilter(knows)
         self._lingering: set[C] = set()
+        self._leaving: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._sweeping: asyncio.Task[None] | None = None
 
@@ -112,7 +119,7 @@ class ManagerCore(Generic[C]):
             self.table.release(slot, self.clock())
 
     def _ask(self, slot: Slot[C]) -> Effects[C]:
-        given, before = _checked((yield AskFor(slot.user))), slot.credentials
+        given, before = checked((yield AskFor(slot.user))), slot.credentials
         with self._lock:
             opening = self.table.asked(slot, given, self.clock())
             if opening is not None:
@@ -125,11 +132,12 @@ class ManagerCore(Generic[C]):
         return slot
 
     def _open(self, slot: Slot[C], given: Credentials | None) -> Effects[C]:
+        client: C | None = None
         try:
             if slot.stale is not None:
                 yield from self._part_with(slot.stale)
             if given is None:
-                given = _checked((yield AskFor(slot.user)))
+                given = checked((yield AskFor(slot.user)))
             with self._lock:
                 self._forgive(slot.user, given)
                 refusal = self.table.refusal(slot.user, given, self.clock())
@@ -143,6 +151,9 @@ class ManagerCore(Generic[C]):
             with self._lock:
                 self.table.failed(slot, error, given, self.clock())
                 self._count("failed")
+            if client is not None and observe(client).alive:
+                # It had just become ready when its caller went away, and nobody knows of it.
+                self._soon(self._drop, client)
             raise
         finally:
             slot.stale = None
@@ -169,6 +180,12 @@ class ManagerCore(Generic[C]):
             self._settle(slot, closed, "evicted")
 
     # From here on: on the event loop of the clients.
+
+    def _drop(self, client: C) -> None:
+        """Close a client that never had a caller. Nobody waits for the end of its socket."""
+        leaving = asyncio.get_running_loop().create_task(self.disconnect([client]), name="openclaw-manager")
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
 
     def arm(self) -> None:
         """See to it that somebody looks when the next connection may be idle for too long."""
@@ -257,6 +274,18 @@ class ManagerCore(Generic[C]):
         with self._lock:
             self._count("fatal", self.table.died(client.user, client, error, self.clock()))
 
+    def tells(self, client: C, run_id: str) -> bool:
+        """Whether the message of a run that a client hands out is to be told: not where another client of the user has
+        told it, or will, or where it is the reply to a call of the user there."""
+        with self._lock:
+            slot = self.table.slots.get(client.user)
+            current = None if slot is None else slot.client
+            clients = [*self._lingering] if current is None else [current, *self._lingering]
+            others = [one for one in clients if one is not client and one.user == client.user]
+            told = self._messages.passes(client, others, run_id, current=client is current)
+            self._count("messages", told)
+            return told
+
     def connected(self, user: Hashable) -> bool:
         with self._lock:
             slot = self.table.slots.get(user)
@@ -289,7 +318,8 @@ class ManagerCore(Generic[C]):
         """A forked child starts with nobody: the connections belong to the parent, as do those who wait for them."""
         self._lock = unpatched.lock()
         self._timer = self._sweeping = None
-        self._lingering = set()
+        self._lingering, self._leaving = set(), set()
+        self._messages.forget()
         self.table.forget()
 
     def _count(self, name: str, happened: bool = True) -> None:
@@ -364,15 +394,6 @@ def _user_connection(slot: Slot[Any]) -> UserConnection:
     seen = observe(client)
     state = client.state.value if slot.state is SlotState.OPEN else slot.state.value
     return UserConnection(slot.user, state, seen.idle, seen.busy, slot.holds)
-
-
-def _checked(given: object) -> Credentials:
-    if isinstance(given, Credentials):
-        return given
-    raise UsageError(
-        message=f"credentials() returned a {type(given).__name__}",
-        remedy="Return openclaw_client.Credentials, or raise what your caller should see",
-    )
 
 
 def _check(limits: Limits) -> None:

@@ -71,6 +71,8 @@ class AsyncConnectionManager:
             adapt=lambda client, sessions: client._port.allow(sessions),
             close=lambda client: client._port.disconnect(),
             close_if_idle=AsyncGatewayClient.close_if_idle,
+            knows=lambda client, run_id: client._port.is_known_run(run_id),
+            soon=self._soon,
         )
 
     async def connection_for(self, user: Hashable) -> AsyncGatewayClient:
@@ -169,6 +171,10 @@ class AsyncConnectionManager:
         self._bind()
         await self._core.close(clients)
 
+    def _soon(self, call: Callable[[AsyncGatewayClient], None], client: AsyncGatewayClient) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon(call, client)
+
     async def _obtained(self, user: Hashable, *, hold: bool) -> Slot[AsyncGatewayClient]:
         """Carry out the effects in this task."""
         effects: Effects[AsyncGatewayClient] = self._core.obtain(user, hold=hold)
@@ -203,14 +209,14 @@ class AsyncConnectionManager:
 
     def _make(self, given: Credentials, user: Hashable) -> AsyncGatewayClient:
         client = AsyncGatewayClient._from_settings(self._core.options.settings(given), given.filter(), user)
-        client.on_proactive_message(self._on_message)
+        client.on_proactive_message(lambda _user, message: self._on_message(client, message))
         client.on_fatal_close(self._on_fatal)
         return client
 
-    async def _on_message(self, user: object, message: object) -> None:
+    async def _on_message(self, client: AsyncGatewayClient, message: Any) -> None:
         """In the client's task for handlers."""
-        self._core.count("messages")
-        await self._call(self._core.message_handlers, user, message)
+        if self._core.tells(client, message.run_id):
+            await self._call(self._core.message_handlers, client.user, message)
 
     async def _on_fatal(self, client: AsyncGatewayClient, error: GatewayError) -> None:
         """In the client's task for handlers."""

@@ -181,3 +181,13 @@ def _shown(url: str) -> str:
         return repr(parse_url(url, allow_insecure=True).redacted)
     except UsageError:
         return "(no URL)"
+
+
+def checked(given: object) -> Credentials:
+    """What credentials() returned; UsageError for what is none."""
+    if isinstance(given, Credentials):
+        return given
+    raise UsageError(
+        message=f"credentials() returned a {type(given).__name__}",
+        remedy="Return openclaw_client.Credentials, or raise what your caller should see",
+    )

@@ -294,6 +294,32 @@ async def test_a_run_of_the_same_id_in_the_session_of_another_shows_nothing(
     assert {str(one).lower() for one in seen} == {"agent:main:web:bob"}
 
 
+@pytest.mark.parametrize("named_late", [False, True], ids=["as gateways do", "behind the number"])
+async def test_a_run_in_full_stream_takes_nothing_of_another_session(
+    manage: Callable[..., Any], start_gateway: Start, named_late: bool
+) -> None:
+    gateway = start_gateway(gated, release=PLAIN)
+    bob = await manage(gateway, lambda user: [f"web:{user}"]).connection_for("bob")
+
+    def emit(run_id: str, user: str, number: int, text: str) -> None:
+        begins = {"runId": run_id, "sessionKey": f"agent:main:web:{user}", "seq": number}
+        if named_late:
+            begins = {"runId": run_id, "seq": number, "sessionKey": f"agent:main:web:{user}"}
+        message = {"role": "assistant", "content": [{"type": "text", "text": text}]}
+        gateway.emit("chat", {**begins, "state": "delta", "message": message})
+
+    async with bob.chat_stream(session_key="web:bob", message="hi") as run:
+        await until(lambda: run.text)
+        for number, text in enumerate(["begun a", "begun a b", "begun a b c"]):
+            emit(run.run_id, "bob", 50 + number, text)
+        emit(run.run_id, "ann", 60, "begun a b c secret")
+        emit(run.run_id, "bob", 61, "begun a b c d")
+        await until(lambda: run.text.endswith("d"))
+        gateway.release()
+        events = [event async for event in run]
+    assert "secret" not in repr(events)
+
+
 @pytest.mark.parametrize("release", ["2026.4.15", PLAIN, SCOPED])
 @pytest.mark.parametrize("listening", [False, True], ids=["alone", "with a handler"])
 async def test_a_run_is_heard_however_its_session_is_spelled(

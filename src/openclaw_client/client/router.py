@@ -25,6 +25,7 @@ from openclaw_client.sessions.gates import SessionGates
 from openclaw_client.sessions.named import named_sessions
 from openclaw_client.wire.agent import decode_agent
 from openclaw_client.wire.chat import TERMINAL_STATES, ChatPayload
+from openclaw_client.wire.deltas import head_of
 from openclaw_client.wire.frames import ChatFrame, Event, decode_payload, frame_payload
 
 EventHandler = Callable[[GatewayEvent], object]
@@ -35,6 +36,8 @@ OPEN_FOR = 60.0
 """Seconds without an event after which somebody else's run no longer counts as going on: its end may have been lost."""
 PUBLIC_EVENTS = frozenset({"tick", "shutdown"})
 """Events that say nothing about anybody. All others that name no session (presence, health, cron) show other users."""
+_SESSION = b'"sessionKey":"'
+"""How the session stands in what a run's frames begin with."""
 _NAMES_SESSION = (b"ession", b'"agent:')
 """What is in the name of a field for sessions, and how a key begins: a chat event repeats its whole text, and is
 searched rather than decoded."""
@@ -238,6 +241,9 @@ class Router:
 
     def _enable_fast_path(self, run: RunListener, data: bytes, now: float) -> None:
         """Let the run's next deltas take the fast path, as long as nobody else wants to see them."""
+        if self.sessions.restricted and _SESSION not in (head_of(data) or b""):
+            # By what a frame begins with, one of another session would be taken for this run's.
+            return
         take = run.fast_path(data, now + NOTE_USE_EVERY)
         if take is not None:
             self.fast_path.enable(data, take)

@@ -79,9 +79,11 @@ async def test_one_message_after_another_and_sessions_beside_each_other() -> Non
     first, second, other = gateway.send(), gateway.send(), gateway.send("other")
     await turns(3)
     assert (first.sent, second.sent, other.sent) == (True, False, True)
+    assert gateway.gates.waiting
     began = now()
     first.over()
     await second.task
+    assert not gateway.gates.waiting
     assert now() - began == pytest.approx(V3.settling)
     assert gateway.gates.attentive == 0
 

@@ -298,15 +298,16 @@ def test_what_is_done_with_a_message_without_a_trace(
     assert run.actions() == ([] if action is None else [action])
 
 
-@pytest.mark.parametrize(("set_back", "action"), [(0.0, Send()), (0.4, Send()), (5.0, None)])
+@pytest.mark.parametrize(("set_back", "uptime", "action"), [(0.0, 6.0, Send()), (0.4, 6.0, Send()), (5.0, 1.0, None)])
 def test_a_clock_that_was_set_back_does_not_make_a_new_process_the_old_one(
-    set_back: float, action: Action | None
+    set_back: float, uptime: float, action: Action | None
 ) -> None:
     run = Run(peer=OLD).sent()
     run.life.lost(CUT, 1.0)
     run.life.back()
     # By this clock it was born before the sending; where the clock was set back, behind it.
-    peer = replace(OLD, uptime=1.0, challenged_at=WALL - 0.5, greeted_at=WALL - 0.5)
+    greeted = WALL + 4.5 - set_back
+    peer = replace(OLD, uptime=uptime, challenged_at=greeted, greeted_at=greeted, greeted_now=4.5)
     number = run.asked()
     run.life.page(number, page(), peer, 5.0, WALL + 5.0 - set_back)
     assert run.actions() == ([] if action is None else [action])
@@ -317,11 +318,20 @@ def test_a_clock_that_was_set_back_does_not_make_a_new_process_the_old_one(
         assert run.outcome() == Unknown(CUT)
 
 
+def test_a_clock_that_is_set_back_behind_the_hello_says_nothing_of_the_process() -> None:
+    run = Run(peer=OLD).sent()
+    run.life.lost(CUT, 1.0)
+    run.life.back()
+    peer = replace(OLD, challenged_at=WALL + 4.5, greeted_at=WALL + 4.5, greeted_now=4.5)
+    run.life.page(run.asked(), page(), peer, 5.0, WALL - 60.0)
+    assert run.actions() == [Send()]
+
+
 def test_boot_ids_tell_whatever_the_clock_says() -> None:
     run = Run().sent()
     run.life.lost(CUT, 1.0)
     run.life.back()
-    run.life.page(run.asked(), page(), replace(PEER, uptime=200.0), 5.0, WALL - 5.0)
+    run.life.page(run.asked(), page(), replace(PEER, uptime=200.0, greeted_now=4.5), 5.0, WALL - 5.0)
     assert run.actions() == [Send()]
 
 

@@ -103,6 +103,7 @@ def peer_of(connection: Connection) -> Peer:
         connection.challenged_at,
         connection.greeted_at,
         connection.clock_offset,
+        connection.moments.get("welcomed"),
     )
 
 

@@ -124,7 +124,6 @@ class RunAnswers(RunProcess):
         """
         if not self._inquiry.accepts(number):
             return
-        self._compare_clocks(now, wall)
         self._elsewhere = self._elsewhere or is_pending(page, self.run_id)
         if self.deferred or self._following:
             self._on_deferred_page(page, peer, now, up=up, busy=busy)

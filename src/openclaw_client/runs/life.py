@@ -51,7 +51,7 @@ class RunLife(RunAnswers):
         super().__init__(run_id, session_key, message, emit, limits, quick=quick)
         self._complete = complete
         self._following = self._sought = self._told_deferred = self._started = False
-        self._may_send, self._set_back = True, False
+        self._may_send = True
         self._looking = self._at_last = self._announced = None
         self._look_from, self._looks = 0.0, 0
         self._take_text: Callable[[bytes, int], Taken] = self._fold.reducer.take

@@ -19,14 +19,7 @@ behind it before it is taken to have been set back."""
 class RunProcess(RunState):
     """A run that knows its gateway's process."""
 
-    __slots__ = ("_set_back",)
-
-    # Whether the wall clock was set back since the last sending, so that it does not tell which process is older.
-    _set_back: bool
-
-    def _compare_clocks(self, now: float, wall: float) -> None:
-        if self._written_now is not None:
-            self._set_back = now - self._written_now - (wall - self._sent_wall) > SLEPT
+    __slots__ = ()
 
     def _restarted(self, peer: Peer) -> bool | None:
         if self._sent is None or peer is self._peer:
@@ -35,7 +28,13 @@ class RunProcess(RunState):
         found = restarted(replace(self._sent, sent_at=self._sent_wall), peer)
         by_clock = not (self._sent.boot_id and peer.boot_id)
         # A clock that is behind makes a new process look older than the message.
-        return None if found is False and by_clock and self._set_back else found
+        return None if found is False and by_clock and self._was_set_back(peer) else found
+
+    def _was_set_back(self, peer: Peer) -> bool:
+        """Whether the wall clock was set back between the last sending and the hello, as far as this process knows."""
+        if self._written_now is None or peer.greeted_now is None:
+            return False
+        return peer.greeted_now - self._written_now - (peer.greeted_at - self._sent_wall) > SLEPT
 
     def _key_lives(self, now: float, wall: float) -> bool:
         """Whether the run was alive so lately that the gateway knows its key, even if it has ended since."""

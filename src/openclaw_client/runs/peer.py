@@ -25,8 +25,8 @@ class Peer:
     protocol: the wire version. version: the gateway's release, as it says. boot_id: names the process, None where the
     release doesn't tell. uptime: seconds that the process had lived when it made the hello, None where it doesn't tell.
     challenged_at, greeted_at: when challenge and hello arrived, by this machine's clock. clock_offset: seconds by which
-    the gateway's clock is ahead of it, None where that is unknown. greeted_now: when the hello arrived, by a monotonic clock,
-    None where that is not told.
+    the gateway's clock is ahead of it, None where that is unknown. greeted_now: when the hello arrived, by a
+    monotonic clock, None where that is not told.
     """
 
     protocol: int

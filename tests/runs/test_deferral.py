@@ -163,6 +163,13 @@ UNWRITTEN = LookFor(LOOK, Gone(NOT_WRITTEN, forgotten=True))
         (BEGUN, {"began": True, "ended": True, "spoke": True, "restarted": True}, UNWRITTEN),
         (page(MINE, busy=True), {"began": True, "ended": True, "spoke": True}, Patience()),
         (QUIET, {"began": True, "ended": True, "spoke": True, "missed": True}, Patience(Gone(NO_REPLY))),
+        # A command that met another run: its silence counts once the session is idle.
+        (BEGUN, {"quick": True}, LookFor(LOOK, Silence())),
+        (QUIET, {"quick": True}, LookFor(LOOK, Silence())),
+        (QUIET, {"quick": True, "missed": True}, Patience(Silence())),
+        (page(MINE, busy=True), {"quick": True}, Patience()),
+        (BEGUN, {"quick": True, "spoke": True}, NO_WORDS_LEFT),
+        (page(MINE, assistant("a", stop="toolUse"), busy=False), {"quick": True}, UNANSWERED),
         # It was heard to be stopped.
         (BEGUN, {"stopped": True, "began": True}, STOPPED),
         (page(busy=False), {"stopped": True}, STOPPED),

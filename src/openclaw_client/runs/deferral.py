@@ -167,9 +167,10 @@ def _without_answer(page: HistoryPage, start: int, question: Question, facts: De
     # A run that only is not heard may still write the answer. What the gateway tells counts more: the end of another
     # run may have been lost.
     unsure = not tells_activity(page) and (facts.missed or facts.busy)
-    silent = facts.ended and not (facts.unwritten or facts.spoke or unsure or answers_after(rows, start))
+    wordless = not facts.spoke and not answers_after(rows, start)
+    silent = facts.quick or (facts.ended and not facts.unwritten and not unsure)
     lost = Gone(NO_REPLY if facts.spoke else NOT_ANSWERED)
-    return _idle(page, Silence() if silent else lost, wait=unsure)
+    return _idle(page, Silence() if silent and wordless else lost, wait=unsure)
 
 
 def _without_row(page: HistoryPage, facts: DeferredFacts) -> Deferred:

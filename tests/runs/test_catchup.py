@@ -403,3 +403,21 @@ def test_the_word_for_silence_is_no_message() -> None:
     place = Place(0.0)
     found = page(user("Go", 1.0, "r"), assistant("NO_REPLY", 2.0, "r", stop="stop"))
     assert missed(found, place, "s", is_known=lambda _: False, is_open=lambda _: False) == []
+
+
+def test_behind_a_run_without_an_end_each_message_is_looked_at_once() -> None:
+    """The run of a gateway that crashed behind a tool call has none, and stays on the page."""
+    place = Place(SINCE)
+    place.note_sent("mine")
+    place.heard("live", 1_006.0)
+    stuck = (user("x", 1_001), assistant("", 1_002, stop="toolUse", content=[CALL]))
+    mine, live = (user("mine", 1_003), assistant("own", 1_004)), (user("y", 1_005), assistant("live", 1_006))
+    other = user("z", 1_007), assistant("missed", 1_008)
+    found = page(*stuck, *mine, *live, *other)
+    assert news(found, place) == [("row-1008", "run", "missed")]
+    assert news(found, place) == []
+    later = user("z", 1_009), assistant("live", 1_010)
+    assert news(page(*stuck, *mine, *live, *other, *later), place) == [("row-1010", "run", "live")]
+    over = assistant("now", 1_002.5)
+    assert news(page(*stuck, over, *mine, *live, *other, *later), place) == [("row-1002.5", "run", "now")]
+    assert place.looked == frozenset()

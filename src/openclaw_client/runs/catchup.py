@@ -42,7 +42,8 @@ class Place:
     that was looked at; row_id: that row, where rows have ids. sent, said: what was sent and heard since. fresh: what is
     heard between `ask` and `settle`, apart: it may stand on the page that is asked for or not, and would push out what
     was heard before, by which that page is understood. That lasts until a page was looked at: else the place would move
-    past what was missed."""
+    past what was missed. looked: the last rows of the messages behind the place that were looked at, where a run that
+    goes on keeps the place in front of them: words tell once whether a message was heard. Hashes: ids may be long."""
 
     since_ms: float
     row_id: str | None = None
@@ -50,6 +51,7 @@ class Place:
     said: deque[tuple[str, float]] = field(default_factory=deque)
     fresh: deque[tuple[str, float]] | None = None
     fresh_text: int = 0
+    looked: frozenset[int] = frozenset()
 
     def note_sent(self, message: str) -> None:
         """A message of this client's own is on its way."""
@@ -170,6 +172,7 @@ def missed(
     """
     rows = page.messages
     messages: list[ProactiveMessage] = []
+    settled: list[_Group] = []
     end = len(rows)
     groups = sorted(_groups(rows), key=lambda one: one.at)
     # The row of the last look may be a thousand heard ones ago.
@@ -183,6 +186,9 @@ def missed(
             # Its end will be heard, or looked for again from here.
             end = min(end, group.first)
             continue
+        settled.append(group)
+        if hash(group.rows[-1].id) in place.looked:
+            continue
         whole = group.whole
         said = spoken(whole)
         text, content = joined_text(said), from_rows(said).content
@@ -191,6 +197,8 @@ def missed(
         if text or shows_anything(content):
             messages.append(_message(group, text, content, session_key))
     _move(place, rows, end)
+    behind_it = (group.rows[-1].id for group in settled if group.at >= end)
+    place.looked = frozenset(hash(ident) for ident in behind_it if ident is not None)
     return messages
 
 

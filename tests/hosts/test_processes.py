@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -201,16 +202,25 @@ from openclaw_client import GatewayClient
 
 def work():
     threading.main_thread().join()
-    with GatewayClient() as client:
-        print(client.chat_send(session_key="main", message="after the main thread").text)
+    try:
+        with GatewayClient() as client:
+            print(client.chat_send(session_key="main", message="after the main thread").text)
+    except RuntimeError as error:
+        print(error)
 
 
 threading.Thread(target=work).start()
 """
+NO_LATE_THREADS = {(3, 12, 0), (3, 12, 1)}
+"""Pythons that start no thread once the main one is over; 3.12.2 waits for the other threads' ends again."""
 
 
 def test_a_thread_that_outlives_the_main_thread_can_connect(host: Host) -> None:
-    assert host.run(str(host.write("outlived.py", OUTLIVED))) == "echo: after the main thread\n"
+    told = host.run(str(host.write("outlived.py", OUTLIVED)))
+    if sys.version_info[:3] in NO_LATE_THREADS:
+        assert told == "can't create new thread at interpreter shutdown\n"
+    else:
+        assert told == "echo: after the main thread\n"
 
 
 AT_EXIT = """

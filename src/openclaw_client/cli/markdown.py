@@ -133,10 +133,13 @@ class _Table(TableElement):
         if len(head) * COLUMN > options.max_width:
             yield from (Text(" | ").join(row) for row in [head, *rows])
             return
-        table = Table(box=box.SIMPLE, pad_edge=False, style="markdown.table.border", collapse_padding=True)
+        # rich 13 has no styles for tables.
+        border = console.get_style("markdown.table.border", default="cyan")
+        header = console.get_style("markdown.table.header", default="cyan")
+        table = Table(box=box.SIMPLE, pad_edge=False, style=border, collapse_padding=True)
         for cell in head:
             heading = cell.copy()
-            heading.stylize("markdown.table.header")
+            heading.stylize(header)
             table.add_column(heading, overflow="fold")
         for row in rows:
             table.add_row(*row)

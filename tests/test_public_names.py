@@ -21,6 +21,11 @@ NAMES = {
     "ALL_SESSIONS",
     "AbortResult",
     "Activity",
+    "AnswerOutcome",
+    "Answers",
+    "Approval",
+    "ApprovalRequested",
+    "ApprovalResolved",
     "AsyncChatRun",
     "AsyncConnectionManager",
     "AsyncGatewayClient",
@@ -51,6 +56,11 @@ NAMES = {
     "MemoryIdentityStore",
     "PendingInput",
     "ProactiveMessage",
+    "Question",
+    "QuestionAsked",
+    "QuestionClosed",
+    "QuestionItem",
+    "QuestionOption",
     "RawEvent",
     "ReconnectPolicy",
     "Reconnecting",
@@ -62,6 +72,7 @@ NAMES = {
     "RunEvent",
     "RunStarted",
     "RunStatus",
+    "SKIP",
     "SecretIdentityStore",
     "SentRun",
     "SessionKey",
@@ -92,7 +103,7 @@ MANAGER_NAMES = (
 )
 CONSTRUCTOR = (
     "url token password device_token user identity sessions role scopes caps timeouts reconnect tls_fingerprint "
-    "ssl_context proxy headers client_info ca_file"
+    "ssl_context proxy headers client_info ca_file on_approval on_question answers"
 )
 
 

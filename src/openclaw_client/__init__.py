@@ -39,8 +39,13 @@ if TYPE_CHECKING:
     from openclaw_client.policy.backoff import ReconnectPolicy
     from openclaw_client.policy.timeouts import Timeouts
     from openclaw_client.runs.activity import Activity
+    from openclaw_client.runs.answering import SKIP, AnswerOutcome, Answers
     from openclaw_client.runs.events import (
+        ApprovalRequested,
+        ApprovalResolved,
         ChatReply,
+        QuestionAsked,
+        QuestionClosed,
         RawEvent,
         Reconnecting,
         Resumed,
@@ -64,7 +69,9 @@ if TYPE_CHECKING:
     from openclaw_client.sync.client import GatewayClient
     from openclaw_client.sync.events import BlockingEventStream
     from openclaw_client.sync.run import ChatRun
+    from openclaw_client.wire.approvals import Approval
     from openclaw_client.wire.history import HistoryMessage, HistoryPage, InFlightRun, InputReceipt, PendingInput
+    from openclaw_client.wire.questions import Question, QuestionItem, QuestionOption
     from openclaw_client.wire.sessions import SessionKey
 
 # A library says nothing where the program has set up no logging; every error is raised or handed to a handler.
@@ -75,6 +82,11 @@ _HOME = {
     "ALL_SESSIONS": "manager.credentials",
     "AbortResult": "chat.arguments",
     "Activity": "runs.activity",
+    "AnswerOutcome": "runs.answering",
+    "Answers": "runs.answering",
+    "Approval": "wire.approvals",
+    "ApprovalRequested": "runs.events",
+    "ApprovalResolved": "runs.events",
     "AsyncChatRun": "client.async_run",
     "AsyncConnectionManager": "manager.coroutines",
     "AsyncGatewayClient": "client.async_client",
@@ -105,6 +117,11 @@ _HOME = {
     "MemoryIdentityStore": "identity.store",
     "PendingInput": "wire.history",
     "ProactiveMessage": "runs.proactive",
+    "Question": "wire.questions",
+    "QuestionAsked": "runs.events",
+    "QuestionClosed": "runs.events",
+    "QuestionItem": "wire.questions",
+    "QuestionOption": "wire.questions",
     "RawEvent": "runs.events",
     "ReconnectPolicy": "policy.backoff",
     "Reconnecting": "runs.events",
@@ -116,6 +133,7 @@ _HOME = {
     "RunEvent": "runs.events",
     "RunStarted": "runs.events",
     "RunStatus": "runs.events",
+    "SKIP": "runs.answering",
     "SecretIdentityStore": "identity.store",
     "SentRun": "runs.peer",
     "SessionKey": "wire.sessions",
@@ -149,8 +167,14 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "ALL_SESSIONS",
+    "SKIP",
     "AbortResult",
     "Activity",
+    "AnswerOutcome",
+    "Answers",
+    "Approval",
+    "ApprovalRequested",
+    "ApprovalResolved",
     "AsyncChatRun",
     "AsyncConnectionManager",
     "AsyncGatewayClient",
@@ -181,6 +205,11 @@ __all__ = [
     "MemoryIdentityStore",
     "PendingInput",
     "ProactiveMessage",
+    "Question",
+    "QuestionAsked",
+    "QuestionClosed",
+    "QuestionItem",
+    "QuestionOption",
     "RawEvent",
     "ReconnectPolicy",
     "Reconnecting",

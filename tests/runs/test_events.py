@@ -12,6 +12,7 @@ import pytest
 
 from openclaw_client.runs import events
 from openclaw_client.runs.events import ChatReply, RunAborted, RunCompleted, RunEvent, SideResult, Terminal
+from openclaw_client.wire.approvals import Approval
 
 EXAMPLES: dict[str, Any] = {
     "run_id": "r",
@@ -35,6 +36,8 @@ EXAMPLES: dict[str, Any] = {
     "kind": "timeout",
     "detail": {"d": 1},
     "payload": {"p": 1},
+    "approval": Approval("a", command="ls", raw={"id": "a"}),
+    "decision": "deny",
 }
 KINDS: tuple[type[Any], ...] = get_args(RunEvent)
 
@@ -78,4 +81,4 @@ def test_what_was_added_later_stands_last() -> None:
     # Whoever gives the arguments by their place, or matches by it, goes on as before.
     assert RunCompleted.__match_args__ == ("run_id", "text", "stop_reason", "usage", "content", "model", "provider")
     assert RunAborted.__match_args__ == ("run_id", "text", "stop_reason", "content")
-    assert ChatReply.__match_args__[-5:] == ("side_results", "content", "model", "provider", "answered_by")
+    assert ChatReply.__match_args__[-4:] == ("model", "provider", "answered_by", "pending_approval")

@@ -11,6 +11,7 @@ from openclaw_client.chat.methods import ChatMethods
 from openclaw_client.connection.fast_path import Take
 from openclaw_client.errors import ConnectionLost, GatewayError
 from openclaw_client.policy.redact import Redactor
+from openclaw_client.runs.events import ApprovalEvent, ChatReply, QuestionEvent
 from openclaw_client.runs.peer import SentRun
 from openclaw_client.runs.phases import Outcome
 from openclaw_client.sessions.gates import SessionGates
@@ -58,6 +59,14 @@ class RunListener(Protocol):
     def on_row(self, row: HistoryMessage) -> None:
         """A row of the run was written down."""
 
+    def on_interaction(self, event: ApprovalEvent | QuestionEvent, *, patient: bool) -> None:
+        """The run waits for a person, or no longer does; see `RunLife.interaction`."""
+
+    @property
+    def command(self) -> str | None:
+        """The command of the run's latest tool that has one."""
+        ...
+
     def on_gap(self, *, certain: bool) -> None: ...
 
     def on_other_ended(self, now: float) -> None:
@@ -100,7 +109,8 @@ class RunRegistry(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """on_sent: a message is on its way. on_ended: its run is over; None where it never began."""
+    """on_sent: a message is on its way. on_ended: its run is over; None where it never began. finished: a run is over,
+    and this is its reply if it has one; returns the reply with what is still waited for."""
 
     methods: ChatMethods
     gates: SessionGates
@@ -108,3 +118,4 @@ class RunContext:
     redactor: Callable[[], Redactor]
     on_sent: Callable[[SentRun], None]
     on_ended: Callable[[SentRun, Outcome], None]
+    finished: Callable[[tuple[str, ...], ChatReply | None], ChatReply | None]

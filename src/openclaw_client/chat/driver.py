@@ -26,7 +26,7 @@ from openclaw_client.errors import ConnectionLost, GatewayError
 from openclaw_client.policy.timeouts import Timeouts
 from openclaw_client.runs.activity import OVER, Activity
 from openclaw_client.runs.clock import RunLimits
-from openclaw_client.runs.events import ChatReply, RunEvent
+from openclaw_client.runs.events import ApprovalEvent, ChatReply, QuestionEvent, RunEvent
 from openclaw_client.runs.life import RunLife
 from openclaw_client.runs.offset import from_offset
 from openclaw_client.runs.peer import SentRun
@@ -168,6 +168,14 @@ class RunDriver:
 
     def on_row(self, row: HistoryMessage) -> None:
         self._life.row(row)
+
+    def on_interaction(self, event: ApprovalEvent | QuestionEvent, *, patient: bool) -> None:
+        self._life.interaction(event, self._now(), patient=patient)
+        self._act()
+
+    @property
+    def command(self) -> str | None:
+        return self._life.command
 
     def on_gap(self, *, certain: bool) -> None:
         self._life.gap(self._now(), certain=certain)
@@ -329,6 +337,8 @@ class RunDriver:
         if self.sent_run is not None:
             self._context.on_ended(self.sent_run, outcome)
         heard = self._shut(reply)
+        reply = self._context.finished(tuple(self.run_ids), reply)
+        outcome = outcome if reply is None else reply
         if reply is not None and reply.answered_by is None and heard is not None:
             # Rows of this release name no run; the one that was heard to end with these words does.
             outcome = replace(reply, answered_by=heard)

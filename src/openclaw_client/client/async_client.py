@@ -18,12 +18,13 @@ from openclaw_client.chat.arguments import (
     inject_result,
 )
 from openclaw_client.chat.attachments import AttachmentLike
+from openclaw_client.client.answering import ApprovalHandler, AsyncAnswering, QuestionHandler
 from openclaw_client.client.async_run import AsyncChatRun
 from openclaw_client.client.callbacks import CallbackQueue, check_optional
 from openclaw_client.client.client_base import ClientBase
 from openclaw_client.client.diagnosis import Certificate, Diagnosis, OnStage, StageReport, look_at_certificate
 from openclaw_client.client.engine import Engine
-from openclaw_client.client.events import EventStream, check_names
+from openclaw_client.client.events import EventStream, check_names, size_of_event
 from openclaw_client.client.options import CaFile, Identity, Proxy, build_settings
 from openclaw_client.client.pairing import POLL, OnPending, Pairing
 from openclaw_client.client.port import Port
@@ -31,6 +32,7 @@ from openclaw_client.connection.settings import ClientInfo, Settings
 from openclaw_client.connection.supervisor import ConnectionState
 from openclaw_client.errors import UsageError
 from openclaw_client.errors.frames import without_frames
+from openclaw_client.interactions.handling import TaskRunner
 from openclaw_client.policy.backoff import ReconnectPolicy
 from openclaw_client.policy.timeouts import Timeouts
 from openclaw_client.runs.events import ChatReply, RunEvent
@@ -39,7 +41,7 @@ from openclaw_client.sessions.filter import SessionFilter, Sessions
 from openclaw_client.wire.history import HistoryPage
 
 
-class AsyncGatewayClient(ClientBase):
+class AsyncGatewayClient(AsyncAnswering, ClientBase):
     """One user's connection to one gateway, for coroutines of one event loop.
 
     Nothing is opened before `connect()` or `async with`; the first of them binds the client to the running loop. Every
@@ -50,8 +52,10 @@ class AsyncGatewayClient(ClientBase):
     only for the URL that the environment names. user: any object, handed back to handlers. identity: an
     `IdentityStore`, a `DeviceIdentity`, None for the default file (created when absent), False for no device.
     sessions: whose messages and events are handed out: None for all of the gateway, else keys or a predicate on the
-    canonical key. scopes: None for read, write and approvals ("operator." may be left out). caps: None for what this
-    package implements.
+    canonical key. scopes: None for read, write and approvals ("operator." may be left out). caps: what the caller
+    implements beside what this package does. on_approval, on_question: as the methods of these names. answers:
+    "approvals", "questions", or both, where they are answered without a handler, from run events or by their ids; a
+    gateway asks nobody who does not say so when connecting.
     tls_fingerprint: the SHA-256 of the gateway's certificate, which is then the only one trusted; None takes
     OPENCLAW_GATEWAY_TLS_FINGERPRINT, as with the credentials. ca_file: a PEM file of authorities, trusted beside the
     system's; None takes OPENCLAW_GATEWAY_CA_FILE. ssl_context: the caller's own. One of the three, and for wss:// only.
@@ -84,6 +88,9 @@ class AsyncGatewayClient(ClientBase):
         headers: Mapping[str, str] | None = None,
         client_info: ClientInfo = ClientInfo(),  # noqa: B008 - frozen
         ca_file: CaFile = None,
+        on_approval: ApprovalHandler | None = None,
+        on_question: QuestionHandler | None = None,
+        answers: Iterable[str] = (),
     ) -> None:
         settings = build_settings(
             url,
@@ -102,8 +109,13 @@ class AsyncGatewayClient(ClientBase):
             headers=headers,
             client_info=client_info,
             ca_file=ca_file,
+            answers=answers,
         )
         self._set_up(settings, SessionFilter(sessions), user)
+        if on_approval is not None:
+            self.on_approval(on_approval)
+        if on_question is not None:
+            self.on_question(on_question)
 
     @classmethod
     def _from_settings(cls, settings: Settings, sessions: SessionFilter, user: Any) -> Self:
@@ -114,7 +126,7 @@ class AsyncGatewayClient(ClientBase):
 
     def _set_up(self, settings: Settings, sessions: SessionFilter, user: Any) -> None:
         self._settings = settings
-        self._engine = Engine(settings, sessions, owner=self, user=user, callbacks=CallbackQueue)
+        self._engine = Engine(settings, sessions, owner=self, user=user, callbacks=CallbackQueue, runner=TaskRunner())
         self._port: Port = self._engine
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -374,7 +386,7 @@ class AsyncGatewayClient(ClientBase):
     def events(self, *names: str) -> EventStream:
         """An async iterator of gateway events of these names, or of all; from this call on, over reconnects."""
         check_names(names)
-        stream = EventStream(names, self._port.remove_stream, self._port.on_slow)
+        stream = EventStream(names, self._port.remove_stream, self._port.on_slow, size_of_event)
         self._port.add_stream(stream)
         return stream
 

@@ -20,6 +20,7 @@ from openclaw_client.connection.connection import Connection
 from openclaw_client.connection.probe import Probe
 from openclaw_client.connection.settings import Settings
 from openclaw_client.errors import ConnectError, GatewayError
+from openclaw_client.interactions.handling import TaskRunner
 from openclaw_client.policy.advice import WHERE_IT_IS
 from openclaw_client.policy.backoff import ReconnectPolicy
 from openclaw_client.sessions.filter import SessionFilter
@@ -102,7 +103,7 @@ class Diagnosis:
         else:
             yield await _timed("tls", self._probe.tls)
         engine = self._engine = Engine(
-            self._settings, SessionFilter(()), owner=None, user=None, callbacks=CallbackQueue
+            self._settings, SessionFilter(()), owner=None, user=None, callbacks=CallbackQueue, runner=TaskRunner()
         )
         async for report in self._handshake(engine):
             yield report

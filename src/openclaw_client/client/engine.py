@@ -19,18 +19,22 @@ from openclaw_client.chat.missed_messages import MissedMessages
 from openclaw_client.chat.traced import TracedDriver
 from openclaw_client.client.callbacks import Callbacks
 from openclaw_client.client.events import EventSink
+from openclaw_client.client.options import kinds_of, with_answers
 from openclaw_client.client.port import EventHandler, Handlers
 from openclaw_client.client.router import Router
 from openclaw_client.client.slow_consumer import SlowConsumer, loop_lag_monitor
 from openclaw_client.connection.connection import Connection, Gap
 from openclaw_client.connection.settings import Settings
 from openclaw_client.connection.supervisor import ConnectionState, StateChange, Supervisor
-from openclaw_client.errors import ClientClosed, ConnectionLost, GatewayError
+from openclaw_client.errors import ClientClosed, ConnectionLost, GatewayError, UsageError
+from openclaw_client.interactions.handling import HandlerRunner
+from openclaw_client.interactions.interactions import Interactions
 from openclaw_client.logs import GuardedLogger
 from openclaw_client.policy.redact import Redactor
 from openclaw_client.policy.timeouts import Timeouts, check_time_limit
 from openclaw_client.requests.requests import Requests
 from openclaw_client.runs.events import ChatReply
+from openclaw_client.runs.interactions import Kind
 from openclaw_client.runs.peer import SentRun
 from openclaw_client.runs.phases import Outcome
 from openclaw_client.runs.proactive import ProactiveMessage
@@ -47,10 +51,17 @@ MakeCallbacks = Callable[[Callable[[SlowConsumer], None]], Callbacks]
 
 class Engine:
     """One client's machinery; a `Port`. owner: the client, handed to the handlers of a fatal close. callbacks makes the
-    place where users' handlers run, away from the reader."""
+    place where users' handlers run, away from the reader; runner runs those that wait for people."""
 
     def __init__(
-        self, settings: Settings, sessions: SessionFilter, *, owner: object, user: object, callbacks: MakeCallbacks
+        self,
+        settings: Settings,
+        sessions: SessionFilter,
+        *,
+        owner: object,
+        user: object,
+        callbacks: MakeCallbacks,
+        runner: HandlerRunner,
     ) -> None:
         self.settings = settings
         self.user = user
@@ -73,7 +84,12 @@ class Engine:
             on_message=lambda message: self._missed.deliver(message),
             on_event=self._callbacks.put_event,
             hold=lambda session_key: self._missed.hold(session_key),
+            interactions=lambda: self.interactions,
         )
+        self.interactions: Interactions = Interactions(
+            self.requests, sessions, self.router, runner, with_device=settings.store is not None
+        )
+        self.interactions.wanted = kinds_of(settings.answers)
         self._missed: MissedMessages = MissedMessages(
             self._methods, sessions, self.router, self._on_message, lambda: bool(self.handlers.message)
         )
@@ -87,7 +103,13 @@ class Engine:
         self.arguments, self.call, self.start = self.requests.arguments, self.requests.call, self.requests.start
         self.history = self._methods.page
         self._context = RunContext(
-            self._methods, self._gates, self.router, self._redactor, self._on_sent, self._on_ended
+            self._methods,
+            self._gates,
+            self.router,
+            self._redactor,
+            self._on_sent,
+            self._on_ended,
+            self.interactions.finished,
         )
 
     @cached_property
@@ -117,10 +139,12 @@ class Engine:
 
     @property
     def busy(self) -> bool:
-        """Whether a run or a request is under way, or waits for its turn or the connection. From any thread."""
+        """Whether a run or a request is under way, or waits for its turn, the connection, or a person. From any
+        thread."""
         connection = self.supervisor.connection
         pending = connection is not None and connection.pending > 0
-        return pending or self.router.running or self.supervisor.awaited or self._gates.waiting
+        waiting = self.supervisor.awaited or self._gates.waiting or self.interactions.awaited
+        return pending or self.router.running or waiting
 
     async def connect(self) -> None:
         await self.supervisor.connect()
@@ -147,6 +171,7 @@ class Engine:
         self._missed.stop()
         self._gates.stop()
         self._runs_are_gone(closed)
+        self.interactions.stop(closed)
         for stream in self.router.streams():
             stream.end(closed)
         return gone
@@ -167,6 +192,8 @@ class Engine:
         """Hand out these sessions from now on, beside those in use."""
         self.router.sessions.allow(sessions)
         self._subscriptions.catch_up()
+        if self.supervisor.usable is not None:
+            self.interactions.catch_up()
 
     def after_fork(self) -> None:
         """In a forked child: end what waits, without touching the parent's loop and socket."""
@@ -181,6 +208,21 @@ class Engine:
         """Take over what users registered with another engine."""
         self.handlers.adopt(other.handlers)
         self.router.adopt_handlers(other.router)
+        self.interactions.handlers.extend(other.interactions.handlers)
+
+    def answers(self, kind: Kind) -> None:
+        """Somebody answers one kind of what agents wait for. Raises UsageError where the gateway cannot be told so
+        any more, or the scopes do not do."""
+        if kind in self.interactions.wanted:
+            return
+        settings = with_answers(self.settings, {kind})
+        if not self.supervisor.reconfigure(settings):
+            raise UsageError(
+                message=f"{kind} are answered from now on, but the gateway was not told so when this client connected",
+                remedy=f'Register the handler before connect(), or make the client with answers=["{kind}"]',
+            )
+        self.settings = settings
+        self.interactions.wanted = kinds_of(settings.answers)
 
     # Runs and streams.
 
@@ -237,6 +279,7 @@ class Engine:
             run.on_gap(certain=gap.certain)
         if gap.certain:
             self._missed.begin(in_doubt=True)
+            self.interactions.catch_up()
 
     def on_state(self, change: StateChange) -> None:
         logger.debug("%s -> %s", change.old.value, change.new.value)
@@ -252,11 +295,13 @@ class Engine:
         self._gates.connected(habits(self.hello))
         self._subscriptions.begin(connection)
         self._missed.on_connected(connection)
+        self.interactions.on_connected(connection)
 
     def on_usable(self) -> None:
         for run in self.router.runs():
             run.on_back()
         self._missed.begin()
+        self.interactions.catch_up()
 
     def on_lost(self, error: ConnectionLost, *, returning: bool) -> None:
         self._missed.on_lost()
@@ -264,6 +309,7 @@ class Engine:
             loop_lag_monitor().leave(self)
             self._gates.stop()
             self._runs_are_gone(error)
+            self.interactions.stop(error)
             return
         for run in self.router.runs():
             run.on_lost(error)
@@ -272,6 +318,7 @@ class Engine:
         loop_lag_monitor().leave(self)
         self._gates.stop()
         self._runs_are_gone(error)
+        self.interactions.stop(error)
         for stream in self.router.streams():
             stream.end(error)
         for handler in tuple(self.handlers.fatal):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 from openclaw_client.client.slow_consumer import OnSlow, SlowConsumer
 from openclaw_client.errors import GatewayError, UsageError
@@ -86,19 +86,35 @@ class EventSink(Protocol):
         """The connection ended for good; nothing follows."""
 
 
-class EventStream:
-    """An async iterator of gateway events, from the call of `events()` on.
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
+    E = TypeVarWithDefault("E", default=GatewayEvent)
+else:
+    # What Python has from 3.13 on. Without it whoever wrote `EventStream` would have to write more.
+    E = TypeVar("E")
+
+
+class EventStream(Generic[E]):
+    """An async iterator of events, from the call on that returned it: `events()`, `approvals()` or `questions()`.
 
     Ends with the error that ended the connection for good (ClientClosed after disconnect()); goes on over a reconnect.
     Cancelling a wait loses nothing. Usable as a context manager, which closes it.
     """
 
-    def __init__(self, names: tuple[str, ...], leave: Callable[[EventStream], None], on_slow: OnSlow) -> None:
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        leave: Callable[[EventStream[E]], object],
+        on_slow: OnSlow,
+        size: Callable[[E], int],
+    ) -> None:
         self.dropped = 0
+        self._size = size
         self._names = frozenset(names)
         self._leave = leave
         self._on_slow = on_slow
-        self._events: deque[GatewayEvent] = deque()
+        self._events: deque[E] = deque()
         self._most = MAX_WAITING
         self._bytes = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -109,13 +125,13 @@ class EventStream:
         """Whether events of this name are asked for; all are when no name was given."""
         return not self._names or name in self._names
 
-    def put(self, event: GatewayEvent) -> None:
+    def put(self, event: E) -> None:
         """Add an event; on the loop's thread."""
         if not self._events:
             # Its reader has its turn before this bound is taken back.
             self._most = MAX_BURST
             asyncio.get_running_loop().call_soon(self._end_burst)
-        self._bytes += size_of_event(event)
+        self._bytes += self._size(event)
         if self._events and (len(self._events) >= self._most or self._bytes > MAX_WAITING_BYTES):
             self._drop()
         self._events.append(event)
@@ -133,10 +149,10 @@ class EventStream:
         self._leave(self)
         self._wake()
 
-    def __aiter__(self) -> EventStream:
+    def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> GatewayEvent:
+    async def __anext__(self) -> E:
         while not self._events:
             if self._closed:
                 raise StopAsyncIteration
@@ -152,7 +168,7 @@ class EventStream:
             finally:
                 self._waiter = None
         event = self._events.popleft()
-        self._bytes -= size_of_event(event)
+        self._bytes -= self._size(event)
         return event
 
     def _end_burst(self) -> None:
@@ -160,7 +176,7 @@ class EventStream:
 
     def _drop(self) -> None:
         while self._events and (len(self._events) >= self._most or self._bytes > MAX_WAITING_BYTES):
-            self._bytes -= size_of_event(self._events.popleft())
+            self._bytes -= self._size(self._events.popleft())
             self.dropped += 1
             if self.dropped % MAX_WAITING == 1:
                 self._on_slow(unread(self._names, len(self._events) + 1, self.dropped))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Literal
 
 from openclaw_client.client.tls_options import PIN_VARIABLE, CaFile, choose_tls_options
@@ -18,9 +19,10 @@ from openclaw_client.identity.store import IdentityStore, MemoryIdentityStore
 from openclaw_client.policy.backoff import ReconnectPolicy
 from openclaw_client.policy.credentials import AuthInput
 from openclaw_client.policy.headers import checked_headers
-from openclaw_client.policy.scopes import normalise_scopes
+from openclaw_client.policy.scopes import covers, normalise_scopes
 from openclaw_client.policy.timeouts import Timeouts
 from openclaw_client.policy.urls import DEFAULT_URL, GatewayUrl, is_proxy, parse_url
+from openclaw_client.runs.interactions import KINDS, Kind
 
 __all__ = [
     "CREDENTIAL_VARIABLES",
@@ -84,6 +86,7 @@ def build_settings(
     headers: Mapping[str, str] | None,
     client_info: ClientInfo,
     ca_file: CaFile = None,
+    answers: Iterable[str] = (),
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
     """Checked settings; raises UsageError. Explicit values win over the environment."""
@@ -103,8 +106,7 @@ def build_settings(
             env=env,
             env_speaks_of_it=_env_speaks_of(parsed, url, env),
         )
-        fields = {} if caps is None else {"caps": _caps(caps)}
-        return Settings(
+        settings = Settings(
             url=parsed,
             credentials=credentials,
             store=_store(identity, env),
@@ -118,8 +120,9 @@ def build_settings(
             proxy=_proxy(proxy, parsed, pinned=pin is not None),
             tls_fingerprint=pin,
             ca_file=authorities,
-            **fields,
+            caps=DEFAULT_CAPS if caps is None else _caps(caps),
         )
+        return with_answers(settings, answers)
     except GatewayError as error:
         # Without the frames below, and without what this one was given: crash reporters show variables.
         url = token = password = device_token = proxy = headers = environ = None
@@ -229,9 +232,38 @@ def _role(role: object) -> str:
     return role
 
 
+def with_answers(settings: Settings, answers: Iterable[str]) -> Settings:
+    """The settings of a client whose caller answers these kinds, too. Raises UsageError."""
+    kinds = check_kinds(answers)
+    for kind in kinds:
+        if settings.scopes is not None and not covers(settings.scopes, f"operator.{kind}"):
+            raise UsageError(
+                message=f"{kind} are to be answered, and scopes= lacks operator.{kind}",
+                remedy=f'Add "{kind}" to scopes=, or leave scopes= out',
+            )
+    return replace(settings, answers=settings.answers.union(kinds))
+
+
+def check_kinds(answers: Iterable[str]) -> tuple[Kind, ...]:
+    """What of an agent's requests is answered. Raises UsageError for what is no list of such kinds."""
+    given = tuple(answers) if isinstance(answers, Iterable) and not isinstance(answers, str) else (answers,)
+    if not all(kind in KINDS for kind in given):
+        raise UsageError(
+            message=f"answers={answers!r} is no list of {' and '.join(KINDS)}",
+            remedy='Pass a list, such as ["approvals"]',
+        )
+    return tuple(kind for kind in KINDS if kind in given)
+
+
+def kinds_of(answers: Iterable[str]) -> frozenset[Kind]:
+    """What of an agent's requests is answered."""
+    return frozenset(kind for kind in KINDS if kind in answers)
+
+
 def _caps(caps: Iterable[str]) -> tuple[str, ...]:
+    """Those of this package, and the given ones."""
     listed = isinstance(caps, Iterable) and not isinstance(caps, str)
     names = tuple(caps) if listed else ()
     if not listed or not all(isinstance(name, str) for name in names):
         raise UsageError(message=f"caps={caps!r} is no list of names", remedy='Pass a list, such as ["tool-events"]')
-    return names
+    return tuple(dict.fromkeys((*DEFAULT_CAPS, *names)))

@@ -12,14 +12,20 @@ from openclaw_client.client.events import EventSink, GatewayEvent
 from openclaw_client.client.slow_consumer import SlowConsumer
 from openclaw_client.connection.supervisor import ConnectionState, StateChange
 from openclaw_client.errors import GatewayError
+from openclaw_client.interactions.handling import InteractionHandler
+from openclaw_client.interactions.interactions import InteractionSink
 from openclaw_client.policy.timeouts import Timeouts
 from openclaw_client.requests.requests import Answer
 from openclaw_client.runs.activity import Activity
+from openclaw_client.runs.answering import AnswerOutcome
+from openclaw_client.runs.interactions import Interaction, Kind
 from openclaw_client.runs.peer import SentRun
 from openclaw_client.runs.proactive import ProactiveMessage
 from openclaw_client.sessions.filter import Sessions
+from openclaw_client.wire.approvals import Approval
 from openclaw_client.wire.handshake import Hello
 from openclaw_client.wire.history import HistoryPage
+from openclaw_client.wire.questions import Question
 
 EventHandler = Callable[[GatewayEvent], object]
 
@@ -66,12 +72,37 @@ class Handlers:
         self.slow.extend(other.slow)
 
 
+class InteractionPort(Protocol):
+    """What agents wait for from people. On the loop's thread, but for `pending` and `handlers`."""
+
+    pending: tuple[Interaction, ...]
+    handlers: list[tuple[Kind, InteractionHandler]]
+
+    def listen(self, kind: Kind, sink: InteractionSink) -> None: ...
+
+    def unlisten(self, sink: InteractionSink) -> None: ...
+
+    def handle(self, kind: Kind, handler: InteractionHandler) -> None:
+        """Hand what is pending to one more handler."""
+        ...
+
+    async def decide(self, target: Approval | str, decision: str, days: int | None = None) -> AnswerOutcome: ...
+
+    async def answer(self, target: Question | str, answers: object) -> AnswerOutcome: ...
+
+
 class Port(Protocol):
     """A client's machinery. On its loop's thread, but where it says otherwise."""
 
     handlers: Handlers
 
     # From any thread.
+
+    @property
+    def interactions(self) -> InteractionPort: ...
+
+    def answers(self, kind: Kind) -> None:
+        """Somebody answers this kind from now on. Raises UsageError where it is too late to say so."""
 
     @property
     def url(self) -> str:

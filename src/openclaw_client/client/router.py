@@ -18,6 +18,8 @@ from openclaw_client.chat.context import RunListener
 from openclaw_client.chat.held import HeldMessages
 from openclaw_client.client.events import EventSink, GatewayEvent
 from openclaw_client.connection.fast_path import FastPath
+from openclaw_client.interactions.interactions import ENDINGS, Interactions, without_answers
+from openclaw_client.interactions.interactions import EVENTS as INTERACTION_EVENTS
 from openclaw_client.runs.proactive import ProactiveAssembler, ProactiveMessage
 from openclaw_client.runs.usage import row_of
 from openclaw_client.sessions.filter import SessionFilter
@@ -67,8 +69,10 @@ class Router:
         on_message: Callable[[ProactiveMessage], None],
         on_event: Callable[[EventHandler, GatewayEvent], None],
         hold: Callable[[str], HeldMessages],
+        interactions: Callable[[], Interactions],
     ) -> None:
         self.sessions = sessions
+        self._interactions = interactions
         self._hold = hold
         self._gates = gates
         self._on_message = on_message
@@ -136,7 +140,7 @@ class Router:
         own = [other.heard_at for other in self._own_in(session, run)]
         return max([*own, *(heard_at for _, heard_at in self._open_in(session))], default=-inf)
 
-    def _own_in(self, session: str, run: RunListener) -> list[RunListener]:
+    def _own_in(self, session: str, run: RunListener | None) -> list[RunListener]:
         """The other runs of this client in a session that have the gateway's attention."""
         others = (other for other in self.runs() if other is not run and not other.deferred)
         return [other for other in others if self.sessions.canonical(other.session_key) == session]
@@ -159,6 +163,15 @@ class Router:
         """The message of a run was handed out, or was the answer to a message of this client."""
         self.used_at = monotonic()
         self._proactive.finished(run_id)
+
+    def run_of(self, run_id: str, session: str | None) -> RunListener | None:
+        """The run of an id, where it is one of this session, as far as one is named."""
+        runs = self._listeners(run_id, session)
+        return runs[0] if runs else None
+
+    def runs_in(self, session: str) -> list[RunListener]:
+        """This client's runs in a session that have the gateway's attention."""
+        return self._own_in(self.sessions.canonical(session), None)
 
     @property
     def running(self) -> bool:
@@ -238,6 +251,8 @@ class Router:
             self._on_side_result(frame, now)
         elif frame.event == "session.message" and self._runs:
             self._on_row(frame)
+        elif frame.event in INTERACTION_EVENTS:
+            self._interactions().on_event(frame)
 
     def _enable_fast_path(self, run: RunListener, data: bytes, now: float) -> None:
         """Let the run's next deltas take the fast path, as long as nobody else wants to see them."""
@@ -282,6 +297,8 @@ class Router:
         if runs:
             for run in runs:
                 run.on_agent(payload, now)
+            if payload.stream == "tool":
+                self._interactions().on_tool(payload)
         else:
             self._proactive.heard(payload.run_id, now)
             if payload.is_heartbeat:
@@ -320,6 +337,8 @@ class Router:
         streams = [stream for stream in self._streams if stream.wants(frame.event)]
         if not (handlers or streams) or not self._permitted(frame):
             return
+        if frame.event == "question.resolved" and isinstance(frame, Event):
+            frame = without_answers(frame)
         event = GatewayEvent(frame)
         for stream in streams:
             stream.put(event)
@@ -340,10 +359,13 @@ class Router:
         if isinstance(frame, ChatFrame):
             return self._chat_permitted(frame)
         payload = frame_payload(frame)
+        if frame.event in ENDINGS and not (isinstance(payload, dict) and self._interactions().knows(payload.get("id"))):
+            # Most of them name no session, and all of them what somebody answered.
+            return False
         if isinstance(payload, dict) and self._listeners(payload.get("runId"), payload.get("sessionKey")):
             # The session of a run of one's own, which need not be one of those that were given.
             return self._all_accepted(payload, apart_from=payload.get("sessionKey"))
-        return self._all_accepted(payload, unnamed=not self.sessions.private)
+        return self._all_accepted(payload, unnamed=not self.sessions.private or frame.event in ENDINGS)
 
     def _chat_permitted(self, frame: ChatFrame) -> bool:
         payload = frame.payload

@@ -40,7 +40,14 @@ from openclaw_client.identity.payload import PayloadVersion, prove
 from openclaw_client.identity.store import DeviceToken, MemoryIdentityStore, token_to_store
 from openclaw_client.logs import GuardedLogger
 from openclaw_client.policy import diagnose
-from openclaw_client.policy.credentials import Selection, clarify, may_retry_with_stored, select, trusted_endpoint
+from openclaw_client.policy.credentials import (
+    Selection,
+    clarify,
+    may_retry_with_stored,
+    select,
+    trusted_endpoint,
+    wants_too_much,
+)
 from openclaw_client.policy.redact import Redactor
 from openclaw_client.policy.scopes import missing_scopes
 from openclaw_client.policy.turns import pause_after
@@ -78,6 +85,7 @@ class _Memory:
     compat: bool = False
     retry_stored: bool = False
     retried_stored: bool = False
+    bonus_refused: bool = False
     gateway_version: str | None = None
 
 
@@ -101,6 +109,14 @@ class Dialer:
         self._given_up = self._held_back = 0
         self._pinned: ssl.SSLContext | None = None
         self._admittance = Admittance(settings, clock)
+
+    def reconfigure(self, settings: Settings) -> None:
+        """Other settings for the next attempt; only what is announced and asked for may differ."""
+        self._settings = settings
+
+    def ask_again(self) -> None:
+        """Something has changed at the gateway: ask for all scopes once more."""
+        self._memory.bonus_refused = False
 
     @property
     def phase(self) -> str:
@@ -225,6 +241,7 @@ class Dialer:
             stored,
             scopes=settings.scopes,
             default_scopes=settings.requested_scopes,
+            bonus_scopes=() if memory.bonus_refused else settings.bonus_scopes,
             retry_with_stored=memory.retry_stored,
             trusted_endpoint=self._trusted,
             compat=memory.compat,
@@ -246,7 +263,7 @@ class Dialer:
             client=settings.client.fields(device),
             role=settings.role,
             scopes=selection.scopes,
-            caps=settings.caps,
+            caps=settings.announced_caps,
             auth=selection.auth,
         )
         if device is None:
@@ -263,6 +280,11 @@ class Dialer:
     async def _try_otherwise(self, error: ErrorShape, stored: DeviceToken | None, selection: Selection) -> bool:
         """Whether the refusal is one that this attempt answers by sending something else; remembers what."""
         memory, code = self._memory, codes.detail_code_of(error)
+        if not memory.bonus_refused and wants_too_much(error, selection, self._settings.bonus_scopes):
+            # A chat that works is not taken down by what was asked for beside it.
+            memory.bonus_refused = True
+            logger.warning("%s", diagnose.done_without(error, self._settings.bonus_scopes))
+            return True
         if code == codes.SIGNATURE_INVALID and memory.signature == 3 and self._device is not None:
             # 2026.2.17 verifies the older payload only, and has no way to say so.
             memory.signature = 2

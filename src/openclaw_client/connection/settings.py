@@ -23,6 +23,9 @@ __all__ = ["ClientInfo", "Settings", "parse_fingerprint"]
 DEFAULT_CAPS = ("tool-events",)
 """Without this capability a gateway sends no live tool events, and says nothing about it."""
 
+APPROVALS_CAP = "approvals"
+QUESTIONS_SCOPE = "operator.questions"
+
 
 @dataclass(frozen=True, slots=True)
 class ClientInfo:
@@ -64,7 +67,8 @@ class ClientInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """store is None for a client without a device; scopes is None for the default ones."""
+    """store is None for a client without a device; scopes is None for the default ones. answers: what of an agent's
+    requests is answered, "approvals" and "questions"."""
 
     url: GatewayUrl
     credentials: AuthInput = field(default_factory=AuthInput)
@@ -72,6 +76,7 @@ class Settings:
     role: str = "operator"
     scopes: tuple[str, ...] | None = None
     caps: tuple[str, ...] = DEFAULT_CAPS
+    answers: frozenset[str] = frozenset()
     client: ClientInfo = ClientInfo()
     timeouts: Timeouts = field(default_factory=Timeouts)
     reconnect: ReconnectPolicy = field(default_factory=ReconnectPolicy)
@@ -94,6 +99,17 @@ class Settings:
     @property
     def requested_scopes(self) -> tuple[str, ...]:
         return DEFAULT_SCOPES if self.scopes is None else self.scopes
+
+    @property
+    def bonus_scopes(self) -> tuple[str, ...]:
+        """Asked for beside those, and done without where the device may not have them yet."""
+        return (QUESTIONS_SCOPE,) if "questions" in self.answers and self.scopes is None else ()
+
+    @property
+    def announced_caps(self) -> tuple[str, ...]:
+        """What is said to be implemented: 2026.8.1 and later ask nobody who does not say that it answers."""
+        answers = "approvals" in self.answers and APPROVALS_CAP not in self.caps
+        return (*self.caps, APPROVALS_CAP) if answers else self.caps
 
     @property
     def needed_scopes(self) -> tuple[str, ...]:

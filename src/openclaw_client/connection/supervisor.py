@@ -165,8 +165,17 @@ class Supervisor:
         self._set_state(ConnectionState.DISCONNECTED)
         return _closed(task, connection)
 
+    def reconfigure(self, settings: Settings) -> bool:
+        """Take other settings, which differ in what is announced; False where a connection is there or being made."""
+        if self.state is not ConnectionState.DISCONNECTED or self._task is not None:
+            return False
+        self._settings = settings
+        self._dialer.reconfigure(settings)
+        return True
+
     def retry_now(self) -> None:
         """Try at once instead of waiting; also when parked. Does nothing while connected or not asked to connect."""
+        self._dialer.ask_again()
         if self._approval.wake():
             return
         if self._nap is not None and not self._nap.done():
@@ -179,6 +188,7 @@ class Supervisor:
 
         Until then `connect` is to be called again and again, with `pause` in between.
         """
+        self._dialer.ask_again()
         self._approval.waiters += 1
 
         def end() -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 from openclaw_client.client.callbacks import check_handler, handler_name
-from openclaw_client.client.options import ClientInfo, Proxy, ReconnectPolicy, Timeouts
+from openclaw_client.client.options import ClientInfo, Proxy, ReconnectPolicy, Timeouts, check_kinds
 from openclaw_client.errors import GatewayError
 from openclaw_client.errors.frames import without_frames
 from openclaw_client.logs import GuardedLogger
@@ -22,6 +22,8 @@ from openclaw_client.manager.table import Limits, Slot
 from openclaw_client.sync import threads
 from openclaw_client.sync.client import GatewayClient
 from openclaw_client.sync.loop_thread import LoopThread, check_caller, loop_thread
+from openclaw_client.wire.approvals import Approval
+from openclaw_client.wire.questions import Question
 
 logger = GuardedLogger("openclaw_client.manager")
 
@@ -57,6 +59,7 @@ class ConnectionManager:
         ssl_context: ssl.SSLContext | None = None,
         proxy: Proxy = None,
         client_info: ClientInfo = ClientInfo(),  # noqa: B008 - frozen
+        answers: Iterable[str] = (),
     ) -> None:
         self._credentials = credentials
         self._thread: LoopThread | None = None
@@ -69,6 +72,7 @@ class ConnectionManager:
                 ssl_context=ssl_context,
                 proxy=proxy,
                 client_info=client_info,
+                answers=check_kinds(answers),
             ),
             gate=threads.latch,
             make=self._make,
@@ -134,6 +138,22 @@ class ConnectionManager:
         """
         check_handler(handler, coroutines=False)
         self._core.message_handlers.append(handler)
+        return handler
+
+    def on_approval(self, handler: Callable[[Any, Approval], object]) -> Any:
+        """Call handler(user, approval) for everything that an agent of any user asks to be allowed. Also a decorator.
+
+        As `on_approval` of a client. Users without a device identity are asked with operator.admin only (2026.8.1 and
+        later). Raises UsageError behind the first `connection_for`, unless the manager was made with `answers=`.
+        """
+        check_handler(handler, coroutines=False)
+        self._core.answers.add("approvals", handler)
+        return handler
+
+    def on_question(self, handler: Callable[[Any, Question], object]) -> Any:
+        """Call handler(user, question) for everything that an agent of any user asks; as `on_approval`."""
+        check_handler(handler, coroutines=False)
+        self._core.answers.add("questions", handler)
         return handler
 
     def on_fatal_close(self, handler: Callable[[Any, GatewayError], object]) -> Any:
@@ -218,9 +238,10 @@ class ConnectionManager:
         return effect.gate.wait()
 
     def _make(self, given: Credentials, user: Hashable) -> GatewayClient:
-        client = GatewayClient._from_settings(self._core.options.settings(given), given.filter(), user)
+        client = GatewayClient._from_settings(self._core.settings(given), given.filter(), user)
         client.on_proactive_message(lambda _user, message: self._on_message(client, message))
         client.on_fatal_close(self._on_fatal)
+        self._core.answers.attach(client._port, user)
         return client
 
     def _on_message(self, client: GatewayClient, message: Any) -> None:

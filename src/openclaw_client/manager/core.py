@@ -13,9 +13,10 @@ from math import inf
 from time import monotonic
 from typing import Any, Generic
 
-from openclaw_client.client.options import ConnectionState
+from openclaw_client.client.options import ConnectionState, Settings
 from openclaw_client.errors import GatewayError, ManagerError, UsageError
 from openclaw_client.logs import GuardedLogger
+from openclaw_client.manager.answering import ManagerAnswers
 from openclaw_client.manager.credentials import ClientOptions, Credentials, checked
 from openclaw_client.manager.effects import AskFor, C, CloseIdle, Connect, Effect, Effects, LetGo, Managed, WaitAt
 from openclaw_client.manager.messages import MessageFilter
@@ -72,6 +73,7 @@ class ManagerCore(Generic[C]):
     ) -> None:
         _check(limits)
         self.options = options
+        self.answers = ManagerAnswers(options.answers)
         self.clock: Callable[[], float] = monotonic
         self.counters = ManagerCounters()
         self.message_handlers: list[Callable[..., object]] = []
@@ -86,6 +88,10 @@ class ManagerCore(Generic[C]):
         self._leaving: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._sweeping: asyncio.Task[None] | None = None
+
+    def settings(self, given: Credentials) -> Settings:
+        """The checked settings of one user's client; raises UsageError."""
+        return self.options.settings(given, self.answers.kinds)
 
     def obtain(self, user: Hashable, *, hold: bool = False) -> Effects[C]:
         """The user's slot, open. hold: keep it from being closed until `release`."""

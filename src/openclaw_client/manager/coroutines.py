@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from openclaw_client.client.async_client import AsyncGatewayClient
 from openclaw_client.client.callbacks import check_handler, handler_name
-from openclaw_client.client.options import ClientInfo, Proxy, ReconnectPolicy, Timeouts
+from openclaw_client.client.options import ClientInfo, Proxy, ReconnectPolicy, Timeouts, check_kinds
 from openclaw_client.errors import GatewayError, UsageError
 from openclaw_client.errors.frames import without_frames
 from openclaw_client.logs import GuardedLogger
@@ -20,6 +20,8 @@ from openclaw_client.manager.credentials import ClientOptions, Credentials
 from openclaw_client.manager.effects import AskFor, CloseIdle, Connect, Effect, Effects, LetGo
 from openclaw_client.manager.status import ManagerStatus
 from openclaw_client.manager.table import Limits, Slot
+from openclaw_client.wire.approvals import Approval
+from openclaw_client.wire.questions import Question
 
 logger = GuardedLogger("openclaw_client.manager")
 
@@ -53,6 +55,7 @@ class AsyncConnectionManager:
         ssl_context: ssl.SSLContext | None = None,
         proxy: Proxy = None,
         client_info: ClientInfo = ClientInfo(),  # noqa: B008 - frozen
+        answers: Iterable[str] = (),
     ) -> None:
         self._credentials = credentials
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -65,6 +68,7 @@ class AsyncConnectionManager:
                 ssl_context=ssl_context,
                 proxy=proxy,
                 client_info=client_info,
+                answers=check_kinds(answers),
             ),
             gate=asyncio.Event,
             make=self._make,
@@ -129,6 +133,22 @@ class AsyncConnectionManager:
         """
         check_handler(handler, coroutines=True)
         self._core.message_handlers.append(handler)
+        return handler
+
+    def on_approval(self, handler: Callable[[Any, Approval], object]) -> Any:
+        """Call handler(user, approval) for everything that an agent of any user asks to be allowed. Also a decorator.
+
+        As `on_approval` of a client. Users without a device identity are asked with operator.admin only (2026.8.1 and
+        later). Raises UsageError behind the first `connection_for`, unless the manager was made with `answers=`.
+        """
+        check_handler(handler, coroutines=True)
+        self._core.answers.add("approvals", handler)
+        return handler
+
+    def on_question(self, handler: Callable[[Any, Question], object]) -> Any:
+        """Call handler(user, question) for everything that an agent of any user asks; as `on_approval`."""
+        check_handler(handler, coroutines=True)
+        self._core.answers.add("questions", handler)
         return handler
 
     def on_fatal_close(self, handler: Callable[[Any, GatewayError], object]) -> Any:
@@ -208,9 +228,10 @@ class AsyncConnectionManager:
         return await effect.gate.wait()
 
     def _make(self, given: Credentials, user: Hashable) -> AsyncGatewayClient:
-        client = AsyncGatewayClient._from_settings(self._core.options.settings(given), given.filter(), user)
+        client = AsyncGatewayClient._from_settings(self._core.settings(given), given.filter(), user)
         client.on_proactive_message(lambda _user, message: self._on_message(client, message))
         client.on_fatal_close(self._on_fatal)
+        self._core.answers.attach(client._port, user)
         return client
 
     async def _on_message(self, client: AsyncGatewayClient, message: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
@@ -130,9 +130,10 @@ class ClientOptions:
     ssl_context: Any
     proxy: Proxy
     client_info: ClientInfo
+    answers: Collection[str] = ()
 
-    def settings(self, given: Credentials) -> Settings:
-        """The checked settings of one user's client; raises UsageError."""
+    def settings(self, given: Credentials, answers: Collection[str]) -> Settings:
+        """The checked settings of one user's client, for whom these kinds are answered; raises UsageError."""
         # A user without a token must not connect with the token that the process happens to have.
         environ = {name: value for name, value in os.environ.items() if name not in CREDENTIAL_VARIABLES}
         make = partial(
@@ -153,6 +154,7 @@ class ClientOptions:
             proxy=self.proxy,
             headers=given.headers,
             client_info=self.client_info,
+            answers=answers,
             environ=environ,
         )
         try:

@@ -18,6 +18,7 @@ from openclaw_client.wire.frames import ErrorShape
 from openclaw_client.wire.handshake import AuthFields
 
 _RETRY_STEP: Final = "retry_with_device_token"
+_SCOPE_UPGRADE: Final = "scope-upgrade"
 
 
 class StoredToken(Protocol):
@@ -80,6 +81,7 @@ def select(
     *,
     scopes: tuple[str, ...] | None,
     default_scopes: tuple[str, ...],
+    bonus_scopes: tuple[str, ...] = (),
     retry_with_stored: bool = False,
     trusted_endpoint: bool = False,
     compat: bool = False,
@@ -89,7 +91,7 @@ def select(
     A shared token beats everything else; the stored device token comes in where neither token nor password is
     configured, or beside a refused shared token (retry_with_stored, see `may_retry_with_stored`) on a trusted endpoint.
     scopes: the caller's, also when empty; None takes those of the stored token if that is presented and has any,
-    else default_scopes.
+    else default_scopes; with bonus_scopes beside them.
 
     compat: for gateways that refuse the key `deviceToken` (2026.2.17). A device token is then sent as `token`
     alone, which every release takes; in the retry it takes the place of the shared token that was refused.
@@ -113,6 +115,7 @@ def select(
     approved = stored.scopes if stored is not None and uses_stored else ()
     if scopes is None:
         scopes = approved or default_scopes
+        scopes = (*scopes, *missing_scopes(bonus_scopes, scopes))
     return Selection(
         auth=auth if auth != AuthFields() else None,
         signed_token=auth.token or auth.bootstrap_token,
@@ -146,6 +149,19 @@ def may_retry_with_stored(
         or error.detail("canRetryWithDeviceToken") is True
         or error.detail("recommendedNextStep") == _RETRY_STEP
     )
+
+
+def wants_too_much(error: ErrorShape, refused: Selection, bonus_scopes: tuple[str, ...]) -> bool:
+    """Whether a connect was refused for scopes that the device has not, and may be tried without the bonus ones.
+
+    2026.6.1 and later say so; 2026.2.17 and 2026.4.15 call the device token, which is good, a wrong one.
+    """
+    if not bonus_scopes or not set(bonus_scopes).issubset(refused.scopes):
+        return False
+    code = codes.detail_code_of(error)
+    if code == codes.DEVICE_TOKEN_MISMATCH:
+        return refused.uses_device_token and refused.exceeds_stored
+    return code == codes.PAIRING_REQUIRED and error.detail("reason") == _SCOPE_UPGRADE
 
 
 def clarify(error: ErrorShape, refused: Selection) -> ErrorShape:

@@ -116,6 +116,14 @@ def refusal(error: ErrorShape, attempt: Attempt) -> ConnectError:
     return ConnectError(**fields)
 
 
+def done_without(error: ErrorShape, scopes: tuple[str, ...]) -> str:
+    """What a log line says where a connect was refused for these scopes, and is made without them."""
+    ident = error.detail("requestId")
+    known = isinstance(ident, str) and _REQUEST_ID.fullmatch(ident)
+    command = f"openclaw devices approve {ident}" if known else "openclaw devices list"
+    return f"this device may not have {', '.join(scopes)} yet, and connects without; approve it with `{command}`"
+
+
 def closed_early(attempt: Attempt) -> ConnectError:
     """The error for a socket that ended before hello without an answer to connect."""
     shape = ErrorShape(message=attempt.close_reason)

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from openclaw_client.runs.events import RawEvent, RunEvent, RunStatus, ToolFinished, ToolStarted
+from openclaw_client.runs.events import (
+    ApprovalEvent,
+    ApprovalRequested,
+    QuestionAsked,
+    QuestionEvent,
+    RawEvent,
+    RunEvent,
+    RunStatus,
+    ToolFinished,
+    ToolStarted,
+)
 
 ActivityKind = Literal[
-    "queued", "starting", "thinking", "writing", "tool", "awaiting_approval", "waiting", "reconnecting", "over"
+    "queued",
+    "starting",
+    "thinking",
+    "writing",
+    "tool",
+    "awaiting_approval",
+    "awaiting_answer",
+    "waiting",
+    "reconnecting",
+    "over",
 ]
 
 
@@ -20,7 +40,8 @@ class Activity:
         kind: "queued": nothing was heard of the run yet. "waiting": another run of the session goes on; the message
             goes out behind it, or is answered within it or after it. "over": it ended, whichever way. The others say
             it themselves.
-        detail: What it is about: the phase of "starting", the tool of "tool", the title of "awaiting_approval".
+        detail: What it is about: the phase of "starting", the tool of "tool", the command of "awaiting_approval", the
+            header of "awaiting_answer".
     """
 
     kind: ActivityKind
@@ -35,11 +56,14 @@ RECONNECTING, OVER = Activity("reconnecting"), Activity("over")
 class ActivityTracker:
     """Told of every event but text, which is too frequent: that text came is seen by its length."""
 
-    __slots__ = ("_approvals", "_last", "_length", "_tools")
+    __slots__ = ("_approvals", "_asked", "_last", "_length", "_tools", "command")
 
     def __init__(self) -> None:
+        # The command of the latest tool that has one.
+        self.command: str | None = None
         self._tools: dict[str, str] = {}
-        self._approvals: dict[str, str] = {}
+        self._asked: dict[str, Activity] = {}
+        self._approvals: dict[str, str | None] = {}
         self._last: RunEvent | None = None
         self._length = 0
 
@@ -49,13 +73,41 @@ class ActivityTracker:
             return
         if isinstance(event, ToolStarted):
             self._tools[event.call_id] = event.name
+            command = event.args.get("command") if isinstance(event.args, dict) else None
+            self.command = command if isinstance(command, str) else self.command
         elif isinstance(event, ToolFinished):
             self._tools.pop(event.call_id, None)
             self._approvals.pop(event.call_id, None)
         self._last, self._length = event, length
 
+    def note_interaction(self, event: ApprovalEvent | QuestionEvent) -> None:
+        """The run waits for a person's answer, or has it."""
+        if isinstance(event, ApprovalRequested):
+            approval = event.approval
+            self._asked[approval.id] = Activity("awaiting_approval", approval.command or approval.title)
+        elif isinstance(event, QuestionAsked):
+            self._asked[event.question.id] = Activity("awaiting_answer", event.question.header or event.question.text)
+        elif event.type == "approval_resolved":
+            self._asked.pop(event.approval.id, None)
+        else:
+            self._asked.pop(event.question.id, None)
+
+    def note_approval(self, data: Mapping[str, Any]) -> None:
+        """A lifecycle event "waiting-approval" or "approval-resolved" (2026.9.6)."""
+        key = str(data.get("toolCallId") or "")
+        if data.get("phase") == "waiting-approval":
+            self._approvals[key] = self.command
+        else:
+            self._approvals.pop(key, None)
+
+    @property
+    def waits_for_a_person(self) -> bool:
+        return bool(self._asked)
+
     def now(self, length: int) -> Activity:
         """What the run does, given the length of its text."""
+        if self._asked:
+            return next(reversed(self._asked.values()))
         if self._approvals:
             return Activity("awaiting_approval", next(reversed(self._approvals.values())))
         if length != self._length:

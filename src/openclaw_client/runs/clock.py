@@ -41,6 +41,7 @@ class RunClock:
         "_quiet_from",
         "_sent_at",
         "_total_at",
+        "_waiting_for_people",
         "away_at",
         "last_sign",
         "session_sign",
@@ -61,6 +62,7 @@ class RunClock:
         self._sent_at = 0.0
         self._total_at = inf
         self.away_at = inf
+        self._waiting_for_people = False
 
     def begin(self, now: float) -> None:
         """The caller asks."""
@@ -74,6 +76,12 @@ class RunClock:
     def sign(self, now: float, silence_timeout: float = SILENCE) -> None:
         self.last_sign = now
         self.silence_timeout = silence_timeout
+
+    def wait_for_people(self, waits: bool, now: float) -> None:
+        """Whether the run waits for a person's answer: so long neither its silence nor its idleness counts."""
+        if self._waiting_for_people and not waits:
+            self.last_sign = now
+        self._waiting_for_people = waits
 
     def doubt(self, now: float, silence_timeout: float) -> None:
         """Something may have been missed: ask after this much silence, unless the run is heard of before."""
@@ -89,6 +97,8 @@ class RunClock:
     @property
     def quiet_at(self) -> float:
         """When the silence is long enough to ask."""
+        if self._waiting_for_people:
+            return inf
         return max(self._quiet_from, self.last_sign) + self.silence_timeout
 
     def asked(self, now: float) -> None:
@@ -115,6 +125,6 @@ class RunClock:
 
     @property
     def _idle_at(self) -> float:
-        if self._limits.idle is None:
+        if self._limits.idle is None or self._waiting_for_people:
             return inf
         return max(self._sent_at, self.last_sign, self.session_sign) + self._limits.idle

@@ -12,8 +12,15 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from openclaw_client.wire.approvals import Approval
+from openclaw_client.wire.questions import Question
+
 __all__ = [
+    "ApprovalRequested",
+    "ApprovalResolved",
     "ChatReply",
+    "QuestionAsked",
+    "QuestionClosed",
     "RawEvent",
     "Reconnecting",
     "Resumed",
@@ -156,6 +163,69 @@ class RunDeferred:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalRequested:
+    """The agent wants to be allowed something: answer with `approve` or `deny`. Nobody has, so far.
+
+    Attributes:
+        run_id: The run that asks; "" where no run of this client is known to.
+        approval: What it asks for.
+    """
+
+    run_id: str
+    approval: Approval
+    type: Literal["approval_requested"] = field(default="approval_requested", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalResolved:
+    """An approval is over, whoever answered it.
+
+    Attributes:
+        run_id: As in `ApprovalRequested`.
+        approval: What was asked for.
+        status: "allowed", "denied", "expired", "cancelled" (its run has ended), or "gone" where nobody can tell.
+        decision: What was decided, where somebody did.
+    """
+
+    run_id: str
+    approval: Approval
+    status: Literal["allowed", "denied", "expired", "cancelled", "gone"]
+    decision: str | None = None
+    type: Literal["approval_resolved"] = field(default="approval_resolved", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAsked:
+    """The agent asks something: answer with `answer` or `skip`. Its run waits.
+
+    Attributes:
+        run_id: The run that asks; "" where no run of this client is known to.
+        question: What it asks.
+    """
+
+    run_id: str
+    question: Question
+    type: Literal["question_asked"] = field(default="question_asked", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionClosed:
+    """A question is over, whoever answered it. The answers are not told.
+
+    Attributes:
+        run_id: As in `QuestionAsked`.
+        question: What was asked.
+        status: "answered", "skipped", "expired", "cancelled" (its run has ended, or somebody skipped it elsewhere), or
+            "gone" where nobody can tell.
+    """
+
+    run_id: str
+    question: Question
+    status: Literal["answered", "skipped", "expired", "cancelled", "gone"]
+    type: Literal["question_closed"] = field(default="question_closed", init=False)
+
+
+@dataclass(frozen=True, slots=True)
 class RunCompleted:
     """The run ended with this text, which is authoritative.
 
@@ -213,6 +283,8 @@ class RawEvent:
 
 
 Terminal: TypeAlias = RunCompleted | RunAborted | RunErrored
+ApprovalEvent: TypeAlias = ApprovalRequested | ApprovalResolved
+QuestionEvent: TypeAlias = QuestionAsked | QuestionClosed
 RunEvent: TypeAlias = (
     RunStarted
     | RunStatus
@@ -226,6 +298,8 @@ RunEvent: TypeAlias = (
     | Reconnecting
     | Resumed
     | RunDeferred
+    | ApprovalEvent
+    | QuestionEvent
     | RunCompleted
     | RunAborted
     | RunErrored
@@ -255,6 +329,8 @@ class ChatReply:
         provider: Whose model that is.
         answered_by: The run whose words these are, where the message met another run and the answering one is named
             (2026.8.1 and later).
+        pending_approval: The approval that is still waited for, where the run ended without it (2026.2.17 to
+            2026.5.12): what comes of it comes as a message of its own.
     """
 
     text: str
@@ -271,3 +347,4 @@ class ChatReply:
     model: str | None = None
     provider: str | None = None
     answered_by: str | None = None
+    pending_approval: Approval | None = None

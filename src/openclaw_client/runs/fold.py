@@ -11,6 +11,8 @@ from typing import Any
 
 from openclaw_client.runs.activity import OVER, Activity, ActivityTracker
 from openclaw_client.runs.events import (
+    ApprovalEvent,
+    QuestionEvent,
     RawEvent,
     RunAborted,
     RunCompleted,
@@ -102,6 +104,26 @@ class RunFold:
             return _NOTHING
         self._activity.note(event, len(self.text))
         return self._status(event) if isinstance(event, RunStatus) else (event,)
+
+    def interaction(self, event: ApprovalEvent | QuestionEvent) -> tuple[RunEvent, ...]:
+        """The run waits for a person, or no longer does."""
+        if self.outcome is not None:
+            return _NOTHING
+        self._activity.note_interaction(event)
+        return (event,)
+
+    def wait_for_approval(self, data: Mapping[str, Any]) -> None:
+        """The run waits for an approval, or no longer does: told to whoever hears the run, whoever may answer."""
+        self._activity.note_approval(data)
+
+    @property
+    def waits_for_a_person(self) -> bool:
+        return self._activity.waits_for_a_person
+
+    @property
+    def command(self) -> str | None:
+        """The command of the latest tool that has one."""
+        return self._activity.command
 
     def side_result(self, payload: Mapping[str, Any]) -> tuple[RunEvent, ...]:
         """A chat.side_result of this run: the answer to a `/btw` question, before an empty final."""

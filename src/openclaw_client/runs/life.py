@@ -19,7 +19,7 @@ from openclaw_client.errors import ConnectionLost, GatewayError, OutcomeUnknown,
 from openclaw_client.runs.ack import EndedBefore, Running, Stopped, read_ack
 from openclaw_client.runs.answers import SILENT, RunAnswers
 from openclaw_client.runs.clock import SILENCE_AFTER_ABORT, SILENCE_AFTER_ERROR, SILENCE_AFTER_GAP, RunLimits
-from openclaw_client.runs.events import RunAborted, RunErrored, RunStarted
+from openclaw_client.runs.events import ApprovalEvent, QuestionEvent, RunAborted, RunErrored, RunStarted
 from openclaw_client.runs.inquiry import TRIES
 from openclaw_client.runs.peer import Peer, SentRun
 from openclaw_client.runs.phases import Contact, Follow, Phase, Refused, Step, Tell
@@ -204,6 +204,14 @@ class RunLife(RunAnswers):
             self._on_lifecycle(payload.fields(), now)
         self._emit_all(self._fold.agent(payload))
 
+    def interaction(self, event: ApprovalEvent | QuestionEvent, now: float, *, patient: bool) -> None:
+        """The run waits for a person, or no longer does. patient: whether its clocks stand still meanwhile, since
+        somebody is there to answer."""
+        if self.ended or self.phase is Phase.UNSENT:
+            return
+        self._emit_all(self._fold.interaction(event))
+        self._clock.wait_for_people(patient and self._fold.waits_for_a_person, now)
+
     def row(self, row: HistoryMessage) -> None:
         """A row of the run was written down (`session.message`): what it took, where its last event does not tell."""
         if not self.ended and row.role == "assistant":
@@ -367,6 +375,8 @@ class RunLife(RunAnswers):
             if self.deferred:
                 self._move(Step.FOUND)
                 self._inquiry.stop()
+        elif phase in ("waiting-approval", "approval-resolved"):
+            self._fold.wait_for_approval(data)
         elif phase == "error":
             self._clock.sign(now, SILENCE_AFTER_ERROR)
         if data.get("aborted") is True:

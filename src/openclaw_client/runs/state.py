@@ -160,6 +160,11 @@ class RunState:
         return self._clock.last_sign
 
     @property
+    def command(self) -> str | None:
+        """The command of the latest tool that has one."""
+        return self._fold.command
+
+    @property
     def acknowledged(self) -> bool:
         """Whether the gateway took the message: said by the response, an event or the history."""
         return self.phase not in (Phase.UNSENT, Phase.SENT)

@@ -21,15 +21,24 @@ MOST_WORKERS = 64
 """Threads when all of those are held up: a handler that blocks delays its own client, and not the ninth one. Beyond
 that the handlers of the process as a whole are at fault."""
 
+MOST_ASKING = 32
+"""Threads for handlers that wait for people: as many people can think at once before the next approval waits."""
+
 logger = GuardedLogger("openclaw_client.sync")
 
 
-_pool = threads.Workers("openclaw-callbacks", MAX_WORKERS, most=MOST_WORKERS)
+def _pools() -> tuple[threads.Workers, threads.Workers]:
+    """For handlers that mostly return at once, and for those that wait for people."""
+    callbacks = threads.Workers("openclaw-callbacks", MAX_WORKERS, most=MOST_WORKERS)
+    return callbacks, threads.Workers("openclaw-asking", MOST_ASKING)
+
+
+_pool, _asking = _pools()
 
 
 def _after_fork_in_child() -> None:
-    global _pool
-    _pool = threads.Workers("openclaw-callbacks", MAX_WORKERS, most=MOST_WORKERS)
+    global _pool, _asking
+    _pool, _asking = _pools()
 
 
 if hasattr(os, "register_at_fork"):
@@ -53,6 +62,13 @@ class HandlerExecutor:
         """Run the job soon; from any thread."""
         if self._spawn is None:
             _pool.submit(job)
+        else:
+            self._spawn(job)
+
+    def submit_apart(self, job: Callable[[], None]) -> None:
+        """Run a job that waits for a person; it holds up no other handlers."""
+        if self._spawn is None:
+            _asking.submit(job)
         else:
             self._spawn(job)
 

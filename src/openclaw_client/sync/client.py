@@ -20,11 +20,12 @@ from openclaw_client.chat.arguments import (
 from openclaw_client.chat.attachments import AttachmentLike
 from openclaw_client.chat.consumer import Unheard
 from openclaw_client.chat.driver import RunAddress
+from openclaw_client.client.answering import ApprovalHandler, QuestionHandler
 from openclaw_client.client.callbacks import check_optional
 from openclaw_client.client.client_base import ClientBase
 from openclaw_client.client.diagnosis import Certificate, Diagnosis, OnStage, StageReport, look_at_certificate
 from openclaw_client.client.engine import Engine
-from openclaw_client.client.events import check_names
+from openclaw_client.client.events import check_names, size_of_event
 from openclaw_client.client.options import (
     CaFile,
     ClientInfo,
@@ -44,6 +45,7 @@ from openclaw_client.errors.frames import without_frames
 from openclaw_client.runs.events import ChatReply, RunEvent
 from openclaw_client.runs.peer import SentRun
 from openclaw_client.sessions.filter import SessionFilter, Sessions
+from openclaw_client.sync.answering import BlockingAnswering, ThreadRunner
 from openclaw_client.sync.callbacks import HandlerExecutor, ThreadCallbacks
 from openclaw_client.sync.channel import RunChannel
 from openclaw_client.sync.events import BlockingEventStream
@@ -53,7 +55,7 @@ from openclaw_client.sync.waiter import Waiter
 from openclaw_client.wire.history import HistoryPage
 
 
-class GatewayClient(ClientBase):
+class GatewayClient(BlockingAnswering, ClientBase):
     """One user's connection to one gateway, for any number of threads.
 
     Nothing is opened and no thread is started before `connect()` or `with`. All clients of a process share one
@@ -92,6 +94,9 @@ class GatewayClient(ClientBase):
         headers: Mapping[str, str] | None = None,
         client_info: ClientInfo = ClientInfo(),  # noqa: B008 - frozen
         ca_file: CaFile = None,
+        on_approval: ApprovalHandler | None = None,
+        on_question: QuestionHandler | None = None,
+        answers: Iterable[str] = (),
     ) -> None:
         settings = build_settings(
             url,
@@ -110,8 +115,13 @@ class GatewayClient(ClientBase):
             headers=headers,
             client_info=client_info,
             ca_file=ca_file,
+            answers=answers,
         )
         self._set_up(settings, SessionFilter(sessions), user)
+        if on_approval is not None:
+            self.on_approval(on_approval)
+        if on_question is not None:
+            self.on_question(on_question)
 
     @classmethod
     def _from_settings(cls, settings: Settings, sessions: SessionFilter, user: object) -> Self:
@@ -389,7 +399,9 @@ class GatewayClient(ClientBase):
         if self._reconnect_after_fork:
             self._ready_thread()
         port = self._port
-        stream = BlockingEventStream(names, lambda leaving: self._soon(port.remove_stream, leaving), port.on_slow)
+        stream = BlockingEventStream(
+            names, lambda leaving: self._soon(port.remove_stream, leaving), port.on_slow, size_of_event
+        )
         port.add_stream(stream)
         return stream
 
@@ -425,6 +437,7 @@ class GatewayClient(ClientBase):
     def _forked(self) -> None:
         """This is a forked child: start anew, without touching the parent's socket."""
         old = self._engine
+        self._settings = old.settings
         self._reconnect_after_fork |= old.state is not ConnectionState.DISCONNECTED
         self._executor, self._thread = HandlerExecutor(), None
         self._engine = self._new_engine()
@@ -434,7 +447,8 @@ class GatewayClient(ClientBase):
 
     def _new_engine(self) -> Engine:
         callbacks = partial(ThreadCallbacks, self._executor)
-        return Engine(self._settings, self._sessions, owner=self, user=self._user, callbacks=callbacks)
+        runner = ThreadRunner(self._executor)
+        return Engine(self._settings, self._sessions, owner=self, user=self._user, callbacks=callbacks, runner=runner)
 
     def _loop_thread(self) -> LoopThread:
         if self._thread is None:

@@ -5,29 +5,37 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from queue import Empty
-from typing import Self
+from typing import Generic, Self
 
-from openclaw_client.client.events import MAX_WAITING, MAX_WAITING_BYTES, GatewayEvent, size_of_event, unread
+from openclaw_client.client.events import MAX_WAITING, MAX_WAITING_BYTES, E, unread
 from openclaw_client.client.slow_consumer import OnSlow
 from openclaw_client.errors import GatewayError
 from openclaw_client.sync import threads
 from openclaw_client.sync.loop_thread import check_caller
 
 
-class BlockingEventStream:
-    """An iterator of gateway events, from the call of `events()` on; over reconnects.
+class BlockingEventStream(Generic[E]):
+    """An iterator of events, from the call on that returned it: `events()`, `approvals()` or `questions()`; over
+    reconnects.
 
     Ends with the error that ended the connection for good (ClientClosed after disconnect()). `close()` may be called
     from any thread and ends every waiting `next()` quietly. Several threads may read: each event goes to one of them,
     and so does the error. Usable as a context manager.
     """
 
-    def __init__(self, names: tuple[str, ...], leave: Callable[[BlockingEventStream], None], on_slow: OnSlow) -> None:
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        leave: Callable[[BlockingEventStream[E]], object],
+        on_slow: OnSlow,
+        size: Callable[[E], int],
+    ) -> None:
         self.dropped = 0
+        self._size = size
         self._names = frozenset(names)
         self._leave = leave
         self._on_slow = on_slow
-        self._events: threads.Mailbox[GatewayEvent | GatewayError | None] = threads.mailbox()
+        self._events: threads.Mailbox[E | GatewayError | None] = threads.mailbox()
         self._bytes = 0
         # What readers took since it was last subtracted: any thread adds, the loop's takes away.
         self._taken: deque[int] = deque()
@@ -36,21 +44,21 @@ class BlockingEventStream:
     def wants(self, name: str) -> bool:
         return not self._names or name in self._names
 
-    def put(self, event: GatewayEvent) -> None:
+    def put(self, event: E) -> None:
         while self._taken:
             self._bytes -= self._taken.popleft()
-        self._bytes += size_of_event(event)
+        self._bytes += self._size(event)
         while (waiting := self._events.qsize()) and (waiting >= MAX_WAITING or self._bytes > MAX_WAITING_BYTES):
             try:
                 oldest = self._events.get_nowait()
             except Empty:
                 # The reader was quicker.
                 break
-            if not isinstance(oldest, GatewayEvent):
+            if oldest is None or isinstance(oldest, GatewayError):
                 # The end, which stays the last.
                 self._events.put(oldest)
                 return
-            self._bytes -= size_of_event(oldest)
+            self._bytes -= self._size(oldest)
             self.dropped += 1
             if self.dropped % MAX_WAITING == 1:
                 self._on_slow(unread(self._names, waiting, self.dropped))
@@ -71,7 +79,7 @@ class BlockingEventStream:
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> GatewayEvent:
+    def __next__(self) -> E:
         check_caller("next", "async for")
         event = self._events.get()
         if event is None:
@@ -81,7 +89,7 @@ class BlockingEventStream:
         if isinstance(event, GatewayError):
             self.close()
             raise event.again()
-        self._taken.append(size_of_event(event))
+        self._taken.append(self._size(event))
         return event
 
     def __enter__(self) -> Self:

@@ -1,0 +1,143 @@
+"""Approvals and questions as requests to the gateway: which method each release has, and what its answers mean.
+
+Losing the race to somebody else is no error here: every gateway says in its own words that an answer came too late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from openclaw_client.errors import MethodUnavailable, RequestFailed
+from openclaw_client.logs import GuardedLogger
+from openclaw_client.requests.requests import DEFAULT_LIMIT, Requests
+from openclaw_client.runs.answering import AnswerOutcome
+from openclaw_client.runs.interactions import Ended, Interaction, Kind
+from openclaw_client.wire.approvals import FAMILIES, Approval, approval_from, recorded_verdict
+from openclaw_client.wire.questions import Question, closing_from, question_from
+
+logger = GuardedLogger("openclaw_client.interactions")
+
+SCOPES: Final[Mapping[Kind, str]] = {"approvals": "operator.approvals", "questions": "operator.questions"}
+"""What each kind takes."""
+
+LISTS: Final[Mapping[Kind, Mapping[str, str]]] = {
+    "approvals": {f"{family}.approval.list": kind for family, kind in FAMILIES.items()},
+    "questions": {"question.list": ""},
+}
+"""The methods that tell what is pending, and of what kind. Asked where hello names them (2026.4.15 and later)."""
+
+_GONE: Final = ("APPROVAL_NOT_FOUND", "QUESTION_NOT_FOUND")
+_ALREADY: Final = ("APPROVAL_ALREADY_RESOLVED", "QUESTION_ALREADY_TERMINAL")
+_GONE_WORDS: Final = ("unknown approval id", "unknown or expired approval id", "approval expired or not found")
+_ALREADY_WORDS: Final = ("already resolved",)
+"""For releases without `details.reason` (2026.2.17)."""
+
+
+class InteractionCalls:
+    """Of one client. Everything raises what `request` raises, but for an answer that came too late."""
+
+    def __init__(self, requests: Requests) -> None:
+        self._requests = requests
+
+    async def pending(self, kind: Kind) -> list[Interaction] | None:
+        """What is pending at the gateway; None where this release cannot tell."""
+        lists = {name: sort for name, sort in LISTS[kind].items() if self._named(name)}
+        if not lists:
+            return None
+        found: list[Interaction] = []
+        for name, sort in lists.items():
+            found += read_list(await self._call(name, {}), kind, sort)
+        return found
+
+    async def look_up(self, item: Interaction) -> Ended | None:
+        """How one ended that is not listed any more; None where it is pending all the same."""
+        method = "approval.get" if isinstance(item, Approval) else "question.get"
+        if not self._named(method):
+            return Ended("gone")
+        try:
+            payload = await self._call(method, {"id": item.id})
+        except RequestFailed:
+            return Ended("gone")
+        if isinstance(item, Approval):
+            verdict = recorded_verdict(item.id, payload)
+            return None if verdict is None else Ended(verdict.status, verdict.decision)
+        record = payload.get("question", payload) if isinstance(payload, Mapping) else None
+        closing = closing_from(record) if isinstance(record, Mapping) else None
+        pending = isinstance(record, Mapping) and record.get("status") == "pending"
+        return None if pending else Ended("gone" if closing is None else closing.status)
+
+    async def decide(self, ident: str, kind: str, decision: str, days: int | None) -> AnswerOutcome:
+        """Decide on an approval. kind: "" where it is not known.
+
+        `approval.resolve` takes a wrong kind, and whatever else it does not know, for a no; `exec.approval.resolve`
+        refuses it. Both observed on 2026.9.6.
+        """
+        params = {"id": ident, "decision": decision} | ({} if days is None else {"grantExpiresInDays": days})
+        try:
+            if kind and self._named("approval.resolve"):
+                payload = await self._call("approval.resolve", {**params, "kind": kind})
+                return _recorded(ident, payload, decision)
+            family = next((name for name, sort in FAMILIES.items() if sort == kind), "exec")
+            await self._call(f"{family}.approval.resolve", params)
+        except RequestFailed as error:
+            return _too_late(error)
+        return AnswerOutcome("applied", decision)
+
+    async def answer(self, ident: str, answers: dict[str, list[str]] | None) -> AnswerOutcome:
+        """Answer a question; None leaves it without an answer."""
+        given: dict[str, Any] = {"cancel": True} if answers is None else {"answers": {"answers": answers}}
+        try:
+            await self._call("question.resolve", {"id": ident, **given})
+        except RequestFailed as error:
+            return _too_late(error)
+        return AnswerOutcome("applied")
+
+    def _named(self, method: str) -> bool:
+        hello = self._requests.facts.hello
+        return hello is not None and method in hello.features.methods
+
+    async def _call(self, method: str, params: dict[str, Any]) -> Any:
+        return await self._requests.call(method, params, DEFAULT_LIMIT, None, False)
+
+
+def read_list(payload: Any, kind: Kind, sort: str) -> list[Interaction]:
+    """The approvals or questions of a list, wherever in the answer a release has it."""
+    if isinstance(payload, Mapping):
+        payload = next((value for value in payload.values() if isinstance(value, list)), [])
+    rows = payload if isinstance(payload, list) else []
+    made = [approval_from(row, sort) if kind == "approvals" else question_from(row) for row in rows]
+    return [item for item in made if item is not None]
+
+
+def of_kind(item: Interaction) -> str:
+    """What `approval.resolve` calls the kind of an approval; "" for a question."""
+    return item.kind if not isinstance(item, Question) else ""
+
+
+def _recorded(ident: str, payload: Any, decision: str) -> AnswerOutcome:
+    """What `approval.resolve` tells: whether this decision was applied, and which one counts."""
+    verdict = recorded_verdict(ident, payload)
+    counts = decision if verdict is None or verdict.decision is None else verdict.decision
+    if isinstance(payload, Mapping) and payload.get("applied") is False:
+        if verdict is not None and verdict.status in ("expired", "cancelled", "gone"):
+            return AnswerOutcome("gone")
+        return AnswerOutcome("already", counts)
+    return AnswerOutcome("applied", counts)
+
+
+def _too_late(error: RequestFailed) -> AnswerOutcome:
+    """What a refusal means. Raises it where it is about something else."""
+    if isinstance(error, MethodUnavailable):
+        raise error
+    details = error.details if isinstance(error.details, Mapping) else {}
+    names = {error.code, details.get("reason"), details.get("code")}
+    words = error.message.lower()
+    if "already expired" in words or "already cancelled" in words:
+        # A question that nobody answered is said to be over as one that somebody answered is.
+        return AnswerOutcome("gone")
+    if names.intersection(_ALREADY) or any(one in words for one in _ALREADY_WORDS):
+        return AnswerOutcome("already")
+    if names.intersection(_GONE) or any(one in words for one in _GONE_WORDS):
+        return AnswerOutcome("gone")
+    raise error

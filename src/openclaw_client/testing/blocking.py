@@ -13,12 +13,13 @@ from typing import Any, Self, TypeVar
 
 from openclaw_client.errors import UsageError
 from openclaw_client.errors.frames import without_frames
+from openclaw_client.testing.approvals import Approval
 from openclaw_client.testing.faults import Faults
 from openclaw_client.testing.hub import Seen
 from openclaw_client.testing.pairing import Device, PairingRequest
 from openclaw_client.testing.server import GatewayServer
 from openclaw_client.testing.traits import Profile
-from openclaw_client.testing.turn import Agent
+from openclaw_client.testing.turn import Agent, Decision
 
 T = TypeVar("T")
 
@@ -187,6 +188,14 @@ class BlockingEmbeddedGateway:
     def approve(self, request_id: str | None = None) -> None:
         """As `EmbeddedGateway.approve`."""
         self.call(lambda: self.gateway.approve(request_id))
+
+    @property
+    def pending_approvals(self) -> list[Approval]:
+        return self.call(lambda: self.gateway.pending_approvals)
+
+    def resolve(self, approval_id: str, decision: Decision, *, by: str = "another-client") -> None:
+        """As `EmbeddedGateway.resolve`."""
+        self.call(lambda: self.gateway.resolve(approval_id, decision, by=by))
 
     def call(self, action: Callable[[], T]) -> T:
         """Do something on the gateway's loop and return what it returns."""

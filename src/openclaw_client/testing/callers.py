@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,11 +23,12 @@ class Audience(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who started a run. connection is void after a reconnect, the device is not."""
+    """Who started a run. connection is void after a reconnect, the device is not; scopes are those of the time."""
 
     connection: str
     device: str | None
     name: str = ""
+    scopes: tuple[str, ...] = ()
 
 
 class Caller(Protocol):
@@ -39,7 +40,20 @@ class Caller(Protocol):
     def scopes(self) -> tuple[str, ...]: ...
     @property
     def device_id(self) -> str | None: ...
+    @property
+    def client(self) -> dict[str, Any]: ...
+    @property
+    def caps(self) -> frozenset[str]: ...
     def respond(self, ident: str, payload: Any = None, error: ErrorShape | None = None) -> None: ...
+
+
+class Herald(Protocol):
+    """Who hands events to some of the connections; the hub of the gateway."""
+
+    def now_ms(self) -> int: ...
+    def to_scope(self, scope: str, event: str, payload: Mapping[str, Any]) -> None: ...
+    def who(self, chosen: Callable[[Caller], bool]) -> list[str]: ...
+    def to_connections(self, idents: Iterable[str], event: str, payload: Mapping[str, Any]) -> None: ...
 
 
 class MethodError(Exception):

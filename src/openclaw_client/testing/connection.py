@@ -138,7 +138,7 @@ class Connection(WSListener):
         """Let the client in."""
         self.client, self.scopes, self.device_id = params["client"], verdict.scopes, verdict.device_id
         self.caps = frozenset(params.get("caps", ()))
-        self.owner = Owner(self.id, self.device_id, self.client["id"])
+        self.owner = Owner(self.id, self.device_id, self.client["id"], self.scopes)
         self._names["connect"] = "connect"
         self._the_core.accept(hello, self.desk.loop.time())
 

@@ -6,6 +6,7 @@ import platform
 from dataclasses import dataclass
 from typing import Any, Final
 
+from openclaw_client.testing.answer_schema import answer_events
 from openclaw_client.testing.auth import Accepted
 from openclaw_client.testing.memory import now_ms
 from openclaw_client.testing.method_schema import advertised
@@ -41,7 +42,7 @@ class Life:
 
 def hello(profile: Profile, life: Life, connection_id: str, verdict: Accepted) -> dict[str, Any]:
     """The payload of hello-ok for a connection."""
-    events = (*_EVENTS, *(_SESSION_EVENTS if profile.session_methods else ()))
+    events = (*_EVENTS, *(_SESSION_EVENTS if profile.session_methods else ()), *answer_events(profile))
     server: dict[str, Any] = {"version": profile.reported_version}
     if profile.reports_boot:
         server |= {"bootId": life.boot_id}

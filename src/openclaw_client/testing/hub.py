@@ -8,15 +8,16 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from openclaw_client.protocol.server import RequestReceived
+from openclaw_client.testing.asking import Answers
 from openclaw_client.testing.auth import Accepted, Doorman, RateLimit, Refused, Secrets, Visit
-from openclaw_client.testing.callers import Owner
+from openclaw_client.testing.callers import Caller, Owner
 from openclaw_client.testing.connection import Connection
 from openclaw_client.testing.faults import Faults
 from openclaw_client.testing.hello import Life, hello
@@ -65,6 +66,7 @@ class Settings:
     agent: Agent
     auto_approve: bool
     settle_time: float
+    approval_seconds: float
     throttle: float
     tick_interval: float
     ping_interval: float
@@ -108,8 +110,15 @@ class Hub:
         self._timers: list[asyncio.TimerHandle] = []
         self._empty: asyncio.Future[None] | None = None
         self._doorman = Doorman(self.profile, settings.secrets, memory.pairing, limit)
+        self.answers = Answers(self.profile, self, settings.approval_seconds)
         self.runs = Runs(
-            self.profile, self, memory.transcripts, settings.agent, settings.throttle, settings.settle_time
+            self.profile,
+            self,
+            memory.transcripts,
+            settings.agent,
+            settings.throttle,
+            settings.settle_time,
+            self.answers,
         )
         self._methods = Methods(self.profile, memory, self.runs, self)
         self._every(settings.tick_interval, self._tick)
@@ -222,15 +231,15 @@ class Hub:
         """To the connection that started a run, if it asked for tool events."""
         connection = self.connections.get(owner.connection)
         if connection is not None and "tool-events" in connection.caps:
-            self._target([connection.id], event, payload)
+            self.to_connections([connection.id], event, payload)
 
     def to_watchers(self, session_key: str, event: str, payload: Mapping[str, Any]) -> None:
         """To those who subscribed to the messages of a session, or to all sessions."""
-        self._target(self._watchers.get(session_key, set()) | self._lists, event, payload)
+        self.to_connections(self._watchers.get(session_key, set()) | self._lists, event, payload)
 
     def to_session_lists(self, event: str, payload: Mapping[str, Any]) -> None:
         """To those who subscribed to the list of sessions."""
-        self._target(set(self._lists), event, payload)
+        self.to_connections(set(self._lists), event, payload)
 
     def to_scope(self, scope: str, event: str, payload: Mapping[str, Any]) -> None:
         """To the connections that hold a scope."""
@@ -240,7 +249,12 @@ class Hub:
             if connection.ready and allows(connection.scopes, scope):
                 self._emit(connection, event, raw, seq)
 
-    def _target(self, idents: Iterable[str], event: str, payload: Mapping[str, Any]) -> None:
+    def who(self, chosen: Callable[[Caller], bool]) -> list[str]:
+        """The ids of the connections for which this is true."""
+        return [one.id for one in self.connections.values() if one.ready and chosen(one)]
+
+    def to_connections(self, idents: Iterable[str], event: str, payload: Mapping[str, Any]) -> None:
+        """To these connections."""
         raw = msgspec.Raw(msgspec.json.encode(payload))
         for ident in idents:
             connection = self.connections.get(ident)
@@ -319,6 +333,7 @@ class Hub:
         await self._end_tasks()
 
     async def _end_tasks(self) -> None:
+        self.answers.stop()
         await self.runs.stop()
         await self._methods.stop()
 

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 
 from openclaw_client.protocol.server import RequestReceived
+from openclaw_client.testing.answer_schema import ANSWER_SCOPES
+from openclaw_client.testing.approval_methods import ApprovalMethods
 from openclaw_client.testing.callers import Caller, MethodError, Owner, Params
 from openclaw_client.testing.chat import Chat
 from openclaw_client.testing.history import History
@@ -43,6 +45,7 @@ _SCOPES: Final = {
     "device.pair.remove": "operator.pairing",
     "device.token.rotate": "operator.pairing",
     "device.token.revoke": "operator.pairing",
+    **ANSWER_SCOPES,
 }
 """What is not here needs operator.admin: chat.inject, sessions.reset, and methods that do not exist."""
 
@@ -98,6 +101,7 @@ class Methods:
             "device.pair.approve": self._pair_approve,
             "device.pair.reject": self._pair_reject,
             "device.pair.remove": self._pair_remove,
+            **ApprovalMethods(runs.answers.approvals).handlers(),
             "device.token.rotate": self._rotate,
             "device.token.revoke": self._revoke,
         }

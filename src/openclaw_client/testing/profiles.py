@@ -60,6 +60,9 @@ _V2026_2_17 = Profile(
     server_pings=False,
     drops_other_files=True,
     history_chars=12_000,
+    approval_run="ends-with-text",
+    approval_seconds=120.0,
+    approval_repeat="unknown",
 )
 
 _V2026_4_15 = replace(
@@ -99,6 +102,23 @@ _V2026_4_15 = replace(
     silent_rows="told",
     wraps_user_text=False,
     message_ids=True,
+    approval_run="ends",
+    approval_seconds=1800.0,
+    approval_stream=True,
+    approval_fields=(
+        "systemRunBinding",
+        "systemRunPlan",
+        "nodeId",
+        "allowedDecisions",
+        "turnSourceChannel",
+        "turnSourceTo",
+        "turnSourceAccountId",
+        "turnSourceThreadId",
+    ),
+    approval_list=True,
+    approval_in_resolved=True,
+    approval_repeat="not-found",
+    approval_denial_told=True,
 )
 
 _V2026_5_12 = replace(
@@ -131,6 +151,8 @@ _V2026_5_12 = replace(
     server_pings=True,
     image_limit=6_291_456,
     drops_other_files=False,
+    approval_repeat="compared",
+    approval_remedy=True,
 )
 
 _V2026_6_1 = replace(
@@ -161,6 +183,11 @@ _V2026_6_1 = replace(
     user_blocks=False,
     user_keys="row",
     message_get=True,
+    approval_run="waits",
+    approval_viewers="admin",
+    approval_stream=False,
+    approval_fields=(*_V2026_5_12.approval_fields, "warningText", "commandAnalysis"),
+    approval_denial_told=False,
 )
 
 _V2026_7_35 = replace(
@@ -197,6 +224,8 @@ _V2026_7_35 = replace(
     active_run_ids="asked",
     pages="asked",
     user_keys="row-and-meta",
+    approval_viewers="device",
+    approval_fields=(*_V2026_6_1.approval_fields, "unavailableDecisions"),
 )
 
 _V2026_8_1 = replace(
@@ -244,6 +273,21 @@ _V2026_8_1 = replace(
     rows_name_runs=True,
     shutdown_null=False,
     slow_consumer="cut",
+    approval_caps=True,
+    approval_expiry_told=True,
+    approval_abort_told=True,
+    approval_lifecycle=True,
+    approval_fields=(
+        *_V2026_7_35.approval_fields,
+        "scope",
+        "sessionId",
+        "runId",
+        "toolCallId",
+        "cronExecutionSource",
+        "cronOperationBinding",
+    ),
+    approval_kinds=True,
+    questions=True,
 )
 
 _V2026_9_6 = replace(

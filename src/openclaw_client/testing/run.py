@@ -15,7 +15,7 @@ from typing import Any, Literal
 from openclaw_client.testing.callers import Audience, Owner
 from openclaw_client.testing.traits import Profile
 from openclaw_client.testing.transcripts import Transcript
-from openclaw_client.testing.turn import Gate
+from openclaw_client.testing.turn import Agent, Gate
 
 RunState = Literal["queued", "running", "ok", "error", "aborted"]
 
@@ -66,6 +66,8 @@ class Run:
     """Of its message's row."""
     row_key: str | None = None
     """The idempotency key that its message's row shows, where it is not that of the run."""
+    agent: Agent | None = None
+    """Who answers, where it is not the gateway's agent."""
     broken: bool = False
     """Whether something was done to its session that it does not survive."""
     task: asyncio.Task[None] | None = None

@@ -6,11 +6,13 @@ Knows the acknowledgements and the order of a run's steps. Refuses to know conne
 from __future__ import annotations
 
 import asyncio
+import uuid
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from openclaw_client.logs import GuardedLogger
+from openclaw_client.testing.asking import Answers, Asker
 from openclaw_client.testing.busy import LateMessages
 from openclaw_client.testing.callers import Audience, Owner
 from openclaw_client.testing.messages import Message, mode_of, queue_command
@@ -19,7 +21,7 @@ from openclaw_client.testing.roster import Roster
 from openclaw_client.testing.run import Run
 from openclaw_client.testing.traits import Busy, Profile
 from openclaw_client.testing.transcripts import Row, Transcript, Transcripts, assistant_extra, new_row
-from openclaw_client.testing.turn import Agent, Turn, TurnFailed
+from openclaw_client.testing.turn import Agent, Turn, TurnFailed, TurnOver
 from openclaw_client.wire.frames import ErrorShape
 
 _log = GuardedLogger(__name__)
@@ -56,12 +58,14 @@ class Runs:
         agent: Agent,
         throttle: float,
         settle_time: float,
+        answers: Answers,
     ) -> None:
         self._profile = profile
         self._audience = audience
         self._transcripts = transcripts
         self._agent = agent
         self._throttle = throttle
+        self.answers = answers
         self.roster = Roster(profile, settle_time)
         self.recorder = Recorder(audience, profile)
         self._lates = LateMessages(self, self.roster, profile, audience)
@@ -227,8 +231,11 @@ class Runs:
         text, attachments = run.message, run.attachments
         asked_again = False
         while True:
-            async for piece in self._agent(self._turn(run, text, attachments)):
-                run.say(piece)
+            try:
+                async for piece in (run.agent or self._agent)(self._turn(run, text, attachments)):
+                    run.say(piece)
+            except TurnOver as over:
+                run.say(over.text)
             self.recorder.assistant(run)
             if run.unanswered and not (run.over or run.broken or asked_again):
                 asked_again = True
@@ -243,7 +250,16 @@ class Runs:
     def _turn(self, run: Run, text: str | None = None, attachments: list[dict[str, Any]] | None = None) -> Turn:
         """What the agent gets: the message of a run, or one that was steered into it."""
         text, attachments = (run.message, run.attachments) if text is None else (text, attachments or [])
-        return Turn(text, run.key, run.id, attachments, run.gate, run, run.session)
+        desk = Asker(run, self.answers, self.follow_up)
+        return Turn(text, run.key, run.id, attachments, run.gate, run, run.session, desk)
+
+    def follow_up(self, run: Run, message: str, agent: Agent) -> None:
+        """What a run left behind has come to an end: answer that in a run that nobody asked for."""
+        if self._stopping:
+            return
+        later = self.new_run(Message(run.key, run.key, message, [], str(uuid.uuid4())), run.session, run.owner)
+        later.follow_up, later.agent = True, agent
+        self.start_next(run.key)
 
     def _fail(self, run: Run, message: str, kind: str | None) -> None:
         if run.over:

@@ -16,7 +16,9 @@ from picows import WSListener, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeRes
 from openclaw_client.errors import UsageError
 from openclaw_client.errors.frames import without_frames
 from openclaw_client.logs import GuardedLogger
+from openclaw_client.testing.approvals import Approval
 from openclaw_client.testing.auth import AuthMode, RateLimit, Secrets
+from openclaw_client.testing.callers import MethodError
 from openclaw_client.testing.connection import Connection
 from openclaw_client.testing.faults import Faults
 from openclaw_client.testing.hub import Hub, Seen, Settings
@@ -26,7 +28,7 @@ from openclaw_client.testing.profiles import profile_for
 from openclaw_client.testing.scripts import echo
 from openclaw_client.testing.traits import Busy, Profile
 from openclaw_client.testing.transcripts import assistant_extra, new_row
-from openclaw_client.testing.turn import Agent
+from openclaw_client.testing.turn import Agent, Decision
 from openclaw_client.wire import limits
 from openclaw_client.wire.sessions import canonical_key
 
@@ -65,6 +67,7 @@ class GatewayServer:
         lockout: float = 300.0,
         busy: Busy | None = None,
         settle_time: float | None = None,
+        approval_seconds: float | None = None,
         throttle: float = THROTTLE,
         tick_interval: float = limits.DEFAULT_TICK_INTERVAL,
         ping_interval: float = PING_INTERVAL,
@@ -89,6 +92,7 @@ class GatewayServer:
             agent=agent or echo,
             auto_approve=auto_approve,
             settle_time=profile.settle_time if settle_time is None else settle_time,
+            approval_seconds=profile.approval_seconds if approval_seconds is None else approval_seconds,
             throttle=throttle,
             tick_interval=tick_interval,
             ping_interval=ping_interval,
@@ -265,6 +269,18 @@ class GatewayServer:
                 self._memory.pairing.approve(request.id)
                 if self._hub is not None:
                     self._hub.announce_verdict(request.id, request.device_id, "approved")
+
+    @property
+    def pending_approvals(self) -> list[Approval]:
+        """The commands that wait for an approval, oldest first."""
+        return self._hub.answers.approvals.pending if self._hub is not None else []
+
+    def resolve(self, approval_id: str, decision: Decision, *, by: str = "another-client") -> None:
+        """Decide about a command as another client would. UsageError where the gateway would refuse that client."""
+        try:
+            self._running_hub().answers.approvals.answer(approval_id, decision, None, by)
+        except MethodError as refusal:
+            raise UsageError(message=f"the gateway refuses this answer: {refusal}") from None
 
     # Inside.
 

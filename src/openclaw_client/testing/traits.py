@@ -207,6 +207,42 @@ class Profile:
     same_text_joins: bool = False
     """Whether a message with the text of the active run is taken for that run, whatever its key."""
 
+    # approvals and questions
+    approval_run: Literal["ends-with-text", "ends", "waits"] = "waits"
+    """What becomes of a run whose command needs an approval: it ends with a text that says so, or without any, and what
+    an allowed command leads to comes in a later run; or it waits."""
+    approval_viewers: Literal["scope", "admin", "device"] = "scope"
+    """Who sees a request and may answer it: all with the scope, admins alone, or the asking device and admins."""
+    approval_caps: bool = False
+    """Whether those alone are asked who said the capability, and a command that nobody may be asked about is refused at
+    once. Where it is not, it waits until it expires."""
+    approval_seconds: float = 1800.0
+    """After how long a request expires."""
+    approval_expiry_told: bool = False
+    """Whether an event tells that a request expired."""
+    approval_abort_told: bool = False
+    """Whether a request is closed when its run is aborted, and an event tells so. Where it is not, it stays pending."""
+    approval_lifecycle: bool = False
+    """Whether lifecycle events say that the run waits for an approval."""
+    approval_stream: bool = False
+    """Whether agent events of the stream "approval" tell of a request."""
+    approval_fields: tuple[str, ...] = ()
+    """What a request holds beside the eight fields of the oldest release."""
+    approval_list: bool = False
+    approval_kinds: bool = False
+    """Whether a request names its kind, and approval.get and approval.resolve serve all kinds."""
+    approval_in_resolved: bool = False
+    """Whether the event of an answer holds the request."""
+    approval_repeat: Literal["unknown", "not-found", "compared"] = "compared"
+    """How an answer to a request that is answered is taken: as to an unknown one, in the words of the oldest release or
+    in later ones; or it is compared, and the same answer is fine."""
+    approval_remedy: bool = False
+    """Whether the refusal of an unknown request says what to do."""
+    approval_denial_told: bool = False
+    """Whether a run that ended hears of a command that was not allowed, too."""
+    questions: bool = False
+    """Whether an agent can ask questions."""
+
     # history
     in_flight_run: bool = False
     in_flight_others: bool = False

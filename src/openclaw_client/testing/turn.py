@@ -9,7 +9,10 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, Protocol
+from typing import Any, Literal, NoReturn, Protocol
+
+Decision = Literal["allow-once", "allow-always", "deny"]
+"""What may be said to a command that needs an approval."""
 
 Agent = Callable[["Turn"], AsyncIterator[str]]
 """An async generator function: what it yields is the text of the answer, piece by piece."""
@@ -60,6 +63,31 @@ class TurnFailed(Exception):
         self.kind = kind
 
 
+class TurnOver(Exception):
+    """Raised by `Turn.ask_approval` where a release ends the run there; the run takes it for the end of the agent.
+
+    text: what the run says at its end.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__("this release ends the run of a command that needs an approval")
+        self.text = text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A command that needs an approval; see `Turn.ask_approval`."""
+
+    call: str
+    command: str
+    cwd: str | None
+    ask: str
+    warning: str | None
+    output: str
+    then: Agent | None
+    expires_in: float | None
+
+
 class Stage(Protocol):
     """Where a turn is performed: implemented by the run."""
 
@@ -69,6 +97,12 @@ class Stage(Protocol):
     def replace_text(self, text: str) -> None: ...
     def silence(self) -> None: ...
     def show_agent(self, stream: str, data: Mapping[str, Any]) -> None: ...
+
+
+class Desk(Protocol):
+    """Where a turn asks people: implemented beside the run."""
+
+    async def ask_approval(self, command: Command) -> Decision | None: ...
 
 
 class Past(Protocol):
@@ -92,6 +126,7 @@ class Turn:
     gate: Gate
     _stage: Stage = field(repr=False)
     _past: Past = field(repr=False)
+    _desk: Desk = field(repr=False)
     _tools: int = 0
 
     @property
@@ -120,13 +155,43 @@ class Turn:
 
     def tool_finish(self, call: str, name: str, result: str = "", *, error: bool = False) -> None:
         """End a tool call with its text."""
-        content = {"content": [{"type": "text", "text": result}]}
-        data = {"phase": "result", "name": name, "toolCallId": call, "isError": error, "result": content}
-        self._stage.show_tool(data)
+        self._stage.show_tool(tool_result(call, name, result, error=error))
 
     def tool(self, name: str, args: Mapping[str, Any] | None = None, result: str = "", *, error: bool = False) -> None:
         """A whole tool call."""
         self.tool_finish(self.tool_start(name, args), name, result, error=error)
+
+    async def ask_approval(
+        self,
+        command: str,
+        *,
+        cwd: str | None = None,
+        ask: Literal["always", "on-miss"] = "always",
+        warning: str | None = None,
+        output: str = "",
+        then: Agent | None = None,
+        expires_in: float | None = None,
+    ) -> Decision | None:
+        """Call the tool `exec` with a command that needs somebody's approval; returns the decision.
+
+        None: it expired. "deny" at once: nobody may be asked, on releases that see that. On releases that end the run
+        here this does not return, and `then` answers later, in a run of its own, when the command is allowed; without
+        it a default text does. ask: what the policy says; "always" forbids "allow-always" on most releases. output:
+        what the command prints when it is allowed. expires_in: seconds, where not as for the gateway.
+        """
+        args = {"command": command} if cwd is None else {"command": command, "workdir": cwd}
+        call = self.tool_start("exec", args)
+        wish = Command(
+            call=call,
+            command=command,
+            cwd=cwd,
+            ask=ask,
+            warning=warning,
+            output=output,
+            then=then,
+            expires_in=expires_in,
+        )
+        return await self._desk.ask_approval(wish)
 
     def replace(self, text: str) -> None:
         """Void the text so far: the answer is now this."""
@@ -143,3 +208,9 @@ class Turn:
     def fail(self, message: str, kind: str | None = None) -> NoReturn:
         """End the run with an error."""
         raise TurnFailed(message, kind)
+
+
+def tool_result(call: str, name: str, text: str, *, error: bool = False) -> dict[str, Any]:
+    """The event of a tool's result."""
+    content = {"content": [{"type": "text", "text": text}]}
+    return {"phase": "result", "name": name, "toolCallId": call, "isError": error, "result": content}

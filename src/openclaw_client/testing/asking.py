@@ -1,0 +1,182 @@
+"""What a run does while people decide: the tool calls that it shows, where it waits, and where it ends early.
+
+Knows the words that each release puts into a tool's result. Refuses to know connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
+
+from openclaw_client.testing.approvals import SCOPE, Approval, Approvals
+from openclaw_client.testing.callers import Herald
+from openclaw_client.testing.pairing import allows
+from openclaw_client.testing.run import Run, agent_of
+from openclaw_client.testing.traits import Profile
+from openclaw_client.testing.turn import Agent, Command, Decision, Turn, TurnOver, tool_result
+
+HEADLESS: Final = "exec denied: Headless runs cannot wait for interactive exec approval."
+"""The result of a command that nobody may be asked about, on releases that see that."""
+FOLLOW_UP: Final = "An async command the user already approved has completed."
+"""What a later run answers about a command that was allowed, unless the agent says something else."""
+FOLLOW_UP_DENIED: Final = "An async command did not run."
+_NO_SCOPE: Final = f"Exec approval registration failed: GatewayClientRequestError: missing scope: {SCOPE}"
+
+FollowUp = Callable[[Run, str, Agent], None]
+
+
+class Answers:
+    """What people are asked in one life of a gateway."""
+
+    def __init__(self, profile: Profile, herald: Herald, approval_seconds: float) -> None:
+        self.approvals = Approvals(profile, herald, approval_seconds)
+
+    def stop(self) -> None:
+        """As a process that ends."""
+        self.approvals.stop()
+
+
+class Asker:
+    """The desk of one turn."""
+
+    def __init__(self, run: Run, answers: Answers, follow_up: FollowUp) -> None:
+        self._run = run
+        self._profile = run.profile
+        self._approvals = answers.approvals
+        self._follow_up = follow_up
+
+    async def ask_approval(self, command: Command) -> Decision | None:
+        refusal = self._refusal()
+        if refusal:
+            self._finish(command, refusal, error=True)
+            return "deny"
+        fields = request_fields(self._run, command)
+        approval = self._approvals.add(fields, self._run.id, self._run.owner, command.expires_in)
+        if self._profile.approval_run != "waits":
+            raise self._leave(approval, command)
+        self._approvals.announce(approval)
+        return await self._wait(approval, command)
+
+    def _refusal(self) -> str:
+        """Why nobody is asked; "" where somebody is."""
+        if not self._profile.approval_caps:
+            return ""
+        if not allows(self._run.owner.scopes, SCOPE):
+            return _NO_SCOPE
+        return "" if self._approvals.anybody(self._run.owner) else HEADLESS
+
+    # Where the run waits.
+
+    async def _wait(self, approval: Approval, command: Command) -> Decision | None:
+        self._tell_phase("waiting-approval", approval, command)
+        try:
+            decision = await asyncio.shield(approval.decided)
+        except asyncio.CancelledError:
+            self._approvals.close(approval)
+            raise
+        self._tell_phase("approval-resolved", approval, command)
+        if decision in ("allow-once", "allow-always"):
+            self._finish(command, command.output or "(no output)")
+        else:
+            self._finish(command, denied(approval))
+        return decision
+
+    def _tell_phase(self, phase: str, approval: Approval, command: Command) -> None:
+        if self._profile.approval_lifecycle:
+            data = {"phase": phase, "approvalId": approval.id, "toolCallId": command.call}
+            self._run.show_agent("lifecycle", data)
+
+    # Where the run ends.
+
+    def _leave(self, approval: Approval, command: Command) -> TurnOver:
+        """Announce the request, and end the run; what is decided later is told in a run of its own."""
+        slug = approval.id[:8]
+        loop = asyncio.get_running_loop()
+        if self._profile.approval_run == "ends-with-text":
+            text = f"Approval required (id {slug}). Approve to run; updates will arrive after completion."
+            # That release asks when the run has ended.
+            loop.call_soon(self._approvals.announce, approval)
+        else:
+            text = f"Approval required (id {slug}, full {approval.id}).\nCommand:\n{command.command}"
+            self._approvals.announce(approval)
+        self._finish(command, text)
+        if self._profile.approval_stream:
+            self._run.show_agent("approval", approval_data(approval, command))
+        approval.decided.add_done_callback(lambda _decided: self._tell_later(approval, command))
+        return TurnOver(text if self._profile.approval_run == "ends-with-text" else "")
+
+    def _tell_later(self, approval: Approval, command: Command) -> None:
+        if approval.status == "allowed":
+            self._follow_up(self._run, FOLLOW_UP, command.then or _says(FOLLOW_UP))
+        elif self._profile.approval_denial_told:
+            self._follow_up(self._run, FOLLOW_UP_DENIED, _says(FOLLOW_UP_DENIED))
+
+    def _finish(self, command: Command, text: str, *, error: bool = False) -> None:
+        self._run.show_tool(tool_result(command.call, "exec", text, error=error))
+
+
+def _says(text: str) -> Agent:
+    async def agent(_turn: Turn) -> AsyncIterator[str]:
+        yield text
+
+    return agent
+
+
+def denied(approval: Approval) -> str:
+    """The result of a command that was not allowed."""
+    why = "user-denied" if approval.status == "denied" else "approval-timeout"
+    return f"Exec denied (gateway id={approval.id}, {why}): {approval.command}"
+
+
+def request_fields(run: Run, command: Command) -> dict[str, Any]:
+    """What the request of a command shows, on this release."""
+    always = command.ask == "always"
+    fields: dict[str, Any] = {
+        "command": command.command,
+        "cwd": command.cwd or os.getcwd(),
+        "host": "gateway",
+        "security": "allowlist",
+        "ask": command.ask,
+        "agentId": agent_of(run.key),
+        "resolvedPath": None,
+        "sessionKey": run.key,
+    }
+    more: dict[str, Any] = {
+        "systemRunBinding": None,
+        "systemRunPlan": None,
+        "nodeId": None,
+        "warningText": command.warning,
+        "scope": None,
+        "commandAnalysis": {"commandCount": 1, "nestedCommandCount": 0, "riskKinds": [], "warningLines": []},
+        "allowedDecisions": ["allow-once", "deny"] if always else ["allow-once", "allow-always", "deny"],
+        "sessionId": None,
+        "runId": run.id,
+        "toolCallId": command.call,
+        "turnSourceChannel": "webchat",
+        "turnSourceTo": run.key,
+        "turnSourceAccountId": None,
+        "turnSourceThreadId": None,
+        "cronExecutionSource": None,
+        "cronOperationBinding": None,
+    }
+    if always:
+        more["unavailableDecisions"] = ["allow-always"]
+    return fields | {name: more[name] for name in run.profile.approval_fields if name in more}
+
+
+def approval_data(approval: Approval, command: Command) -> dict[str, Any]:
+    """The agent event of the stream "approval"."""
+    return {
+        "phase": "requested",
+        "kind": "exec",
+        "status": "pending",
+        "title": "Command approval requested",
+        "itemId": f"command:{command.call}",
+        "toolCallId": command.call,
+        "approvalId": approval.id,
+        "approvalSlug": approval.id[:8],
+        "command": approval.command,
+        "host": "gateway",
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from openclaw_client.testing.schema import Fields, Rule, Text, Whole
+from openclaw_client.testing.schema import Fields, Flag, Rule, Text, Whole
 from openclaw_client.testing.traits import Profile
 
 _FILLED = Text(low=1)
@@ -16,7 +16,12 @@ _APPROVAL_METHODS: Final = (
     "exec.approval.resolve",
 )
 
-ANSWER_SCOPES: Final = dict.fromkeys(_APPROVAL_METHODS, "operator.approvals")
+_QUESTION_METHODS: Final = ("question.get", "question.list", "question.resolve")
+
+ANSWER_SCOPES: Final = {
+    **dict.fromkeys(_APPROVAL_METHODS, "operator.approvals"),
+    **dict.fromkeys(_QUESTION_METHODS, "operator.questions"),
+}
 
 
 def answer_rules(profile: Profile) -> dict[str, Fields | None]:
@@ -30,10 +35,16 @@ def answer_rules(profile: Profile) -> dict[str, Fields | None]:
         rules["exec.approval.get"] = Fields({"id": _FILLED}, ("id",))
     if profile.approval_kinds:
         rules["approval.get"] = rules["approval.resolve"] = None
+    if profile.questions:
+        rules["question.list"] = Fields()
+        rules["question.get"] = Fields({"id": _FILLED}, ("id",))
+        answers = Fields({"answers": Fields(open=True)}, ("answers",))
+        known: dict[str, Rule] = {"id": _FILLED, "answers": answers, "cancel": Flag(), "resolvedBy": _FILLED}
+        rules["question.resolve"] = Fields(known, ("id",))
     return rules
 
 
 def answer_events(profile: Profile) -> tuple[str, ...]:
     """The events that hello names."""
-    del profile
-    return ("exec.approval.requested", "exec.approval.resolved")
+    asked = ("question.requested", "question.resolved") if profile.questions else ()
+    return ("exec.approval.requested", "exec.approval.resolved", *asked)

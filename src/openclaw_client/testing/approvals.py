@@ -100,8 +100,7 @@ class Approvals:
 
     def announce(self, approval: Approval) -> None:
         """Ask those who may answer."""
-        if not self._stopped:
-            self._tell(approval, "exec.approval.requested", self.shown(approval))
+        self._tell(approval, "exec.approval.requested", self.shown(approval))
 
     def shown(self, approval: Approval) -> dict[str, Any]:
         """A request as its event and the list show it."""

@@ -6,36 +6,45 @@ Knows the words that each release puts into a tool's result. Refuses to know con
 from __future__ import annotations
 
 import asyncio
+import json
 import os
-from collections.abc import AsyncIterator, Callable
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Final
 
+from openclaw_client.errors import UsageError
 from openclaw_client.testing.approvals import SCOPE, Approval, Approvals
 from openclaw_client.testing.callers import Herald
 from openclaw_client.testing.pairing import allows
+from openclaw_client.testing.questions import QUESTION_SCOPE, AnswerMap, Question, Questions, items_of
 from openclaw_client.testing.run import Run, agent_of
 from openclaw_client.testing.traits import Profile
 from openclaw_client.testing.turn import Agent, Command, Decision, Turn, TurnOver, tool_result
 
 HEADLESS: Final = "exec denied: Headless runs cannot wait for interactive exec approval."
 """The result of a command that nobody may be asked about, on releases that see that."""
+NO_PROFILE: Final = "Session-scoped access requires a verified user profile."
+"""The result of a question, where the client that started the run lacks the scope for questions."""
 FOLLOW_UP: Final = "An async command the user already approved has completed."
 """What a later run answers about a command that was allowed, unless the agent says something else."""
 FOLLOW_UP_DENIED: Final = "An async command did not run."
 _NO_SCOPE: Final = f"Exec approval registration failed: GatewayClientRequestError: missing scope: {SCOPE}"
 
-FollowUp = Callable[[Run, str, Agent], None]
+FollowUp = Callable[[Run, str, str, Agent], None]
+"""Starts another run behind this one: with this id, for this message, by this agent."""
 
 
 class Answers:
     """What people are asked in one life of a gateway."""
 
-    def __init__(self, profile: Profile, herald: Herald, approval_seconds: float) -> None:
+    def __init__(self, profile: Profile, herald: Herald, approval_seconds: float, question_seconds: float) -> None:
         self.approvals = Approvals(profile, herald, approval_seconds)
+        self.questions = Questions(herald, question_seconds)
 
     def stop(self) -> None:
         """As a process that ends."""
         self.approvals.stop()
+        self.questions.stop()
 
 
 class Asker:
@@ -45,12 +54,13 @@ class Asker:
         self._run = run
         self._profile = run.profile
         self._approvals = answers.approvals
+        self._questions = answers.questions
         self._follow_up = follow_up
 
     async def ask_approval(self, command: Command) -> Decision | None:
         refusal = self._refusal()
         if refusal:
-            self._finish(command, refusal, error=True)
+            self._finish(command, _error_of("exec", refusal), error=True)
             return "deny"
         fields = request_fields(self._run, command)
         approval = self._approvals.add(fields, self._run.id, self._run.owner, command.expires_in)
@@ -63,7 +73,7 @@ class Asker:
         """Why nobody is asked; "" where somebody is."""
         if not self._profile.approval_caps:
             return ""
-        if not allows(self._run.owner.scopes, SCOPE):
+        if self._profile.asker_scopes and not allows(self._run.owner.scopes, SCOPE):
             return _NO_SCOPE
         return "" if self._approvals.anybody(self._run.owner) else HEADLESS
 
@@ -80,8 +90,16 @@ class Asker:
         if decision in ("allow-once", "allow-always"):
             self._finish(command, command.output or "(no output)")
         else:
-            self._finish(command, denied(approval))
+            self._show_denial(approval, command)
         return decision
+
+    def _show_denial(self, approval: Approval, command: Command) -> None:
+        self._finish(command, denied(approval), error=True)
+        data = {"phase": "resolved", "kind": "exec", "status": "denied", "title": "Command approval resolved"}
+        data |= {"itemId": f"command:{command.call}", "toolCallId": command.call, "message": approval.command}
+        self._run.show_agent("approval", data)
+        if self._profile.approval_denial_error:
+            self._run.complaint = f"Exec failed: `{approval.command}`"
 
     def _tell_phase(self, phase: str, approval: Approval, command: Command) -> None:
         if self._profile.approval_lifecycle:
@@ -108,13 +126,62 @@ class Asker:
         return TurnOver(text if self._profile.approval_run == "ends-with-text" else "")
 
     def _tell_later(self, approval: Approval, command: Command) -> None:
+        ident = self._later_id(approval)
         if approval.status == "allowed":
-            self._follow_up(self._run, FOLLOW_UP, command.then or _says(FOLLOW_UP))
-        elif self._profile.approval_denial_told:
-            self._follow_up(self._run, FOLLOW_UP_DENIED, _says(FOLLOW_UP_DENIED))
+            self._follow_up(self._run, ident, FOLLOW_UP, command.then or _says(FOLLOW_UP))
+        else:
+            self._follow_up(self._run, ident, FOLLOW_UP_DENIED, _says(FOLLOW_UP_DENIED))
+
+    def _later_id(self, approval: Approval) -> str:
+        how = self._profile.follow_up_ids
+        if how == "random":
+            return str(uuid.uuid4())
+        nonce = f":nonce:{uuid.uuid4()}" if how == "approval-and-nonce" else ""
+        return f"exec-approval-followup:{approval.id}{nonce}"
+
+    # Questions.
+
+    def check_questions(self, questions: Sequence[Mapping[str, Any]]) -> None:
+        if not self._profile.questions:
+            has = "2026.8.1 and 2026.9.6 have"
+            raise UsageError(message=f"an agent of {self._profile.release} cannot ask questions", remedy=f"{has} them")
+        items_of(questions)
+
+    async def ask_question(
+        self, call: str, questions: Sequence[Mapping[str, Any]], expires_in: float | None
+    ) -> AnswerMap | None:
+        run = self._run
+        if self._profile.asker_scopes and not allows(run.owner.scopes, QUESTION_SCOPE):
+            run.show_tool(tool_result(call, "ask_user", _error_of("ask_user", NO_PROFILE), error=True))
+            return None
+        question = self._questions.add(items_of(questions), agent_of(run.key), run.key, run.id, expires_in)
+        try:
+            answers = await asyncio.shield(question.decided)
+        except asyncio.CancelledError:
+            self._questions.close(question)
+            raise
+        run.show_tool(tool_result(call, "ask_user", _told(question)))
+        return answers
+
+    # Inside.
 
     def _finish(self, command: Command, text: str, *, error: bool = False) -> None:
         self._run.show_tool(tool_result(command.call, "exec", text, error=error))
+
+
+def _error_of(tool: str, message: str) -> str:
+    """The result of a tool that raised."""
+    return json.dumps({"status": "error", "tool": tool, "error": message}, indent=2)
+
+
+def _told(question: Question) -> str:
+    """The result of a question."""
+    if question.answers is None:
+        why = "was cancelled" if question.status == "cancelled" else "was not answered in time"
+        return f"The question {why}.\n\n" + json.dumps({"status": "no_answer"}, indent=2)
+    headers = {item["questionId"]: item["header"] for item in question.items}
+    lines = [f"{headers[name]}: {', '.join(values)}" for name, values in question.answers.items()]
+    return "\n".join(lines) + "\n\n" + json.dumps(question.result(), indent=2)
 
 
 def _says(text: str) -> Agent:
@@ -155,7 +222,7 @@ def request_fields(run: Run, command: Command) -> dict[str, Any]:
         "runId": run.id,
         "toolCallId": command.call,
         "turnSourceChannel": "webchat",
-        "turnSourceTo": run.key,
+        "turnSourceTo": run.key if run.profile.approval_target else None,
         "turnSourceAccountId": None,
         "turnSourceThreadId": None,
         "cronExecutionSource": None,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -17,6 +17,7 @@ from openclaw_client.testing.approvals import Approval
 from openclaw_client.testing.faults import Faults
 from openclaw_client.testing.hub import Seen
 from openclaw_client.testing.pairing import Device, PairingRequest
+from openclaw_client.testing.questions import Question
 from openclaw_client.testing.server import GatewayServer
 from openclaw_client.testing.traits import Profile
 from openclaw_client.testing.turn import Agent, Decision
@@ -196,6 +197,14 @@ class BlockingEmbeddedGateway:
     def resolve(self, approval_id: str, decision: Decision, *, by: str = "another-client") -> None:
         """As `EmbeddedGateway.resolve`."""
         self.call(lambda: self.gateway.resolve(approval_id, decision, by=by))
+
+    @property
+    def pending_questions(self) -> list[Question]:
+        return self.call(lambda: self.gateway.pending_questions)
+
+    def answer(self, question_id: str, answers: Mapping[str, Sequence[str]] | None) -> None:
+        """As `EmbeddedGateway.answer`."""
+        self.call(lambda: self.gateway.answer(question_id, answers))
 
     def call(self, action: Callable[[], T]) -> T:
         """Do something on the gateway's loop and return what it returns."""

@@ -67,6 +67,7 @@ class Settings:
     auto_approve: bool
     settle_time: float
     approval_seconds: float
+    question_seconds: float
     throttle: float
     tick_interval: float
     ping_interval: float
@@ -110,7 +111,7 @@ class Hub:
         self._timers: list[asyncio.TimerHandle] = []
         self._empty: asyncio.Future[None] | None = None
         self._doorman = Doorman(self.profile, settings.secrets, memory.pairing, limit)
-        self.answers = Answers(self.profile, self, settings.approval_seconds)
+        self.answers = Answers(self.profile, self, settings.approval_seconds, settings.question_seconds)
         self.runs = Runs(
             self.profile,
             self,

@@ -18,6 +18,7 @@ from openclaw_client.testing.history import History
 from openclaw_client.testing.memory import Memory
 from openclaw_client.testing.method_schema import method_rules
 from openclaw_client.testing.pairing import allows
+from openclaw_client.testing.questions import QuestionMethods
 from openclaw_client.testing.runs import Runs
 from openclaw_client.testing.schema import complaint
 from openclaw_client.testing.traits import Profile
@@ -102,6 +103,7 @@ class Methods:
             "device.pair.reject": self._pair_reject,
             "device.pair.remove": self._pair_remove,
             **ApprovalMethods(runs.answers.approvals).handlers(),
+            **QuestionMethods(runs.answers.questions).handlers(),
             "device.token.rotate": self._rotate,
             "device.token.revoke": self._revoke,
         }

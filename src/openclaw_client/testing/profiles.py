@@ -61,6 +61,7 @@ _V2026_2_17 = Profile(
     drops_other_files=True,
     history_chars=12_000,
     approval_run="ends-with-text",
+    approval_output="unheard",
     approval_seconds=120.0,
     approval_repeat="unknown",
 )
@@ -103,6 +104,7 @@ _V2026_4_15 = replace(
     wraps_user_text=False,
     message_ids=True,
     approval_run="ends",
+    approval_output="proactive",
     approval_seconds=1800.0,
     approval_stream=True,
     approval_fields=(
@@ -118,7 +120,7 @@ _V2026_4_15 = replace(
     approval_list=True,
     approval_in_resolved=True,
     approval_repeat="not-found",
-    approval_denial_told=True,
+    follow_up_ids="approval",
 )
 
 _V2026_5_12 = replace(
@@ -153,6 +155,8 @@ _V2026_5_12 = replace(
     drops_other_files=False,
     approval_repeat="compared",
     approval_remedy=True,
+    approval_fields=(*_V2026_4_15.approval_fields, "warningText", "commandAnalysis"),
+    follow_up_ids="approval-and-nonce",
 )
 
 _V2026_6_1 = replace(
@@ -184,10 +188,9 @@ _V2026_6_1 = replace(
     user_keys="row",
     message_get=True,
     approval_run="waits",
+    approval_output="same-run",
     approval_viewers="admin",
     approval_stream=False,
-    approval_fields=(*_V2026_5_12.approval_fields, "warningText", "commandAnalysis"),
-    approval_denial_told=False,
 )
 
 _V2026_7_35 = replace(
@@ -226,6 +229,7 @@ _V2026_7_35 = replace(
     user_keys="row-and-meta",
     approval_viewers="device",
     approval_fields=(*_V2026_6_1.approval_fields, "unavailableDecisions"),
+    approval_denial_error=True,
 )
 
 _V2026_8_1 = replace(
@@ -287,6 +291,7 @@ _V2026_8_1 = replace(
         "cronOperationBinding",
     ),
     approval_kinds=True,
+    approval_denial_error=False,
     questions=True,
 )
 
@@ -307,6 +312,8 @@ _V2026_9_6 = replace(
     wait_phase=False,
     run_timeout=True,
     pending_inputs=True,
+    approval_target=True,
+    asker_scopes=True,
 )
 
 _ROWS: Final = (_V2026_2_17, _V2026_4_15, _V2026_5_12, _V2026_6_1, _V2026_7_35, _V2026_8_1, _V2026_9_6)

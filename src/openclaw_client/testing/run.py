@@ -68,6 +68,10 @@ class Run:
     """The idempotency key that its message's row shows, where it is not that of the run."""
     agent: Agent | None = None
     """Who answers, where it is not the gateway's agent."""
+    unheard: bool = False
+    """Whether no chat event tells of it."""
+    complaint: str = ""
+    """What an error event says behind the final."""
     broken: bool = False
     """Whether something was done to its session that it does not survive."""
     task: asyncio.Task[None] | None = None
@@ -214,6 +218,12 @@ class Run:
             self.chat("aborted", self._stop())
             self.chat("error", {"errorMessage": NO_ANSWER}, seq=1, bare=True)
 
+    def complain(self) -> None:
+        """The error event of a run that ended well, and did not do all that it was to do."""
+        if self.complaint:
+            error = {"errorMessage": self.complaint, "message": self.message_of(self.complaint)}
+            self.chat("error", error, seq=1, bare=True)
+
     def _show_end(self, data: Mapping[str, Any]) -> None:
         """The lifecycle event of the end; newer releases announce it and say why."""
         ended: dict[str, Any] = {"endedAt": self.audience.now_ms()}
@@ -358,6 +368,8 @@ class Run:
 
         bare: without the agent's id, as those that do not come from the run itself.
         """
+        if self.unheard:
+            return
         payload: dict[str, Any] = {"runId": self.id, "sessionKey": key or self.key}
         if self.profile.agent_in_chat and not bare:
             payload["agentId"] = agent_of(self.key)

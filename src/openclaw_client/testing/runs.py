@@ -6,7 +6,6 @@ Knows the acknowledgements and the order of a run's steps. Refuses to know conne
 from __future__ import annotations
 
 import asyncio
-import uuid
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -197,6 +196,7 @@ class Runs:
         else:
             if not run.over:
                 run.finish()
+                run.complain()
                 self.retire(run)
                 self.roster.settle(run.key, self.start_next)
                 self._changed(run, "end")
@@ -253,12 +253,13 @@ class Runs:
         desk = Asker(run, self.answers, self.follow_up)
         return Turn(text, run.key, run.id, attachments, run.gate, run, run.session, desk)
 
-    def follow_up(self, run: Run, message: str, agent: Agent) -> None:
+    def follow_up(self, run: Run, ident: str, message: str, agent: Agent) -> None:
         """What a run left behind has come to an end: answer that in a run that nobody asked for."""
         if self._stopping:
             return
-        later = self.new_run(Message(run.key, run.key, message, [], str(uuid.uuid4())), run.session, run.owner)
+        later = self.new_run(Message(run.key, run.key, message, [], ident), run.session, run.owner)
         later.follow_up, later.agent = True, agent
+        later.unheard = self._profile.approval_output == "unheard"
         self.start_next(run.key)
 
     def _fail(self, run: Run, message: str, kind: str | None) -> None:

@@ -7,6 +7,7 @@ kinder than that.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, Self
@@ -25,6 +26,7 @@ from openclaw_client.testing.hub import Hub, Seen, Settings
 from openclaw_client.testing.memory import Memory, now_ms
 from openclaw_client.testing.pairing import Device, PairingRequest
 from openclaw_client.testing.profiles import profile_for
+from openclaw_client.testing.questions import QUESTION_SECONDS, Question
 from openclaw_client.testing.scripts import echo
 from openclaw_client.testing.traits import Busy, Profile
 from openclaw_client.testing.transcripts import assistant_extra, new_row
@@ -68,6 +70,7 @@ class GatewayServer:
         busy: Busy | None = None,
         settle_time: float | None = None,
         approval_seconds: float | None = None,
+        question_seconds: float = QUESTION_SECONDS,
         throttle: float = THROTTLE,
         tick_interval: float = limits.DEFAULT_TICK_INTERVAL,
         ping_interval: float = PING_INTERVAL,
@@ -93,6 +96,7 @@ class GatewayServer:
             auto_approve=auto_approve,
             settle_time=profile.settle_time if settle_time is None else settle_time,
             approval_seconds=profile.approval_seconds if approval_seconds is None else approval_seconds,
+            question_seconds=question_seconds,
             throttle=throttle,
             tick_interval=tick_interval,
             ping_interval=ping_interval,
@@ -279,6 +283,23 @@ class GatewayServer:
         """Decide about a command as another client would. UsageError where the gateway would refuse that client."""
         try:
             self._running_hub().answers.approvals.answer(approval_id, decision, None, by)
+        except MethodError as refusal:
+            raise UsageError(message=f"the gateway refuses this answer: {refusal}") from None
+
+    @property
+    def pending_questions(self) -> list[Question]:
+        """The questions that wait for an answer, oldest first."""
+        return self._hub.answers.questions.pending if self._hub is not None else []
+
+    def answer(self, question_id: str, answers: Mapping[str, Sequence[str]] | None) -> None:
+        """Answer a question as another client would, as `{"drink": ["Tea"]}`; None cancels it. UsageError where the
+        gateway would refuse that client."""
+        questions = self._running_hub().answers.questions
+        try:
+            if answers is None:
+                questions.cancel(question_id)
+            else:
+                questions.answer(question_id, answers)
         except MethodError as refusal:
             raise UsageError(message=f"the gateway refuses this answer: {refusal}") from None
 

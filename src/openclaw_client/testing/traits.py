@@ -211,6 +211,9 @@ class Profile:
     approval_run: Literal["ends-with-text", "ends", "waits"] = "waits"
     """What becomes of a run whose command needs an approval: it ends with a text that says so, or without any, and what
     an allowed command leads to comes in a later run; or it waits."""
+    approval_output: Literal["unheard", "proactive", "same-run"] = "same-run"
+    """Where that comes: in a run without chat events, so that clients don't hear of it; in one as any other; or in the
+    run that waits. The first two tell of a denial, too."""
     approval_viewers: Literal["scope", "admin", "device"] = "scope"
     """Who sees a request and may answer it: all with the scope, admins alone, or the asking device and admins."""
     approval_caps: bool = False
@@ -238,10 +241,16 @@ class Profile:
     in later ones; or it is compared, and the same answer is fine."""
     approval_remedy: bool = False
     """Whether the refusal of an unknown request says what to do."""
-    approval_denial_told: bool = False
-    """Whether a run that ended hears of a command that was not allowed, too."""
+    approval_denial_error: bool = False
+    """Whether an error event follows the final of a run whose command was denied."""
+    approval_target: bool = False
+    """Whether a request names the session as the place to which its output goes."""
+    follow_up_ids: Literal["random", "approval", "approval-and-nonce"] = "random"
+    """The id of the run that tells what an allowed command led to: any, or made of the request's id."""
     questions: bool = False
     """Whether an agent can ask questions."""
+    asker_scopes: bool = False
+    """Whether an agent asks with the scopes of the client that started its run, and fails without them."""
 
     # history
     in_flight_run: bool = False

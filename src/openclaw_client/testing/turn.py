@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn, Protocol
 
@@ -103,6 +103,10 @@ class Desk(Protocol):
     """Where a turn asks people: implemented beside the run."""
 
     async def ask_approval(self, command: Command) -> Decision | None: ...
+    async def ask_question(
+        self, call: str, questions: Sequence[Mapping[str, Any]], expires_in: float | None
+    ) -> dict[str, list[str]] | None: ...
+    def check_questions(self, questions: Sequence[Mapping[str, Any]]) -> None: ...
 
 
 class Past(Protocol):
@@ -192,6 +196,20 @@ class Turn:
             expires_in=expires_in,
         )
         return await self._desk.ask_approval(wish)
+
+    async def ask_question(
+        self, questions: Sequence[Mapping[str, Any]], *, expires_in: float | None = None
+    ) -> dict[str, list[str]] | None:
+        """Call the tool `ask_user` with up to three questions; returns the answers by `questionId`.
+
+        Each is `{"questionId": …, "header": …, "question": …, "options": [{"label": …}, …]}`, with "multiSelect",
+        "isSecret", and "isOther" (True: text beside the options is taken). None: cancelled, expired, or this client may
+        not be asked. expires_in: seconds, where not as for the gateway. Raises UsageError on releases without
+        questions, and for what no gateway would ask.
+        """
+        self._desk.check_questions(questions)
+        call = self.tool_start("ask_user", {"questions": [dict(one) for one in questions]})
+        return await self._desk.ask_question(call, questions, expires_in)
 
     def replace(self, text: str) -> None:
         """Void the text so far: the answer is now this."""

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from .completions import MODEL_ID
 from .install import cache_folder, node_binary, release_key
-from .model import MODEL_ID
 
 Auth = Literal["token", "password", "none"]
 
@@ -108,6 +108,15 @@ def configuration(
         # Those releases compile every plugin when they start, which takes minutes.
         config["plugins"] = {"enabled": False}
     return merged(config, overrides)
+
+
+def asks_approval(version: str) -> dict[str, Any]:
+    """Settings under which every command of the agent waits for somebody's approval, for `overrides`."""
+    tools: dict[str, Any] = {"exec": {"host": "gateway", "security": "allowlist", "ask": "always"}}
+    if release_key(version) >= (2026, 9):
+        # These hand the model a search instead of their tools, and the stub model searches for nothing.
+        tools["toolSearch"] = False
+    return {"tools": tools}
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,22 +13,22 @@ import asyncio
 import json
 import re
 import threading
-import time
 from dataclasses import dataclass, field
 from itertools import takewhile
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from .completions import MODEL_ID, Answer, read_request
+
 INTERVAL = 0.2
 """Seconds between the pieces of a slow answer: longer than the 150 ms for which old gateways hold back a delta, so
 that each piece gets a delta of its own."""
 
-MODEL_ID = "stub-1"
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of a request: a gateway sends the whole history of a session, images as base64 included."""
 
 _DIRECTIVE = re.compile(
-    r"stub:(?:(?:echo|say|empty|cut|tool|hang)\b|(?:slow|slowtool|long|work) \d+\b"
+    r"stub:(?:(?:echo|say|empty|cut|tool|hang|exec|ask)\b|(?:slow|slowtool|long|work) \d+\b"
     r"|fail [45]\d\d\b|latefail [45]\d\d \d+\b)[^\r\n]*"
 )
 _ENVELOPE = re.compile(r"\A.*?\[[A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:\d\d [^\]\n]*\] ", re.DOTALL)
@@ -43,6 +43,19 @@ and the request to try again after an empty answer."""
 
 _TOOL = {"name": "process", "arguments": '{"action": "list"}'}
 """Lists the background commands of the session; offered by every release, changes nothing."""
+
+
+def _tool_call(directive: str, argument: str) -> dict[str, Any]:
+    """The call of `stub:exec` or `stub:ask`, and for all others one that changes nothing."""
+    match directive:
+        case "exec":
+            function = {"name": "exec", "arguments": json.dumps({"command": argument})}
+        case "ask":
+            function = {"name": "ask_user", "arguments": json.dumps({"questions": json.loads(argument)})}
+        case _:
+            function = _TOOL
+    return {"id": "call-1", "type": "function", "function": function}
+
 
 Outcome = Literal["answering", "answered", "failed", "cut", "dropped"]
 
@@ -75,6 +88,8 @@ class Request:
     """`stub:echo hello`, or an empty string when the message held none."""
     after_tool: bool
     """Whether this call continues a run with the result of a tool, rather than beginning one."""
+    tool_result: str
+    """The text of the last tool result behind that message; empty when there is none."""
     streamed: bool
     body: dict[str, Any] = field(repr=False)
     outcome: Outcome = "answering"
@@ -201,8 +216,8 @@ class StubModel:
             writer.close()
 
     async def _one_exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        method, path, body = await _read_request(reader)
-        answer = _Answer(writer)
+        method, path, body = await read_request(reader)
+        answer = Answer(writer)
         if path.endswith("/models"):
             await answer.json(200, {"object": "list", "data": [{"id": MODEL_ID, "object": "model"}]})
             return
@@ -215,7 +230,7 @@ class StubModel:
             self._changed.notify_all()
         await self._answer_unless_dropped(request, reader, answer)
 
-    async def _answer_unless_dropped(self, request: Request, reader: asyncio.StreamReader, answer: _Answer) -> None:
+    async def _answer_unless_dropped(self, request: Request, reader: asyncio.StreamReader, answer: Answer) -> None:
         """A gateway that aborts a run closes the connection while the answer waits: nothing is written then."""
         answering = asyncio.ensure_future(self._answer(request, answer))
         closing = asyncio.ensure_future(reader.read(1))
@@ -232,7 +247,7 @@ class StubModel:
                 request.outcome = outcome
                 self._changed.notify_all()
 
-    async def _answer(self, request: Request, answer: _Answer) -> Outcome:
+    async def _answer(self, request: Request, answer: Answer) -> Outcome:
         directive, _, argument = request.directive.removeprefix("stub:").partition(" ")
         numbers = _leading_numbers(argument)
         if directive == "latefail":
@@ -250,14 +265,14 @@ class StubModel:
             await self._pieces(answer, numbers[0])
         if directive == "work" and not request.after_tool:
             await self._pieces(answer, *_pace(numbers), until=numbers[0] // 2)
-        if directive in ("tool", "slowtool", "work") and not request.after_tool:
-            await answer.tool_call({"id": "call-1", "type": "function", "function": _TOOL})
+        if directive in ("tool", "slowtool", "work", "exec", "ask") and not request.after_tool:
+            await answer.tool_call(_tool_call(directive, argument))
         else:
             await self._say(directive, argument, request, answer)
         await answer.end()
         return "answered"
 
-    async def _say(self, directive: str, argument: str, request: Request, answer: _Answer) -> None:
+    async def _say(self, directive: str, argument: str, request: Request, answer: Answer) -> None:
         numbers = _leading_numbers(argument)
         match directive:
             case "slow":
@@ -278,13 +293,15 @@ class StubModel:
                 await answer.tokens(_unescaped(argument))
             case "fail" | "cut":
                 await answer.tokens(f"recovered: {request.directive}")
+            case "exec" | "ask":
+                await answer.tokens(request.tool_result)
             case "tool" | "slowtool":
                 await answer.tokens(f"tool answered: {argument}".rstrip(": "))
             case _:
                 await answer.tokens(f"echo: {_unescaped(argument) if directive else _unwrapped(request.text)}")
 
     async def _pieces(
-        self, answer: _Answer, count: int, interval: float | None = None, *, begin: int = 1, until: int | None = None
+        self, answer: Answer, count: int, interval: float | None = None, *, begin: int = 1, until: int | None = None
     ) -> None:
         last = count if until is None else until
         for number in range(begin, last + 1):
@@ -297,90 +314,17 @@ class StubModel:
         return bool(times) and len(self.requests(request.directive)) > times[0]
 
 
-class _Answer:
-    """Writes one response: server-sent events in HTTP chunks, or one JSON body at the end."""
-
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
-        self._writer = writer
-        self._streamed = False
-        self._text = ""
-        self._calls: list[dict[str, Any]] = []
-
-    async def begin(self, streamed: bool) -> None:
-        self._streamed = streamed
-        if streamed:
-            self._head(200, "text/event-stream", "Transfer-Encoding: chunked")
-            await self._delta({"role": "assistant", "content": ""})
-
-    async def tokens(self, text: str) -> None:
-        for token in re.findall(r"\s*\S+\s*$|\s*\S+", text):
-            await self.text(token)
-
-    async def text(self, piece: str) -> None:
-        self._text += piece
-        await self._delta({"content": piece})
-
-    async def tool_call(self, call: dict[str, Any]) -> None:
-        self._calls.append(call)
-        await self._delta({"tool_calls": [{"index": 0, **call}]})
-
-    async def end(self) -> None:
-        reason = "tool_calls" if self._calls else "stop"
-        usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
-        if self._streamed:
-            await self._event(_completion("chat.completion.chunk", {"delta": {}, "finish_reason": reason}, usage))
-            await self._chunk(b"data: [DONE]\n\n")
-            await self._chunk(b"")
-            return
-        message: dict[str, Any] = {"role": "assistant", "content": self._text}
-        if self._calls:
-            message["tool_calls"] = self._calls
-        choice = {"message": message, "finish_reason": reason}
-        await self.json(200, _completion("chat.completion", choice, usage))
-
-    async def json(self, status: int, content: dict[str, Any]) -> None:
-        body = json.dumps(content).encode()
-        self._head(status, "application/json", f"Content-Length: {len(body)}")
-        self._writer.write(body)
-        await self._writer.drain()
-
-    def cut(self) -> None:
-        self._writer.transport.abort()
-
-    async def _delta(self, delta: dict[str, Any]) -> None:
-        if self._streamed:
-            await self._event(_completion("chat.completion.chunk", {"delta": delta, "finish_reason": None}))
-
-    async def _event(self, content: dict[str, Any]) -> None:
-        await self._chunk(b"data: " + json.dumps(content).encode() + b"\n\n")
-
-    async def _chunk(self, data: bytes) -> None:
-        self._writer.write(b"%x\r\n%s\r\n" % (len(data), data))
-        await self._writer.drain()
-
-    def _head(self, status: int, kind: str, framing: str) -> None:
-        # One exchange for each connection: a gateway that hangs up is then noticed by the end of the stream.
-        self._writer.write(
-            f"HTTP/1.1 {status} stub\r\nContent-Type: {kind}\r\n{framing}\r\nConnection: close\r\n\r\n".encode()
-        )
-
-
-def _completion(kind: str, choice: dict[str, Any], usage: dict[str, int] | None = None) -> dict[str, Any]:
-    content = {"id": "stub", "object": kind, "created": int(time.time()), "model": MODEL_ID}
-    return {**content, "choices": [{"index": 0, **choice}], **({"usage": usage} if usage else {})}
-
-
 def _understand(body: dict[str, Any]) -> Request:
-    text, after_tool = "", False
+    text, after_tool, result = "", False, ""
     for message in body.get("messages", ()):
         content = _text_of(message.get("content"))
         if message.get("role") == "tool":
-            after_tool = True
+            after_tool, result = True, content
         elif message.get("role") == "user" and not _unwrapped(content).startswith(_NOT_FROM_A_USER):
-            text, after_tool = content, False
+            text, after_tool, result = content, False, ""
     found = _DIRECTIVE.findall(text)
     # The last one counts: a gateway that hands over several queued messages at once puts the newest at the end.
-    return Request(text, found[-1].rstrip() if found else "", after_tool, bool(body.get("stream")), body)
+    return Request(text, found[-1].rstrip() if found else "", after_tool, result, bool(body.get("stream")), body)
 
 
 def _pace(numbers: list[int]) -> tuple[int, float | None]:
@@ -405,18 +349,3 @@ def _text_of(content: Any) -> str:
 def _unwrapped(text: str) -> str:
     """What the user wrote, without the metadata and the time stamp before it and the facts after it."""
     return _TRAILER.sub("", _ENVELOPE.sub("", text, count=1))
-
-
-async def _read_request(reader: asyncio.StreamReader) -> tuple[str, str, bytes]:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    first, *lines = head.split("\r\n")
-    method, path, _ = first.split(" ", 2)
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    if headers.get("transfer-encoding", "").lower() != "chunked":
-        return method, path.partition("?")[0], await reader.readexactly(int(headers.get("content-length", 0)))
-    body = bytearray()
-    while size := int(await reader.readuntil(b"\r\n"), 16):
-        body += await reader.readexactly(size)
-        await reader.readexactly(2)
-    await reader.readexactly(2)
-    return method, path.partition("?")[0], bytes(body)

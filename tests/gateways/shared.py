@@ -8,6 +8,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
+from .config import asks_approval, merged
 from .launch import RealGateway
 from .model import StubModel
 
@@ -32,7 +33,8 @@ class SharedGateway:
         """The gateway of this release: running, ready, its first turn taken. Raises `GatewayFailed`."""
         if self._gateway is None or self._gateway.version != release:
             self.close()
-            self._gateway = RealGateway(release, model_url=self.model.url, config=MANY_AT_ONCE)
+            config = merged(MANY_AT_ONCE, asks_approval(release))
+            self._gateway = RealGateway(release, model_url=self.model.url, config=config)
         if not self._gateway.running:
             # Not yet started, or ended by a test that failed before it could start it again.
             self._gateway.start()

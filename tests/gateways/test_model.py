@@ -107,6 +107,21 @@ def test_a_tool_is_called_once_and_its_result_answered(model: StubModel) -> None
     assert (model.count("stub:tool x"), len(model.requests("stub:tool x"))) == (1, 2)
 
 
+@pytest.mark.parametrize(
+    ("message", "name", "arguments"),
+    [
+        ("stub:exec echo hello > x", "exec", {"command": "echo hello > x"}),
+        ('stub:ask [{"id": "drink", "options": []}]', "ask_user", {"questions": [{"id": "drink", "options": []}]}),
+    ],
+)
+def test_a_tool_s_result_is_said(model: StubModel, message: str, name: str, arguments: dict[str, Any]) -> None:
+    (call,) = next(delta["tool_calls"] for delta in deltas(post(model, message)) if "tool_calls" in delta)
+    assert (call["function"]["name"], json.loads(call["function"]["arguments"])) == (name, arguments)
+    result = {"role": "tool", "tool_call_id": call["id"], "content": "denied by user"}
+    again = {"role": "user", "content": message}
+    assert pieces(post(model, again, {"role": "assistant", "tool_calls": [call]}, result)) == ["denied", " by", " user"]
+
+
 def test_hang_waits_for_its_release(model: StubModel) -> None:
     response = post(model, "stub:hang me")
     model.release("another")

@@ -171,6 +171,21 @@ async def test_before_the_capability_everybody_with_the_scope_was_asked(target: 
         assert await asker.end(run) == ("final", "asked")
 
 
+@pytest.mark.release("2026.5.12")
+async def test_where_the_run_does_not_wait_the_output_comes_in_another(case: Case) -> None:
+    run, ident, word = await case.begin()
+    assert await case.asker.end(run) == ("final", "")
+    # Whoever has the scope is asked, and may answer.
+    assert case.second.requests(f"echo {word}") == case.asker.requests(f"echo {word}")
+    assert ident in await case.second.listed()
+    assert await case.second.answer(ident, "allow-once") == "ok"
+    assert await case.asker.answer(ident, "allow-once") == "ok"
+    assert await case.asker.answer(ident, "deny") == ALREADY
+    state, text = await case.asker.end(f"exec-approval-followup:{ident}")
+    assert state == "final"
+    assert "An async command the user already approved has completed." in text
+
+
 @pytest.mark.release(*KINDS)
 async def test_one_method_answers_every_kind(case: Case) -> None:
     run, ident, word = await case.begin()

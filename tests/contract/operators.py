@@ -61,8 +61,8 @@ class Operator:
         return [(one["decision"], one["resolvedBy"]) for one in self.heard[RESOLVED] if one["id"] == ident]
 
     def ends(self, run_id: str) -> list[Payload]:
-        """The events that ended this run."""
-        return [one for one in self.heard["chat"] if one["runId"] == run_id and one["state"] in ENDS]
+        """The events that ended this run, or the one whose id begins so."""
+        return [one for one in self.heard["chat"] if one["runId"].startswith(run_id) and one["state"] in ENDS]
 
     async def end(self, run_id: str) -> tuple[str, str]:
         """Wait for the end of this run; its state and its text."""

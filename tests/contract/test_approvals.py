@@ -181,6 +181,7 @@ async def test_where_the_run_does_not_wait_the_output_comes_in_another(case: Cas
     assert await case.second.answer(ident, "allow-once") == "ok"
     assert await case.asker.answer(ident, "allow-once") == "ok"
     assert await case.asker.answer(ident, "deny") == ALREADY
+    # The later run names the request; what follows in its id changes with every run.
     state, text = await case.asker.end(f"exec-approval-followup:{ident}")
     assert state == "final"
     assert "An async command the user already approved has completed." in text

@@ -59,7 +59,7 @@ class _Threaded:
             return lambda user: self._connection_for(user)
         if name == "hold":
             return lambda user: _ThreadedBlock(self, self.inner.hold(user))
-        if name in ("chat_attach", "chat_stream", "events"):
+        if name in ("approvals", "chat_attach", "chat_stream", "events", "questions"):
             return lambda *args, **options: _Threaded(value(*args, **options), self._pool)
         return lambda *args, **options: self._call(value, *args, **options)
 
@@ -117,8 +117,10 @@ _PLAIN = frozenset(
         "missing_scopes",
         "supports",
         "on",
+        "on_approval",
         "on_fatal_close",
         "on_proactive_message",
+        "on_question",
         "on_slow_consumer",
         "on_state_change",
         "retry_now",

@@ -246,8 +246,9 @@ def with_answers(settings: Settings, answers: Iterable[str]) -> Settings:
 
 def check_kinds(answers: Iterable[str]) -> tuple[Kind, ...]:
     """What of an agent's requests is answered. Raises UsageError for what is no list of such kinds."""
-    given = tuple(answers) if isinstance(answers, Iterable) and not isinstance(answers, str) else (answers,)
-    if not all(kind in KINDS for kind in given):
+    listed = isinstance(answers, Iterable) and not isinstance(answers, str)
+    given = tuple(answers) if listed else ()
+    if not listed or not all(kind in KINDS for kind in given):
         raise UsageError(
             message=f"answers={answers!r} is no list of {' and '.join(KINDS)}",
             remedy='Pass a list, such as ["approvals"]',

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from math import inf
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ import msgspec
 
 from openclaw_client.chat.context import RunListener
 from openclaw_client.connection.connection import Connection
-from openclaw_client.errors import GatewayError, UsageError
+from openclaw_client.errors import GatewayError, OutcomeUnknown, UsageError
 from openclaw_client.interactions.calls import InteractionCalls, of_kind
 from openclaw_client.interactions.handling import HandlerRunner, InteractionHandler
 from openclaw_client.interactions.warnings import Warnings
@@ -183,7 +184,8 @@ class Interactions:
         completed = reply is not None and reply.state == "final"
         for entry in entries:
             if entry.named or not completed:
-                self._close(entry.item.id, Ended("cancelled"))
+                over = entry.expires_at <= self._now()
+                self._close(entry.item.id, Ended("expired" if over else "cancelled"))
         left = [entry.item for entry in self._table.of_runs(run_ids) if isinstance(entry.item, Approval)]
         if reply is None or not left:
             return reply
@@ -216,7 +218,7 @@ class Interactions:
         if (over := self._over(ident)) is not None:
             return over
         kind = of_kind(approval) if approval is not None else ""
-        outcome = await self._answering(entry, self._calls.decide(ident, kind, decision, days))
+        outcome = await self._answering(entry, partial(self._calls.decide, ident, kind, decision, days), decision)
         if outcome.status == "applied":
             self._close(ident, Ended("denied" if decision == "deny" else "allowed", decision))
         return self._settled(ident, outcome)
@@ -229,7 +231,7 @@ class Interactions:
         checked = None if answers is SKIP else check_answers(answers, question)
         if (over := self._over(ident)) is not None:
             return over
-        outcome = await self._answering(entry, self._calls.answer(ident, checked))
+        outcome = await self._answering(entry, partial(self._calls.answer, ident, checked))
         if outcome.status == "applied":
             self._close(ident, Ended("skipped" if checked is None else "answered"))
         return self._settled(ident, outcome)
@@ -289,14 +291,24 @@ class Interactions:
         except GatewayError as error:
             logger.warning("a handler's answer to %s was not taken: %s", item.id, error)
 
-    async def _answering(self, entry: Pending | None, call: Any) -> AnswerOutcome:
-        if entry is None:
-            return await call  # type: ignore[no-any-return]
-        entry.answering += 1
+    async def _answering(
+        self, entry: Pending | None, call: Callable[[], Awaitable[AnswerOutcome]], decision: str | None = None
+    ) -> AnswerOutcome:
+        """Give an answer, and again where its connection was lost before it was known to count: that harms nothing."""
+        if entry is not None:
+            entry.answering += 1
         try:
-            return await call  # type: ignore[no-any-return]
+            return await call()
+        except OutcomeUnknown as unknown:
+            outcome = await call()
+            if outcome.status == "gone":
+                # Releases up to 2026.4.15 forget at once what was answered.
+                raise unknown from None
+            mine = outcome.status == "already" and outcome.decision is not None and outcome.decision == decision
+            return AnswerOutcome("applied", decision) if mine else outcome
         finally:
-            entry.answering -= 1
+            if entry is not None:
+                entry.answering -= 1
 
     def _known(self, target: Interaction | str) -> Interaction | None:
         entry = self._table.get(target if isinstance(target, str) else target.id)

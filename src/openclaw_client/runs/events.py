@@ -329,8 +329,9 @@ class ChatReply:
         provider: Whose model that is.
         answered_by: The run whose words these are, where the message met another run and the answering one is named
             (2026.8.1 and later).
-        pending_approval: The approval that is still waited for, where the run ended without it (2026.2.17 to
-            2026.5.12): what comes of it comes as a message of its own.
+        pending_approval: The approval that is still waited for, where the run ended without it (2026.4.15 and
+            2026.5.12): what comes of it comes as a message of its own. 2026.2.17 asks behind the end, and says so in
+            the text.
     """
 
     text: str

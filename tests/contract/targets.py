@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
@@ -200,6 +201,10 @@ def directive_agent(asked: dict[str, int], pictures: dict[str, int]) -> Callable
             status, pause = numbers_of(rest, 0, 0)
             await asyncio.sleep(pause / 1000 if kind == "latefail" else 0)
             turn.fail(f"stub failure {status}")
+        elif kind == "exec" and mark:
+            yield await _approved(turn, rest)
+        elif kind == "ask" and mark:
+            yield await _answered(turn, json.loads(rest))
         else:
             if kind == "tool":
                 turn.tool("process", {"action": "list"}, "no sessions")
@@ -208,6 +213,25 @@ def directive_agent(asked: dict[str, int], pictures: dict[str, int]) -> Callable
                 yield words
 
     return agent
+
+
+async def _approved(turn: Turn, command: str) -> str:
+    """What the stub model says of a command: its output, if it may run."""
+    output = command.removeprefix("echo ")
+    decision = await turn.ask_approval(command, output=output)
+    return output if decision in ("allow-once", "allow-always") else f"not run: {command}"
+
+
+async def _answered(turn: Turn, items: list[dict[str, Any]]) -> str:
+    """What the stub model says of a question: the answers, as the tool's result begins."""
+    # The gateway names an item anew, and takes text beside its options, whatever the agent says.
+    asked = [{"questionId": one["id"], "isOther": True, **one} for one in items]
+    for one in asked:
+        del one["id"]
+    answers = await turn.ask_question(asked)
+    if answers is None:
+        return "The question was cancelled; proceed with best judgment."
+    return "\n".join(f"{one['header']}: {', '.join(answers[one['questionId']])}" for one in asked)
 
 
 def _words(kind: str, rest: str) -> str:

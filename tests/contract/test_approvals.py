@@ -19,8 +19,6 @@ WAITING = ("2026.6.1", "2026.7.35", "2026.8.1", "2026.9.6")
 KINDS = ("2026.8.1", "2026.9.6")
 """Releases that name kind and run of a request, say in the run that it waits, and ask nobody without the capability."""
 
-pytestmark = pytest.mark.only(gateways="real")
-
 FOUND_NOTHING = "APPROVAL_NOT_FOUND"
 ALREADY = "APPROVAL_ALREADY_RESOLVED"
 
@@ -121,6 +119,7 @@ async def test_a_denied_command_is_told_to_the_agent(case: Case) -> None:
     assert [decision for decision, _ in case.answering.outcomes(ident)] == ["deny"]
 
 
+@pytest.mark.only(gateways="real")
 @pytest.mark.release(*WAITING)
 async def test_an_aborted_run_closes_its_request_where_the_release_does(case: Case) -> None:
     run, ident, _ = await case.begin()

@@ -12,7 +12,7 @@ from tests.contract.operators import QUESTIONS, SCOPES, Operator, Payload
 from tests.contract.targets import Target
 from tests.waiting import until
 
-pytestmark = [pytest.mark.only(gateways="real"), pytest.mark.release("2026.8.1", "2026.9.6")]
+pytestmark = pytest.mark.release("2026.8.1", "2026.9.6")
 
 QUARTER_OF_AN_HOUR = 900_000
 """Milliseconds in which a question can be answered, where the agent says nothing else."""

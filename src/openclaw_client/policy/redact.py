@@ -22,8 +22,8 @@ _IDENTIFIERS = frozenset({"code", "reason", "recommendedNextStep"})
 _SECRET_KEY = re.compile(
     r"token|password|secret|signature|nonce|credential|cookie|authorization|(api|private)_?key|^answers$", re.IGNORECASE
 )
-"""Keys of a frame whose texts are never shown, known secret or not: hello-ok brings some that are new, and what a person
-answers to an agent may be one."""
+"""Keys of a frame whose texts are never shown, known secret or not: hello-ok brings some that are new, and an answer to
+an agent may be one."""
 MAX_DEPTH = 32
 """Levels of a value that are kept in an error: gateways nest five deep. A thousand are more than Python can copy or
 show, and a peer that sends them would raise an error where nobody waits for one."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from math import inf
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -71,18 +71,20 @@ def kind_of(item: Interaction) -> Kind:
 class InteractionTable:
     """Of one client. refused: those that found no room, and were not told to anybody."""
 
-    __slots__ = ("_bytes", "_ended", "_pending", "refused")
+    __slots__ = ("_bytes", "_ended", "_overtaken", "_pending", "refused")
 
     def __init__(self) -> None:
         self.refused = 0
         # Plain dicts, which keep the order: most clients never have any, and there are many clients.
         self._pending: dict[str, Pending] = {}
         self._ended: dict[str, Ended] = {}
+        # Those whose end was heard before they were: a list that is on its way may still have them. Anybody's.
+        self._overtaken: dict[str, None] = {}
         self._bytes = 0
 
     def add(self, item: Interaction, run_id: str | None, *, named: bool) -> Pending | None:
         """One was heard of; what is made of it, or None where it is known already, over, or one too many."""
-        if item.id in self._pending or item.id in self._ended:
+        if self.knows(item.id) or item.id in self._overtaken:
             return None
         size = len(msgspec.json.encode(item.raw))
         if len(self._pending) >= MAX_PENDING or self._bytes + size > MAX_PENDING_BYTES:
@@ -96,11 +98,13 @@ class InteractionTable:
         """One is over; what it was, or None where it was not pending. The first end counts."""
         entry = self._pending.pop(ident, None)
         if entry is None:
+            if ident not in self._ended:
+                self._overtaken[ident] = None
+                _shorten(self._overtaken)
             return None
         self._bytes -= entry.size
         self._ended[ident] = ended
-        while len(self._ended) > MAX_CLOSED:
-            del self._ended[next(iter(self._ended))]
+        _shorten(self._ended)
         return entry
 
     def get(self, ident: str) -> Pending | None:
@@ -134,3 +138,8 @@ class InteractionTable:
     def expired(self, now: float) -> tuple[Pending, ...]:
         """Those whose time is over."""
         return tuple(entry for entry in self._pending.values() if entry.expires_at <= now)
+
+
+def _shorten(remembered: dict[str, Any]) -> None:
+    while len(remembered) > MAX_CLOSED:
+        del remembered[next(iter(remembered))]

@@ -20,6 +20,7 @@ from openclaw_client.policy.credentials import (
     may_retry_with_stored,
     select,
     trusted_endpoint,
+    wants_too_much,
 )
 from openclaw_client.wire.frames import ErrorShape
 from openclaw_client.wire.handshake import AuthFields
@@ -265,3 +266,39 @@ def test_a_good_device_token_with_too_many_scopes_is_told_from_a_bad_one() -> No
     assert clarify(text, more).message.endswith("more scopes than were approved for it)")
     as_many = select(AuthInput(), stored, scopes=("operator.read",), default_scopes=())
     assert clarify(text, as_many) is text
+
+
+BONUS = ("operator.questions",)
+
+
+def test_bonus_scopes_are_asked_for_beside_whatever_counts() -> None:
+    for stored, scopes, asked in (
+        (None, None, (*DEFAULT, *BONUS)),
+        (Stored("s"), None, ("stored", *BONUS)),
+        (Stored("s", ("operator.admin",)), None, ("operator.admin",)),
+        (Stored("s"), EXPLICIT, EXPLICIT),
+    ):
+        selected = select(AuthInput(), stored, scopes=scopes, default_scopes=DEFAULT, bonus_scopes=BONUS)
+        assert selected.scopes == asked
+
+
+def refusal(code: str, **details: Any) -> ErrorShape:
+    return ErrorShape(code="NOT_PAIRED", message="no", details={"code": code, **details})
+
+
+def test_a_connect_is_made_without_them_where_they_are_what_was_refused() -> None:
+    fresh = select(AuthInput(token="T"), None, scopes=None, default_scopes=DEFAULT, bonus_scopes=BONUS)
+    kept = select(AuthInput(), Stored("s"), scopes=None, default_scopes=DEFAULT, bonus_scopes=BONUS)
+    approved = select(AuthInput(), Stored("s", BONUS), scopes=None, default_scopes=DEFAULT, bonus_scopes=BONUS)
+    upgrade, mismatch = refusal("PAIRING_REQUIRED", reason="scope-upgrade"), refusal("AUTH_DEVICE_TOKEN_MISMATCH")
+    assert wants_too_much(upgrade, fresh, BONUS)
+    assert wants_too_much(mismatch, kept, BONUS)
+    # The device has them: its token is a wrong one.
+    assert not wants_too_much(mismatch, approved, BONUS)
+    assert not wants_too_much(mismatch, fresh, BONUS)
+    assert not wants_too_much(refusal("PAIRING_REQUIRED", reason="not-paired"), fresh, BONUS)
+    assert not wants_too_much(refusal("AUTH_TOKEN_MISMATCH"), fresh, BONUS)
+    # They were not asked for.
+    assert not wants_too_much(upgrade, fresh, ())
+    without = select(AuthInput(token="T"), None, scopes=None, default_scopes=DEFAULT)
+    assert not wants_too_much(upgrade, without, BONUS)

@@ -23,6 +23,7 @@ from openclaw_client.errors import (
 from openclaw_client.policy.diagnose import (
     Attempt,
     closed_early,
+    done_without,
     not_understood,
     refusal,
     remedy_for,
@@ -280,3 +281,18 @@ def test_a_gateway_that_says_that_it_is_older_than_what_is_supported(version: st
 )
 def test_a_gateway_that_is_not_older_or_does_not_say_so(version: str) -> None:
     assert too_old(Hello(protocol=3, server=ServerInfo(version=version)), ATTEMPT) is None
+
+
+@pytest.mark.parametrize(
+    ("ident", "command"),
+    [
+        ("7a1c-2", "openclaw devices approve 7a1c-2"),
+        ("$(reboot)", "openclaw devices list"),
+        (5, "openclaw devices list"),
+    ],
+)
+def test_what_a_connect_without_bonus_scopes_says(ident: Any, command: str) -> None:
+    shape = ErrorShape(code="NOT_PAIRED", message="no", details={"requestId": ident})
+    said = done_without(shape, ("operator.questions",))
+    assert said.endswith(f"approve it with `{command}`")
+    assert "operator.questions" in said

@@ -34,6 +34,7 @@ def test_each_is_told_once_and_nothing_comes_back() -> None:
     assert table.end("a", DENIED) is entry
     assert table.end("a", Ended("allowed", "allow-once")) is None
     assert table.ended("a") == DENIED
+    assert table.get("a") is None
     assert table.add(approval("a"), "r", named=True) is None
     assert table.pending() == ()
 

@@ -11,7 +11,7 @@ from openclaw_client.chat.methods import ChatMethods
 from openclaw_client.connection.fast_path import Take
 from openclaw_client.errors import ConnectionLost, GatewayError
 from openclaw_client.policy.redact import Redactor
-from openclaw_client.runs.events import ApprovalEvent, ChatReply, QuestionEvent
+from openclaw_client.runs.events import ApprovalEvent, QuestionEvent
 from openclaw_client.runs.peer import SentRun
 from openclaw_client.runs.phases import Outcome
 from openclaw_client.sessions.gates import SessionGates
@@ -109,8 +109,8 @@ class RunRegistry(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """on_sent: a message is on its way. on_ended: its run is over; None where it never began. finished: a run is over,
-    and this is its reply if it has one; returns the reply with what is still waited for."""
+    """on_sent: a message is on its way. on_ended: its run is over. finished: the same, by the run's ids; returns the
+    outcome, with what is still waited for."""
 
     methods: ChatMethods
     gates: SessionGates
@@ -118,4 +118,4 @@ class RunContext:
     redactor: Callable[[], Redactor]
     on_sent: Callable[[SentRun], None]
     on_ended: Callable[[SentRun, Outcome], None]
-    finished: Callable[[tuple[str, ...], ChatReply | None], ChatReply | None]
+    finished: Callable[[tuple[str, ...], Outcome], Outcome]

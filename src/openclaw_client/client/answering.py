@@ -10,8 +10,8 @@ import msgspec
 from openclaw_client.client.callbacks import check_handler
 from openclaw_client.client.events import EventStream
 from openclaw_client.client.port import Port
+from openclaw_client.interactions.events import InteractionEvent
 from openclaw_client.interactions.handling import InteractionHandler
-from openclaw_client.interactions.interactions import InteractionEvent
 from openclaw_client.runs.answering import SKIP, AnswerOutcome, Answers
 from openclaw_client.runs.events import ApprovalEvent, ApprovalRequested, ApprovalResolved, QuestionEvent
 from openclaw_client.runs.interactions import Kind

@@ -90,6 +90,7 @@ class Engine:
             self.requests, sessions, self.router, runner, with_device=settings.store is not None
         )
         self.interactions.wanted = kinds_of(settings.answers)
+        self.requests.on_new_session = self.interactions.session_added
         self._missed: MissedMessages = MissedMessages(
             self._methods, sessions, self.router, self._on_message, lambda: bool(self.handlers.message)
         )

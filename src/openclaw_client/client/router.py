@@ -18,8 +18,9 @@ from openclaw_client.chat.context import RunListener
 from openclaw_client.chat.held import HeldMessages
 from openclaw_client.client.events import EventSink, GatewayEvent
 from openclaw_client.connection.fast_path import FastPath
-from openclaw_client.interactions.interactions import ENDINGS, Interactions, without_answers
-from openclaw_client.interactions.interactions import EVENTS as INTERACTION_EVENTS
+from openclaw_client.interactions.events import ENDINGS, without_answers
+from openclaw_client.interactions.events import EVENTS as INTERACTION_EVENTS
+from openclaw_client.interactions.interactions import Interactions
 from openclaw_client.runs.proactive import ProactiveAssembler, ProactiveMessage
 from openclaw_client.runs.usage import row_of
 from openclaw_client.sessions.filter import SessionFilter

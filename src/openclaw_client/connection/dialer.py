@@ -329,7 +329,10 @@ class Dialer:
             if token is not None:
                 await self._blocking(lambda: store.save_token(settings.url.origin, device.id, token))
                 logger.debug("a device token was stored for %s", settings.url.origin)
-        self._memory = replace(self._memory, retried_stored=False, gateway_version=version)
+        # A release without questions is not asked for their scope again.
+        lacking = not any(method.startswith("question.") for method in hello.features.methods)
+        refused = self._memory.bonus_refused or lacking
+        self._memory = replace(self._memory, retried_stored=False, gateway_version=version, bonus_refused=refused)
         needed = settings.needed_scopes
         granted = await find_grant(connection, hello, selection.scopes, needed, with_device=device is not None)
         connection.granted = granted

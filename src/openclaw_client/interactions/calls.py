@@ -52,16 +52,14 @@ class InteractionCalls:
 
     async def look_up(self, item: Interaction) -> Ended | None:
         """How one ended that is not listed any more; None where it is pending all the same."""
-        method = "approval.get" if isinstance(item, Approval) else "question.get"
-        if not self._named(method):
+        if isinstance(item, Approval):
+            return await self._recorded(item.id)
+        if not self._named("question.get"):
             return Ended("gone")
         try:
-            payload = await self._call(method, {"id": item.id})
+            payload = await self._call("question.get", {"id": item.id})
         except RequestFailed:
             return Ended("gone")
-        if isinstance(item, Approval):
-            verdict = recorded_verdict(item.id, payload)
-            return None if verdict is None else Ended(verdict.status, verdict.decision)
         record = payload.get("question", payload) if isinstance(payload, Mapping) else None
         closing = closing_from(record) if isinstance(record, Mapping) else None
         pending = isinstance(record, Mapping) and record.get("status") == "pending"
@@ -81,7 +79,9 @@ class InteractionCalls:
             family = next((name for name, sort in FAMILIES.items() if sort == kind), "exec")
             await self._call(f"{family}.approval.resolve", params)
         except RequestFailed as error:
-            return _too_late(error)
+            outcome = _too_late(error)
+            recorded = await self._recorded(ident) if outcome.status == "already" else None
+            return outcome if recorded is None else AnswerOutcome("already", recorded.decision)
         return AnswerOutcome("applied", decision)
 
     async def answer(self, ident: str, answers: dict[str, list[str]] | None) -> AnswerOutcome:
@@ -92,6 +92,16 @@ class InteractionCalls:
         except RequestFailed as error:
             return _too_late(error)
         return AnswerOutcome("applied")
+
+    async def _recorded(self, ident: str) -> Ended | None:
+        """How an approval ended; None while it is pending."""
+        if not self._named("approval.get"):
+            return Ended("gone")
+        try:
+            verdict = recorded_verdict(ident, await self._call("approval.get", {"id": ident}))
+        except RequestFailed:
+            return Ended("gone")
+        return None if verdict is None else Ended(verdict.status, verdict.decision)
 
     def _named(self, method: str) -> bool:
         hello = self._requests.facts.hello

@@ -15,12 +15,19 @@ from functools import partial
 from math import inf
 from typing import Any, Protocol
 
-import msgspec
-
 from openclaw_client.chat.context import RunListener
 from openclaw_client.connection.connection import Connection
 from openclaw_client.errors import GatewayError, OutcomeUnknown, UsageError
 from openclaw_client.interactions.calls import InteractionCalls, of_kind
+from openclaw_client.interactions.events import (
+    REQUESTED,
+    RESOLVED,
+    InteractionEvent,
+    asked_event,
+    ended_event,
+    id_of,
+    outcome_of,
+)
 from openclaw_client.interactions.handling import HandlerRunner, InteractionHandler
 from openclaw_client.interactions.warnings import Warnings
 from openclaw_client.logs import GuardedLogger
@@ -33,13 +40,8 @@ from openclaw_client.runs.answering import (
     check_grant_days,
 )
 from openclaw_client.runs.events import (
-    ApprovalEvent,
-    ApprovalRequested,
-    ApprovalResolved,
     ChatReply,
-    QuestionAsked,
-    QuestionClosed,
-    QuestionEvent,
+    RunErrored,
 )
 from openclaw_client.runs.interactions import (
     KINDS,
@@ -50,22 +52,15 @@ from openclaw_client.runs.interactions import (
     Pending,
     kind_of,
 )
+from openclaw_client.runs.phases import Outcome
 from openclaw_client.sessions.filter import SessionFilter
 from openclaw_client.wire.agent import AgentPayload
-from openclaw_client.wire.approvals import FAMILIES, Approval, approval_from, verdict_from
+from openclaw_client.wire.approvals import Approval, approval_from, verdict_from
 from openclaw_client.wire.frames import Event, decode_payload
 from openclaw_client.wire.questions import Question, closing_from, question_from
 
 logger = GuardedLogger("openclaw_client.interactions")
 
-InteractionEvent = ApprovalEvent | QuestionEvent
-
-_REQUESTED = {f"{family}.approval.requested": kind for family, kind in FAMILIES.items()}
-_RESOLVED = frozenset(f"{family}.approval.resolved" for family in FAMILIES)
-ENDINGS = _RESOLVED | {"question.resolved"}
-"""Events that say how one ended, with the answer in clear; most name no session."""
-EVENTS = ENDINGS | _REQUESTED.keys() | {"question.requested"}
-"""All events of gateways that are about approvals and questions."""
 
 _GONE = AnswerOutcome("gone")
 LONGEST_WAIT = 3600.0
@@ -113,6 +108,7 @@ class Interactions:
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._clock_offset = 0.0
+        self._look_soon = False
         self._warnings = Warnings(with_device=with_device)
 
     @property
@@ -126,7 +122,7 @@ class Interactions:
         """Tell of one kind from now on, beginning with what is pending."""
         self._sinks.append((kind, sink))
         for entry in self._table.pending(kind):
-            sink.put(_asked(entry))
+            sink.put(asked_event(entry))
 
     def unlisten(self, sink: InteractionSink) -> None:
         self._sinks = [(kind, other) for kind, other in self._sinks if other is not sink]
@@ -145,12 +141,12 @@ class Interactions:
     def on_event(self, frame: Event) -> None:
         """One of `EVENTS`."""
         payload = decode_payload(frame.payload)
-        kind = _REQUESTED.get(frame.event)
+        kind = REQUESTED.get(frame.event)
         if kind is not None:
             self._hear(approval_from(payload, kind))
         elif frame.event == "question.requested":
             self._hear(question_from(payload))
-        elif frame.event in _RESOLVED:
+        elif frame.event in RESOLVED:
             verdict = verdict_from(payload)
             if verdict is not None:
                 self._close(verdict.id, Ended(verdict.status, verdict.decision))
@@ -168,28 +164,36 @@ class Interactions:
         self._clock_offset = connection.clock_offset or 0.0
         self._warnings.connected(connection.hello, connection.granted, self.wanted)
 
+    def session_added(self) -> None:
+        """A session is this client's own from now on: what was asked in it before may be pending."""
+        if self.wanted and self._requests.usable is not None and not self._look_soon:
+            self._look_soon = True
+            asyncio.get_running_loop().call_soon(self.catch_up)
+
     def catch_up(self) -> None:
-        """Events may have been missed, or a session is this client's own from now on: read the lists."""
+        """Events may have been missed: read the lists."""
+        self._look_soon = False
         for kind in KINDS:
             if kind in self.wanted:
                 self._start(self._read_list(kind))
         self._arm()
 
-    def finished(self, run_ids: tuple[str, ...], reply: ChatReply | None) -> ChatReply | None:
+    def finished(self, run_ids: tuple[str, ...], outcome: Outcome) -> Outcome:
         """A run of this client is over: nothing that it asked for is needed any more, but on releases whose runs end
-        before their approvals. Returns its reply, with what is still waited for."""
+        before their approvals. Returns its outcome, with what is still waited for."""
         entries = self._table.of_runs(run_ids)
-        if not entries:
-            return reply
-        completed = reply is not None and reply.state == "final"
+        if not entries or not isinstance(outcome, ChatReply | RunErrored):
+            # One that was lost may go on at the gateway, and wait there.
+            return outcome
+        completed = isinstance(outcome, ChatReply) and outcome.state == "final"
         for entry in entries:
             if entry.named or not completed:
                 over = entry.expires_at <= self._now()
                 self._close(entry.item.id, Ended("expired" if over else "cancelled"))
         left = [entry.item for entry in self._table.of_runs(run_ids) if isinstance(entry.item, Approval)]
-        if reply is None or not left:
-            return reply
-        return replace(reply, pending_approval=left[-1])
+        if not left or not isinstance(outcome, ChatReply):
+            return outcome
+        return replace(outcome, pending_approval=left[-1])
 
     def stop(self, error: GatewayError) -> None:
         """The connection is gone for good: handlers learn that nobody needs their answers, readers end with the
@@ -210,7 +214,7 @@ class Interactions:
 
     async def decide(self, target: Approval | str, decision: str, days: int | None = None) -> AnswerOutcome:
         """Decide on an approval, given by itself or its id."""
-        ident = _id_of(target, Approval)
+        ident = id_of(target, Approval)
         entry, known = self._table.get(ident), self._known(target)
         approval = known if isinstance(known, Approval) else None
         check_decision(decision, approval)
@@ -225,7 +229,7 @@ class Interactions:
 
     async def answer(self, target: Question | str, answers: object) -> AnswerOutcome:
         """Answer a question, given by itself or its id; SKIP leaves it without an answer."""
-        ident = _id_of(target, Question)
+        ident = id_of(target, Question)
         entry, known = self._table.get(ident), self._known(target)
         question = known if isinstance(known, Question) else None
         checked = None if answers is SKIP else check_answers(answers, question)
@@ -252,7 +256,7 @@ class Interactions:
                 self._warnings.full()
             return
         self._changed()
-        self._tell(entry, _asked(entry))
+        self._tell(entry, asked_event(entry))
         self._warnings.heard(item, entry.kind in self.wanted)
         for kind, handler in tuple(self.handlers):
             if kind == entry.kind:
@@ -320,7 +324,7 @@ class Interactions:
         """What is known without asking: that one is over, or not this client's."""
         ended = self._table.ended(ident)
         if ended is not None:
-            return _outcome_of(ended)
+            return outcome_of(ended)
         return _GONE if self._sessions.restricted and self._table.get(ident) is None else None
 
     def _settled(self, ident: str, outcome: AnswerOutcome) -> AnswerOutcome:
@@ -342,7 +346,7 @@ class Interactions:
             self._cancel(ident)
         self._cancels.pop(ident, None)
         self._changed()
-        self._tell(entry, _ended(entry, ended))
+        self._tell(entry, ended_event(entry, ended))
 
     def _cancel(self, ident: str) -> None:
         for cancel in self._cancels.pop(ident, ()):
@@ -400,40 +404,3 @@ class Interactions:
     def _now(self) -> float:
         """Seconds since 1970 by the gateway's clock."""
         return time.time() + self._clock_offset
-
-
-def without_answers(frame: Event) -> Event:
-    """An event `question.resolved` as it may be shown: what was answered is for the agent alone."""
-    payload = decode_payload(frame.payload)
-    if not isinstance(payload, dict) or "answers" not in payload:
-        return frame
-    left = {name: value for name, value in payload.items() if name != "answers"}
-    return msgspec.structs.replace(frame, payload=msgspec.Raw(msgspec.json.encode(left)))
-
-
-def _id_of(target: object, kind: type[Approval | Question]) -> str:
-    ident = target.id if isinstance(target, kind) else target
-    if isinstance(ident, str) and ident:
-        return ident
-    what = kind.__name__
-    raise UsageError(
-        message=f"{type(target).__name__} is no {what}; nothing was sent", remedy=f"Pass the {what} or its id"
-    )
-
-
-def _outcome_of(ended: Ended) -> AnswerOutcome:
-    """What somebody learns who answers what is over."""
-    answered = ended.status in ("allowed", "denied", "answered", "skipped")
-    return AnswerOutcome("already" if answered else "gone", ended.decision if answered else None)
-
-
-def _asked(entry: Pending) -> InteractionEvent:
-    run_id, item = entry.run_id or "", entry.item
-    return ApprovalRequested(run_id, item) if isinstance(item, Approval) else QuestionAsked(run_id, item)
-
-
-def _ended(entry: Pending, ended: Ended) -> InteractionEvent:
-    run_id, item, status = entry.run_id or "", entry.item, ended.status
-    if isinstance(item, Approval):
-        return ApprovalResolved(run_id, item, status, ended.decision)  # type: ignore[arg-type]
-    return QuestionClosed(run_id, item, status)  # type: ignore[arg-type]

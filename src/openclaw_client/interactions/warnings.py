@@ -37,9 +37,12 @@ class Warnings:
         """A connection is ready: what it lacks for the kinds that somebody answers."""
         self._said = frozenset()
         version = hello.server.version if hello is not None else ""
-        for kind in sorted(wanted):
-            if granted is not None and not covers(granted, SCOPES[kind]):
-                self._say(kind, "%s cannot be answered: this connection lacks %s", kind, SCOPES[kind])
+        if "approvals" in wanted and granted is not None and not covers(granted, SCOPES["approvals"]):
+            # Of questions it is said where the connect was refused for their scope; older releases have none.
+            what = (
+                "approvals cannot be answered: this connection lacks %s; have it approved, or pass a token that has it"
+            )
+            self._say("approvals", what, SCOPES["approvals"])
         if "approvals" not in wanted or granted is None or covers(granted, "operator.admin"):
             return
         if version.startswith(ADMIN_ONLY):

@@ -49,7 +49,8 @@ _later: set[asyncio.Task[None]] = set()
 
 
 class Requests:
-    """facts: what is known of the gateway. used_at: when the caller last made a request, by the monotonic clock."""
+    """facts: what is known of the gateway. used_at: when the caller last made a request, by the monotonic clock.
+    on_new_session: called when a private client names a session that was not its own."""
 
     def __init__(
         self,
@@ -66,6 +67,7 @@ class Requests:
         self._subscriptions = subscriptions
         self._reads = RequestCoalescer(self._ask_to_read)
         self._again = asyncio.Semaphore(AT_ONCE)
+        self.on_new_session: Callable[[], object] = _nothing
 
     @property
     def usable(self) -> Connection | None:
@@ -332,9 +334,12 @@ class Requests:
 
     def _use(self, session: str) -> None:
         """A session is this client's own now; the one that is forgotten for it is asked for again when it is used."""
+        new = self._sessions.private and not self._sessions.accepts(session)
         forgotten = self._sessions.mark_used(session)
         if forgotten is not None:
             self._subscriptions.forget(forgotten)
+        if new:
+            self.on_new_session()
 
 
 def _only_reads(method: str, params: Mapping[str, Any] | None) -> bool:

@@ -110,3 +110,24 @@ async def test_a_connection_that_waits_for_its_user_is_not_idle(
     await manager.close_idle()
     assert client.connected
     assert (await client.deny(client.pending_approvals[0])).status == "applied"
+
+
+async def test_what_was_asked_in_a_session_is_there_when_its_user_comes_back(
+    manage: Callable[..., Any], face: Face, start_gateway: Start
+) -> None:
+    gateway = start_gateway(asks)
+    device = MemoryIdentityStore(DeviceIdentity.generate())
+    plain = face.client(gateway.url, token=gateway.token, identity=device, answers=["approvals"], reconnect=QUICK)
+    async with plain:
+        sent = asyncio.ensure_future(plain.chat_send(session_key="mine", message="clean up"))
+        await until(lambda: plain.pending_approvals)
+        manager = face.manager(
+            lambda user: Credentials(gateway.url, token=gateway.token, identity=device), answers=["approvals"]
+        )
+        client = await manager.connection_for("me")
+        assert client.pending_approvals == ()
+        await client.chat_history(session_key="mine")
+        await until(lambda: client.pending_approvals == plain.pending_approvals)
+        assert (await client.approve(client.pending_approvals[0])).status == "applied"
+        await sent
+        await manager.close()

@@ -18,7 +18,7 @@ from openclaw_client import (
     ProactiveMessage,
     Timeouts,
 )
-from openclaw_client.errors import RunTimeout, UsageError
+from openclaw_client.errors import AuthRejected, RunLost, RunTimeout, UsageError
 from openclaw_client.identity.device import DeviceIdentity
 from openclaw_client.testing import PROFILES, Agent, BlockingEmbeddedGateway, Turn
 from tests.faces import Face
@@ -383,3 +383,49 @@ async def test_the_idle_limit_stands_still_while_somebody_is_asked(
         if release != "2026.9.6":
             with pytest.raises(RunTimeout):
                 await client.chat_send(session_key="other", message="clean up")
+
+
+async def test_a_run_that_is_lost_says_nothing_of_what_it_waits_for(make: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(asks())
+    client = make(gateway, answers=["approvals"])
+    async with client:
+        stream = client.approvals()
+        sent = asyncio.ensure_future(client.chat_send(session_key="s", message="clean up"))
+        requested = await anext(stream)
+        gateway.faults.refuse(details={"code": "AUTH_TOKEN_MISMATCH"}, times=1000)
+        gateway.faults.disconnect(1012)
+        with pytest.raises(RunLost):
+            await sent
+        # It waits at the gateway still: nothing is told but how the connection ended.
+        with pytest.raises(AuthRejected):
+            await anext(stream)
+        gateway.faults.clear()
+    async with make(gateway, answers=["approvals"], scopes=ADMIN) as other:
+        await until(lambda: other.pending_approvals)
+        assert other.pending_approvals[0].id == requested.approval.id
+        assert (await other.deny(requested.approval.id)).status == "applied"
+
+
+async def test_a_release_without_questions_is_asked_for_their_scope_once(
+    make: Make, start_gateway: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway = start_gateway(release="2026.7.35")
+    async with make(gateway, answers=["approvals", "questions"]) as client:
+        gateway.faults.disconnect()
+        await until(lambda: gateway.seen.opened == 2 and client.connected)
+        asked = ["operator.questions" in connect.params["scopes"] for connect in gateway.seen.connects]
+        assert asked == [True, False]
+    assert "questions" not in caplog.text
+
+
+async def test_somebody_elses_decision_is_told_to_who_never_heard_of_it(make: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(asks())
+    device = MemoryIdentityStore(DeviceIdentity.generate())
+    async with make(gateway, answers=["approvals"], identity=device) as client:
+        sent = asyncio.ensure_future(client.chat_send(session_key="s", message="clean up"))
+        await until(lambda: client.pending_approvals)
+        [approval] = client.pending_approvals
+        assert (await client.approve(approval)).status == "applied"
+        await sent
+        async with make(gateway, answers=["approvals"], identity=device) as late:
+            assert await late.deny(approval.id) == AnswerOutcome("already", "allow-once")

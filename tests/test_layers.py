@@ -90,7 +90,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "testing": {"logs", "transport", "protocol", "wire", "errors"},
     "pytest_plugin": {"testing", "client", "sync"},
-    "cli": {"manager", "sync", "client", "identity", "runs", "testing", "errors"},
+    "cli": {"manager", "sync", "client", "identity", "runs", "wire", "testing", "errors"},
     "__main__": {"cli"},
 }
 

@@ -9,6 +9,22 @@ from openclaw_client.testing import Turn
 
 MARKDOWN = "# Heading\n\nSome **bold** words.\n\n- one\n- two\n\nThe end\nof it."
 
+DRINK = {
+    "questionId": "drink",
+    "header": "Drink",
+    "question": "What may it be?",
+    "options": [{"label": "Tea"}, {"label": "Coffee", "description": "from\x1b[2J yesterday"}],
+    "isOther": True,
+}
+EXTRAS = {
+    "questionId": "extras",
+    "header": "Extras",
+    "question": "And with it?",
+    "options": [{"label": "Milk"}, {"label": "Sugar"}, {"label": "Lemon"}],
+    "multiSelect": True,
+}
+CODE = {"questionId": "code", "header": "Code", "question": "The code of the machine?", "isSecret": True}
+
 SNOW = "snow ☃ \N{GRINNING FACE}"
 
 
@@ -85,7 +101,46 @@ async def _snow(turn: Turn) -> AsyncIterator[str]:
     yield SNOW
 
 
+async def _command(turn: Turn) -> AsyncIterator[str]:
+    decision = await turn.ask_approval("rm -r build\n# \x1b[2Jthen", cwd="/srv/app", warning="it removes\nfiles")
+    yield f"decided: {decision}"
+
+
+async def _late_command(turn: Turn) -> AsyncIterator[str]:
+    yield "before the gate. "
+    await turn.gate.wait()
+    yield f"decided: {await turn.ask_approval('ls')}"
+
+
+async def _two_commands(turn: Turn) -> AsyncIterator[str]:
+    yield f"{await turn.ask_approval('ls')}, {await turn.ask_approval('pwd')}"
+
+
+async def _on_miss(turn: Turn) -> AsyncIterator[str]:
+    yield f"decided: {await turn.ask_approval('make install', ask='on-miss')}"
+
+
+async def _question(turn: Turn) -> AsyncIterator[str]:
+    yield f"answers: {await turn.ask_question([DRINK])}"
+
+
+async def _questions(turn: Turn) -> AsyncIterator[str]:
+    yield "before. "
+    yield f"answers: {await turn.ask_question([DRINK, EXTRAS, CODE])}"
+
+
+async def _soon(turn: Turn) -> AsyncIterator[str]:
+    yield f"answers: {await turn.ask_question([DRINK], expires_in=1)}"
+
+
 _SPEAKERS = {
+    "command": _command,
+    "command behind a gate": _late_command,
+    "two commands": _two_commands,
+    "on miss": _on_miss,
+    "question": _question,
+    "questions": _questions,
+    "question that expires": _soon,
     "endless": _endless,
     "gated": _gated,
     "quiet": _quiet,

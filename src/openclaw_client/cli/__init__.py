@@ -1,7 +1,7 @@
 """The command line, `openclaw-client`: one file per command, over the blocking client.
 
-Knows arguments, terminals and exit codes. Refuses to know the wire: whatever it does, a program can do with
-`GatewayClient`.
+Knows arguments, terminals and exit codes. Refuses to know frames: whatever it does, a program can do with
+`GatewayClient`, whose values it shows.
 """
 
 from __future__ import annotations

@@ -6,12 +6,13 @@ import argparse
 
 from openclaw_client.cli.connect import connected
 from openclaw_client.cli.converse import converse, describe_change
+from openclaw_client.cli.dialog import Dialog, answerable
 from openclaw_client.cli.exit_codes import ExitCode
 from openclaw_client.cli.input import is_conversation, read_message_and_stdin
 from openclaw_client.cli.interactive import chat_interactively
-from openclaw_client.cli.look import choose_run_view
+from openclaw_client.cli.look import choose_look
 from openclaw_client.cli.options import Options
-from openclaw_client.cli.view import RunView
+from openclaw_client.cli.view import JsonRunView, RunView
 from openclaw_client.client.options import StateChange
 from openclaw_client.errors import UsageError
 
@@ -24,6 +25,9 @@ AWAY_TIMEOUT = 120.0
 """Seconds that a gateway may stay away in mid-run. The releases of 2026 take up to half a minute to restart; a script
 must not wait for ever for one that does not. In a conversation the person decides, with Ctrl-C."""
 
+LATER = "what becomes of it comes later; `openclaw-client history` shows it"
+"""On releases up to 2026.5.12, whose runs end before the command is allowed."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("message", nargs="?", metavar="MESSAGE", help='what to say; "-" reads it from stdin')
@@ -35,10 +39,19 @@ def run(options: Options) -> int:
             raise UsageError(message="--json needs a message", remedy="Give one, or pipe it in")
         return chat_interactively(options)
     message = read_message_and_stdin(options.message)
-    with connected(options, sessions=[options.session_key]) as client:
-        view = choose_run_view(options)
+    kinds = answerable(options)
+    with connected(options, sessions=[options.session_key], answers=kinds) as client:
+        look = choose_look()
+        view = JsonRunView() if options.json else look.run_view()
+        dialog = Dialog(client, look) if kinds else None
         client.on_state_change(lambda change: _note(view, change))
-        reply = converse(client, options.session_key, message, view, timeout=options.timeout, away_timeout=AWAY_TIMEOUT)
+        timeouts = {"timeout": options.timeout, "away_timeout": AWAY_TIMEOUT}
+        reply = converse(client, options.session_key, message, view, dialog=dialog, **timeouts)
+        if dialog is not None and reply.pending_approval is not None:
+            # The release does not let its runs wait: what is allowed now is another run's.
+            dialog.ask_pending()
+            if dialog.has_allowed:
+                look.note(LATER)
     return ExitCode.ABORTED if reply.state == "aborted" else ExitCode.OK
 
 

@@ -19,20 +19,29 @@ Sessions = Iterable[str] | Callable[[str], bool] | None
 
 @contextmanager
 def connected(
-    options: Options, *, sessions: Sessions = None, scopes: Iterable[str] | None = None
+    options: Options,
+    *,
+    sessions: Sessions = None,
+    scopes: Iterable[str] | None = None,
+    answers: Iterable[str] = (),
 ) -> Iterator[GatewayClient]:
     """A connected client, and with --embedded its gateway, for the length of a block.
 
-    scopes: what the command needs, where no --scopes was given. Raises what `connect()` raises, and UsageError.
+    scopes: what the command needs, where no --scopes was given. answers: what somebody here answers. Raises what
+    `connect()` raises, and UsageError.
     """
-    with described(options, sessions=sessions, scopes=scopes) as client:
+    with described(options, sessions=sessions, scopes=scopes, answers=answers) as client:
         client.connect()
         yield client
 
 
 @contextmanager
 def described(
-    options: Options, *, sessions: Sessions = None, scopes: Iterable[str] | None = None
+    options: Options,
+    *,
+    sessions: Sessions = None,
+    scopes: Iterable[str] | None = None,
+    answers: Iterable[str] = (),
 ) -> Iterator[GatewayClient]:
     """The same before it connects; disconnected behind the block. Raises UsageError."""
     with ExitStack() as stack:
@@ -50,6 +59,7 @@ def described(
             identity=identity,
             sessions=sessions,
             scopes=options.scopes or scopes,
+            answers=answers,
             timeouts=_timeouts(options),
             tls_fingerprint=options.tls_fingerprint,
             ca_file=options.ca_file,

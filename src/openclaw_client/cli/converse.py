@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType, TracebackType
 from typing import Self
 
+from openclaw_client.cli.dialog import Dialog
 from openclaw_client.cli.view import RunView
 from openclaw_client.client.options import ConnectionState, StateChange
 from openclaw_client.errors import ClientClosed, ConnectionLost, GatewayError, Unreachable
@@ -31,22 +32,27 @@ def converse(
     message: str,
     view: RunView,
     *,
+    dialog: Dialog | None = None,
     timeout: float | None = None,
     away_timeout: float | None = None,
 ) -> ChatReply:
     """Send a message and show its run; the reply is "aborted" after Ctrl-C. On the main thread.
 
-    timeout: seconds for the whole run. away_timeout: seconds that a gateway may be away in mid-run, None for no limit;
-    the client is disconnected after that. Raises Unreachable then, else what `chat_stream` and its result raise, and
-    KeyboardInterrupt for a second Ctrl-C, which leaves the run; NotSent for one before the message went out.
+    dialog: asks the person what the agent asks. timeout: seconds for the whole run. away_timeout: seconds that a
+    gateway may be away in mid-run, None for no limit; the client is disconnected after that.
+
+    Raises Unreachable then, else what `chat_stream` and its result raise, and KeyboardInterrupt for a second Ctrl-C,
+    which leaves the run; NotSent for one before the message went out.
     """
     run = client.chat_stream(session_key=session_key, message=message, timeout=timeout)
-    absence = _Absence(client, away_timeout)
+    absence, interrupted = _Absence(client, away_timeout), threading.Event()
     try:
-        with view, _sent(run, view), _abort_on_interrupt(run, view), absence:
+        with view, _sent(run, view), _abort_on_interrupt(run, view, interrupted), absence:
             for event in run:
                 absence.event(event)
                 view.event(event)
+                if dialog is not None and (note := dialog.event(event, view.asking, interrupted)):
+                    view.note(note)
             reply = run.result()
             view.finish(reply)
     except GatewayError as error:
@@ -134,23 +140,21 @@ def describe_change(change: StateChange) -> str:
 
 
 @contextmanager
-def _abort_on_interrupt(run: ChatRun, view: RunView) -> Iterator[None]:
-    """The first Ctrl-C within the block aborts the run, a second one is a KeyboardInterrupt.
+def _abort_on_interrupt(run: ChatRun, view: RunView, interrupted: threading.Event) -> Iterator[None]:
+    """The first Ctrl-C within the block aborts the run, and is told; a second one is a KeyboardInterrupt.
 
     Not by catching KeyboardInterrupt: that could come between taking an event and showing it, and lose the event.
     """
-    asked = False
 
-    def interrupted(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
+    def on_interrupt(_signal: int, _frame: FrameType | None) -> None:
+        if interrupted.is_set():
             raise KeyboardInterrupt
-        asked = True
+        interrupted.set()
         # The handler runs on the main thread between any two steps, perhaps within the view's own lock; so it only
         # starts somebody else.
         threading.Thread(target=_abort, args=(run, view), name="openclaw-abort", daemon=True).start()
 
-    before = signal.signal(signal.SIGINT, interrupted)
+    before = signal.signal(signal.SIGINT, on_interrupt)
     try:
         yield
     finally:

@@ -44,7 +44,7 @@ class ExitCode(IntEnum):
 
 MEANINGS: dict[ExitCode, str] = {
     ExitCode.OK: "done",
-    ExitCode.FAILED: "the gateway refused the request, or anything not listed here",
+    ExitCode.FAILED: "refused by the gateway, too late an answer, or anything not listed here",
     ExitCode.USAGE: "the command cannot work as written; nothing was sent",
     ExitCode.UNREACHABLE: "no connection to the gateway, or it was lost",
     ExitCode.AUTH: "credentials, scope or device identity refused or unusable, or locked out",

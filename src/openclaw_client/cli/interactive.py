@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from openclaw_client.cli.blocks import mark
 from openclaw_client.cli.connect import connected
 from openclaw_client.cli.converse import NotSent, converse, describe_change
+from openclaw_client.cli.dialog import Dialog, answerable
 from openclaw_client.cli.exit_codes import ExitCode
 from openclaw_client.cli.history import show_history
 from openclaw_client.cli.look import can_render, choose_look
@@ -20,6 +22,8 @@ from openclaw_client.errors import GatewayError
 from openclaw_client.runs.proactive import ProactiveMessage
 from openclaw_client.sync.client import GatewayClient
 from openclaw_client.version import __version__
+from openclaw_client.wire.approvals import Approval
+from openclaw_client.wire.questions import Question
 
 HISTORY = 20
 """Messages that :history shows unless told: about a screenful or two."""
@@ -29,20 +33,22 @@ _HELP = """\
 :history [N]   the last N messages of the session (20)
 :abort         stop all runs of the session, other clients' too
 :quit          leave; so do Ctrl-D and Ctrl-C at the prompt
+Enter on an empty line asks again what an agent asked and you left open.
 Ctrl-C during a reply stops it. Everything else goes to the gateway, whose own commands begin with a slash."""
 
 
 def chat_interactively(options: Options) -> int:
     """Hold a conversation until the person leaves. Raises what `connect()` raises."""
     look = choose_look()
-    with connected(options, sessions=[options.session_key]) as client:
+    kinds = answerable(options)
+    with connected(options, sessions=[options.session_key], answers=kinds) as client:
         if not can_render():
             look.note("for Markdown and colours install openclaw-client[cli]")
-        return _Conversation(client, options, look).hold()
+        return _Conversation(client, options, look, kinds).hold()
 
 
 class _Conversation:
-    def __init__(self, client: GatewayClient, options: Options, look: Look) -> None:
+    def __init__(self, client: GatewayClient, options: Options, look: Look, kinds: Sequence[str]) -> None:
         self._client = client
         self._options = options
         self._look = look
@@ -51,6 +57,11 @@ class _Conversation:
         self._commands = {":history": self._history, ":abort": self._abort}
         client.on_proactive_message(self._on_message)
         client.on_state_change(self._on_change)
+        self._dialog = Dialog(client, look) if kinds else None
+        if "approvals" in kinds:
+            client.on_approval(self._on_request)
+        if "questions" in kinds:
+            client.on_question(self._on_request)
 
     def hold(self) -> int:
         self._greet()
@@ -67,6 +78,10 @@ class _Conversation:
             elif line:
                 with self._screen.busy():
                     self._do(line)
+                    self._ask_pending()
+            else:
+                with self._screen.busy():
+                    self._ask_pending(again=True)
 
     def _do(self, line: str) -> None:
         """A command of this chat, or a message; whatever goes wrong, the conversation stays open."""
@@ -92,9 +107,20 @@ class _Conversation:
     def _say(self, line: str) -> None:
         self._view = view = self._look.run_view()
         try:
-            converse(self._client, self._options.session_key, line, view, timeout=self._options.timeout)
+            timeout = self._options.timeout
+            converse(self._client, self._options.session_key, line, view, dialog=self._dialog, timeout=timeout)
         finally:
             self._view = None
+
+    def _ask_pending(self, *, again: bool = False) -> None:
+        """What waits and is of no run that goes on here. again: also what the person has left open."""
+        if self._dialog is None:
+            return
+        try:
+            if self._dialog.ask_pending(again=again):
+                print()
+        except KeyboardInterrupt:
+            print()
 
     def _history(self, argument: str) -> None:
         limit = int(argument) if argument.isdecimal() else HISTORY
@@ -115,6 +141,14 @@ class _Conversation:
         view = self._view
         if view is None or not view.aside(draw):
             self._screen.show(draw)
+
+    def _on_request(self, item: Approval | Question) -> None:
+        # Nobody types while a run is shown: there, the dialog asks by itself.
+        self._screen.show(lambda: self._announce(item))
+
+    def _announce(self, item: Approval | Question) -> None:
+        if self._dialog is not None and self._dialog.waits(item.id):
+            self._look.note("an agent waits for an answer; Enter on an empty line shows what it asks")
 
     def _on_change(self, change: StateChange) -> None:
         text = describe_change(change)

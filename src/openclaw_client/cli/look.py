@@ -6,8 +6,7 @@ import os
 import sys
 from importlib.util import find_spec
 
-from openclaw_client.cli.options import Options
-from openclaw_client.cli.view import JsonRunView, Look, PlainLook, RunView
+from openclaw_client.cli.view import Look, PlainLook
 
 
 def choose_look() -> Look:
@@ -23,8 +22,3 @@ def choose_look() -> Look:
 def can_render() -> bool:
     """Whether the optional `rich` is installed."""
     return find_spec("rich") is not None
-
-
-def choose_run_view(options: Options) -> RunView:
-    """How one message and its reply are shown."""
-    return JsonRunView() if options.json else choose_look().run_view()

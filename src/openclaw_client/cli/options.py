@@ -39,6 +39,9 @@ class Options:
     method: str = ""
     params: str | None = None
     names: list[str] = field(default_factory=list)
+    watch: bool = False
+    always: bool = False
+    texts: list[str] = field(default_factory=list, repr=False)
     no_wait: bool = False
     action: str = ""
     ident: str | None = None

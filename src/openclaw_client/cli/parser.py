@@ -10,7 +10,25 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, NoReturn, Protocol
 
-from openclaw_client.cli import abort, call, chat, devices, doctor, events, gateway, history, inject, pair, pin
+from openclaw_client.cli import (
+    abort,
+    answer,
+    approvals,
+    approve,
+    call,
+    chat,
+    deny,
+    devices,
+    doctor,
+    events,
+    gateway,
+    history,
+    inject,
+    pair,
+    pin,
+    questions,
+    skip,
+)
 from openclaw_client.cli.exit_codes import MEANINGS, ExitCode
 from openclaw_client.cli.options import DEFAULT_SESSION, Options
 from openclaw_client.version import __version__
@@ -40,6 +58,12 @@ COMMANDS: dict[str, Command] = {
     "history": history,
     "abort": abort,
     "inject": inject,
+    "approvals": approvals,
+    "approve": approve,
+    "deny": deny,
+    "questions": questions,
+    "answer": answer,
+    "skip": skip,
     "call": call,
     "events": events,
     "pair": pair,
@@ -64,7 +88,7 @@ A --token, --password or --header on the command line can be seen by every
 user of this machine: prefer the environment, --token-file or --header @FILE.
 """
 _FILES = {"token_file", "identity", "ca_file"}
-_POSITIONAL = {"message", "method", "params", "names", "action", "ident"}
+_POSITIONAL = {"message", "method", "params", "names", "action", "ident", "texts"}
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 """What Python makes of a byte that is none of the encoding's."""
 _MORE = f"The options that all commands share and the exit codes: `{PROGRAM} --help`."

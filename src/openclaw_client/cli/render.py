@@ -9,7 +9,8 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -19,12 +20,17 @@ from rich.segment import SegmentLines
 from rich.spinner import Spinner
 from rich.text import Text
 
+from openclaw_client.cli.asked import Line
 from openclaw_client.cli.blocks import mark
 from openclaw_client.cli.markdown import finished_length, markdown
 from openclaw_client.cli.view import REPLY, WAITING, RunView, describe, remarks
 from openclaw_client.errors.peer_text import harmless, one_line
 from openclaw_client.runs.events import (
+    ApprovalRequested,
+    ApprovalResolved,
     ChatReply,
+    QuestionAsked,
+    QuestionClosed,
     Reconnecting,
     Resumed,
     RunDeferred,
@@ -47,6 +53,9 @@ TOOL_LINE = 24
 SLOW = 2
 """Seconds after which the status line counts them: below, a number only flickers."""
 
+_STYLES = {"title": "bold yellow", "command": "bold", "warning": "yellow", "detail": "dim"}
+"""How the lines look that tell what an agent asks."""
+
 
 class RichLook:
     """A conversation in colours."""
@@ -68,6 +77,10 @@ class RichLook:
             self._console.print(Text(beside, style="dim"))
         self._console.print()
 
+    def request(self, lines: Sequence[Line]) -> None:
+        for line in lines:
+            self._console.print(Text(line.text, style=_STYLES.get(line.role, "")), soft_wrap=True)
+
     def note(self, text: str) -> None:
         self._console.print(Text(one_line(text), style="dim"))
 
@@ -85,7 +98,7 @@ class RichRunView:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._lock = threading.RLock()
-        self._live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False)
+        self._live = self._new_live()
         self._spinner = Spinner("dots" if console.encoding.startswith("utf") else "line", style="dim")
         self._over = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="openclaw-status-line", daemon=True)
@@ -94,6 +107,7 @@ class RichRunView:
         self._settled, self._tail = "", ""
         self._fresh, self._apart, self._interrupted = False, False, False
         self._stopping = False
+        self._held: list[Callable[[], object]] | None = None
         self._way_out = "Ctrl-C stops it"
 
     def __enter__(self) -> Self:
@@ -106,8 +120,7 @@ class RichRunView:
         self._ticker.join()
         with self._lock:
             self._settle(whole=True)
-            self._live.update(Text(""), refresh=True)
-            self._live.stop()
+            self._clear_away()
 
     def event(self, event: RunEvent) -> None:
         with self._lock:
@@ -146,6 +159,22 @@ class RichRunView:
             self._interrupted = True
             return True
 
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        with self._lock:
+            self._settle(whole=True)
+            self._clear_away()
+            self._held = []
+        try:
+            yield
+        finally:
+            with self._lock:
+                held, self._held = self._held, None
+                self._live = self._new_live()
+                self._live.start()
+                for draw in held or ():
+                    self._above(draw)
+
     def aborting(self) -> None:
         self._stopping = True
         self._do("stopping (Ctrl-C again leaves without waiting)")
@@ -170,11 +199,18 @@ class RichRunView:
         if isinstance(event, ToolUpdated):
             return f"using {event.name}"
         if isinstance(event, ToolFinished):
-            others = [describe(started) for started, _ in self._tools.values()]
-            return others[-1] if others else "thinking"
+            return self._in_tools()
         if isinstance(event, RunStarted | ThinkingAppended | Resumed):
             return "thinking"
+        if isinstance(event, ApprovalRequested | QuestionAsked):
+            return "waiting for an answer"
+        if isinstance(event, ApprovalResolved | QuestionClosed):
+            return self._in_tools()
         return "reconnecting" if isinstance(event, Reconnecting) else ""
+
+    def _in_tools(self) -> str:
+        others = [describe(started) for started, _ in self._tools.values()]
+        return others[-1] if others else "thinking"
 
     def _tool(self, event: RunEvent) -> None:
         if isinstance(event, ToolStarted):
@@ -225,14 +261,26 @@ class RichRunView:
         self._above(lambda: self._console.print(what))
 
     def _above(self, draw: Callable[[], object]) -> None:
+        if self._held is not None:
+            self._held.append(draw)
+            return
         # In one piece, the picture first: what is printed goes above the picture as it was drawn last.
         with self._console:
             self._live.update(self._picture(), refresh=True)
             draw()
 
+    def _new_live(self) -> Live:
+        return Live(console=self._console, auto_refresh=False, transient=True, redirect_stdout=False)
+
+    def _clear_away(self) -> None:
+        self._live.update(Text(""), refresh=True)
+        self._live.stop()
+
     def _tick(self) -> None:
         while not self._over.wait(FRAME):
             with self._lock:
+                if self._held is not None:
+                    continue
                 if self._fresh:
                     # Reading a long block costs time; without new text it reads the same.
                     self._fresh = False

@@ -18,6 +18,7 @@ from openclaw_client.cli.output import fields_of, json_line
 from openclaw_client.client.diagnosis import TEST_SESSION, WHERE_IT_IS
 from openclaw_client.errors import (
     GatewayError,
+    MethodUnavailable,
     MissingScope,
     OutcomeUnknown,
     PairingRequired,
@@ -48,6 +49,10 @@ _ADVICE = {
     "CONTROL_UI_BUILD_MISMATCH": "Report this as a bug, with the gateway's version",
 }
 """By detail code, where the library's advice is of use to a Python program only."""
+_LISTS = {
+    "exec.approval.list": "This release has no list: `openclaw-client approvals --watch` shows what comes",
+    "question.list": "Agents ask questions from 2026.8.1 on",
+}
 _SPELLINGS = {
     "timeouts=Timeouts(connect=…)": "--timeout",
     'pass proxy=""': "set no_proxy in the environment",
@@ -61,6 +66,12 @@ _SPELLINGS = {
     "Pass token= or password=": "Give --token-file or --password",
 }
 """Arguments of Python calls, and what they are called here."""
+_INTERACTIONS = "openclaw_client.interactions"
+_BESIDE = "`openclaw-client chat` asks on a terminal only; beside a script, keep `openclaw-client {} --watch` open"
+_SPELLINGS |= {
+    f'register on_{kind}, or pass answers=["{kind}s"], before connect()': _BESIDE.format(f"{kind}s")
+    for kind in ("approval", "question")
+}
 _SPELLED = re.compile(rf"(?<![\w.])(?:{'|'.join(map(re.escape, _SPELLINGS))})(?!\w)")
 """Whole words and no values: what else a text may hold, such as `scopes=[…]` in a gateway's own, stays as it is."""
 
@@ -110,6 +121,8 @@ def advice(error: GatewayError, options: Options, *, chatting: bool = False) -> 
         return f"{history} shows what became of it"
     if isinstance(error, RequestTimeout | OutcomeUnknown) and error.method == "chat.send":
         return f"{history} shows whether the message arrived"
+    if isinstance(error, MethodUnavailable) and error.method in _LISTS:
+        return _LISTS[error.method]
     if isinstance(error, MissingScope):
         return f"Ask for it with --scopes{', without --no-device' if options.no_device else ''}"
     if isinstance(error, PairingRequired) and error.reason == "scope-upgrade" and error.requested_scopes:
@@ -169,6 +182,12 @@ class _Formatter(logging.Formatter):
     def __init__(self, layout: str, tracebacks: bool) -> None:
         super().__init__(layout)
         self._tracebacks = tracebacks
+
+    def format(self, record: logging.LogRecord) -> str:
+        if record.name == _INTERACTIONS and record.levelno == logging.WARNING:
+            # Not the library's affairs but the person's: why a command was refused, or goes on waiting.
+            return f"openclaw-client: {one_line(_spelled(record.getMessage()))}"
+        return super().format(record)
 
     def formatException(  # noqa: N802 - the name of the standard library
         self, ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import Protocol, Self
 
+from openclaw_client.cli.asked import Line
 from openclaw_client.cli.blocks import mark
 from openclaw_client.cli.output import fields_of, json_line, write
 from openclaw_client.errors.peer_text import one_line
@@ -48,6 +50,10 @@ class RunView(Protocol):
         """Let draw() show a message that is not of this run. False, and nothing is drawn, once the reply has begun."""
         ...
 
+    def asking(self) -> AbstractContextManager[object]:
+        """For the length of a block somebody else has the terminal, to ask; what is told meanwhile comes after it."""
+        ...
+
     def aborting(self) -> None:
         """The person asked for the end of the run."""
 
@@ -65,6 +71,9 @@ class Look(Protocol):
     def message(self, who: str, text: str, beside: str = "") -> None:
         """A whole message. beside: the mark of what it holds beside its text."""
 
+    def request(self, lines: Sequence[Line]) -> None:
+        """What an agent asks of the person."""
+
     def note(self, text: str) -> None:
         """A remark of this program."""
 
@@ -81,7 +90,8 @@ class PlainRunView:
         self._shown: list[str] = []
         self._in_line = self._apart = False
         self._doing = ""
-        self._lock = threading.Lock()
+        self._held: list[Callable[[], object]] | None = None
+        self._lock = threading.RLock()
 
     def __enter__(self) -> Self:
         return self
@@ -119,9 +129,22 @@ class PlainRunView:
         with self._lock:
             if self._shown:
                 return False
-            draw()
+            self._now_or_later(draw)
             self._apart = True
             return True
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        with self._lock:
+            self._end_line()
+            self._held = []
+        try:
+            yield
+        finally:
+            with self._lock:
+                held, self._held = self._held, None
+                for draw in held or ():
+                    draw()
 
     def aborting(self) -> None:
         self.note("stopping the run; Ctrl-C again leaves without waiting")
@@ -158,7 +181,13 @@ class PlainRunView:
         if self._terminal:
             # There, the remark would stand in the middle of the line.
             self._end_line()
-        remark(text)
+        self._now_or_later(lambda: remark(text))
+
+    def _now_or_later(self, draw: Callable[[], object]) -> None:
+        if self._held is None:
+            draw()
+        else:
+            self._held.append(draw)
 
 
 class PlainLook:
@@ -176,6 +205,9 @@ class PlainLook:
         # Indented, so that a line of a message is never taken for the beginning of the next one.
         whole = "\n".join(part for part in (text.rstrip("\n"), beside) if part)
         write(f"{who}: " + "\n  ".join(whole.split("\n")) + "\n")
+
+    def request(self, lines: Sequence[Line]) -> None:
+        write("".join(f"{line.text}\n" for line in lines))
 
     def note(self, text: str) -> None:
         remark(text)
@@ -205,6 +237,10 @@ class JsonRunView:
     def aside(self, _draw: Callable[[], object]) -> bool:
         """Other messages are for people."""
         return False
+
+    def asking(self) -> AbstractContextManager[object]:
+        """Nobody is asked."""
+        return nullcontext()
 
     def aborting(self) -> None:
         """The run's own end tells it."""
@@ -248,7 +284,9 @@ def remarks(reply: ChatReply) -> list[str]:
     found = []
     if reply.state == "aborted":
         found.append("aborted" if reply.text else "aborted before there was any text")
-    elif not (reply.text or mark(reply.content) or reply.side_results or reply.aborted_run_ids):
+    elif reply.pending_approval is None and not (
+        reply.text or mark(reply.content) or reply.side_results or reply.aborted_run_ids
+    ):
         found.append("the reply has no text")
     if reply.aborted_run_ids:
         found.append("stopped what was running")

@@ -1,0 +1,24 @@
+"""`skip`: leave a question without an answer."""
+
+from __future__ import annotations
+
+import argparse
+
+from openclaw_client.cli.connect import connected
+from openclaw_client.cli.options import Options
+from openclaw_client.cli.pending import QUESTIONS, tell_outcome
+
+HELP = """\
+leave a question of an agent without an answer
+Its run goes on without. `questions` tells the ids. Code 1 where somebody else was quicker, or it is over."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ident", metavar="ID", help="the question")
+
+
+def run(options: Options) -> int:
+    assert options.ident is not None
+    with connected(options, scopes=QUESTIONS) as client:
+        outcome = client.skip(options.ident)
+    return tell_outcome(options, outcome, "skipped")

@@ -152,3 +152,28 @@ def test_a_tool_is_one_line_however_long_its_arguments(args: object) -> None:
     assert len({line[line.index("✗") :] for line in lines}) == 1
     assert "failed (0.0 s)" in lines[0]
     assert "\x1b[2J" not in screen.getvalue()
+
+
+@pytest.mark.parametrize("rich", [True, False])
+def test_what_is_told_while_the_person_is_asked_comes_after_the_answer(
+    capsys: pytest.CaptureFixture[str], rich: bool
+) -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=80, height=10, color_system=None)
+
+    def shown() -> str:
+        out, err = capsys.readouterr()
+        return screen.getvalue() if rich else out + err
+
+    with RichRunView(console) if rich else PlainRunView(terminal=True) as view:
+        view.event(TextAppended("r", "so far"))
+        with view.asking():
+            before = shown()
+            assert "so far" in before
+            view.note("connection lost")
+            view.aborting()
+            assert shown() in (before, "")
+        assert "connection lost" in shown()
+        view.event(TextAppended("r", " and further"))
+        view.finish(ChatReply(text="so far and further", run_id="r", state="final", session_key="main"))
+    assert "further" in shown()

@@ -1,4 +1,4 @@
-"""The web side: pages, sign-in, one feed and three actions per user. Knows HTTP; refuses to know the gateway's wire."""
+"""The web side: pages, sign-in, one feed and a few actions per user. Knows HTTP; refuses to know the gateway's wire."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from examples.webchat import words
 from examples.webchat.accounts import COOKIE, LIFETIME, Accounts
+from examples.webchat.asks import BadAnswer
 from examples.webchat.conversation import Conversation, Conversations, TooMany
+from examples.webchat.desk import Answering
 from examples.webchat.guard import Guard
 from openclaw_client import GatewayError
 
@@ -57,6 +59,7 @@ def create_app(
     app.mount("/static", StaticFiles(directory=STATIC))
     _add_pages(app)
     _add_api(app)
+    _add_answers(app)
     return app
 
 
@@ -169,6 +172,24 @@ def _add_api(app: FastAPI) -> None:
     async def reconnect(mine: Mine) -> dict[str, bool]:
         await mine.retry_now()
         return {"trying": True}
+
+
+def _add_answers(app: FastAPI) -> None:
+    # An id is the gateway's, which may put a slash into it.
+    @app.post("/api/answers/{ident:path}")
+    async def answer(mine: Mine, ident: str, request: Request) -> dict[str, Any]:
+        body = await _json(request)
+        try:
+            return await mine.desk.answer(ident, body)
+        except KeyError:
+            # The same words for what is somebody else's and for what never was.
+            raise HTTPException(404, "Nothing of this name was asked here.") from None
+        except BadAnswer as error:
+            raise HTTPException(400, str(error)) from None
+        except Answering:
+            raise HTTPException(409, "An answer is on its way already.") from None
+        except GatewayError as error:
+            raise HTTPException(503, words.explain_answer(error)) from error
 
 
 def _message(body: Any) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Final
 
 from examples.webchat import words
+from examples.webchat.desk import Desk
 from examples.webchat.entries import (
     Change,
     Entry,
@@ -62,6 +63,7 @@ class Conversation:
         self.user = user
         self.session_key = session_key
         self.feed = Feed(self._snapshot)
+        self.desk = Desk(self.feed.publish)
         self.entries: list[Entry] = []
         self._manager = manager
         self._client: AsyncGatewayClient | None = None
@@ -98,6 +100,7 @@ class Conversation:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self.desk.close()
 
     # Messages.
 
@@ -256,6 +259,7 @@ class Conversation:
         self._client = client
         self._stale = True
         client.on_state_change(lambda changed: self._on_state(client, changed))
+        self.desk.watch(client)
         self._show_connection(client.state)
 
     def _on_state(self, client: AsyncGatewayClient, changed: StateChange) -> None:
@@ -301,6 +305,8 @@ class Conversation:
             "connection": self._connection,
             "loaded": self._loaded,
             "entries": [entry.shown() for entry in self.entries],
+            "asks": self.desk.shown(),
+            "now": _now(),
         }
 
     def _find(self, ident: str) -> Entry | None:

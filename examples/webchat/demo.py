@@ -12,6 +12,8 @@ from openclaw_client.testing import EmbeddedGateway, Turn
 HINTS: Final = (
     "What can you do?",
     "Look up the weather in Lisbon",
+    "Delete the build folder",
+    "Ask me something",
     "Remind me in 5 seconds",
     "Tell me a long story",
     "Restart the gateway",
@@ -28,6 +30,8 @@ _HELP = """\
 I am the **demo agent** of the embedded gateway: no model, no key, no network. Try this:
 
 - *Look up the weather in Lisbon*: a tool runs while you watch
+- *Delete the build folder*: a command that you must allow
+- *Ask me something*: a question with choices
 - *Remind me in 5 seconds*: a message that nobody asked for
 - *Tell me a long story*: long enough to stop it
 - *Restart the gateway*: in the middle of the reply, which comes all the same
@@ -91,6 +95,10 @@ class DemoAgent:
         text = turn.message.lower()
         if "weather" in text:
             return _weather(turn)
+        if "delete" in text:
+            return _delete(turn)
+        if "ask me" in text:
+            return _ask(turn)
         if "remind" in text:
             return self._remind(turn)
         if "story" in text:
@@ -122,6 +130,28 @@ class DemoAgent:
             yield word
 
 
+_ITEMS: Final = (
+    {
+        "questionId": "drink",
+        "header": "Drink",
+        "question": "What would you like to drink?",
+        "options": [
+            {"label": "Tea", "description": "Green, from Japan"},
+            {"label": "Coffee", "description": "Black"},
+            {"label": "Water"},
+        ],
+        "isOther": True,
+    },
+    {
+        "questionId": "with",
+        "header": "With it",
+        "question": "And with it?",
+        "options": [{"label": "A biscuit"}, {"label": "A slice of lemon"}],
+        "multiSelect": True,
+    },
+)
+
+
 async def _words(text: str, pace: float) -> AsyncIterator[str]:
     for word in re.findall(r"\S+\s*", text):
         yield word
@@ -136,4 +166,25 @@ async def _weather(turn: Turn) -> AsyncIterator[str]:
     await asyncio.sleep(WORKING)
     turn.tool_finish(call, "weather", f"{place}: 22 °C, wind west 12 km/h, no rain")
     async for word in _words(_WEATHER.format(place=place), PACE):
+        yield word
+
+
+async def _delete(turn: Turn) -> AsyncIterator[str]:
+    warning = "Deletes files for good."
+    decision = await turn.ask_approval("rm -rf build/ dist/", cwd="/srv/project", warning=warning, ask="on-miss")
+    if decision in ("allow-once", "allow-always"):
+        text = "Both folders are gone. (There were none: this is a demonstration.)"
+    else:
+        text = "Then I leave them where they are."
+    async for word in _words(text, PACE):
+        yield word
+
+
+async def _ask(turn: Turn) -> AsyncIterator[str]:
+    answers = await turn.ask_question(_ITEMS)
+    if answers is None:
+        text = "Maybe another time."
+    else:
+        text = f"{' and '.join(answers['drink'])}, with {' and '.join(answers['with'])}: coming."
+    async for word in _words(text, PACE):
         yield word

@@ -13,8 +13,12 @@ from typing import Any, Final, Literal
 
 from examples.webchat import words
 from openclaw_client import (
+    ApprovalRequested,
+    ApprovalResolved,
     HistoryMessage,
     ProactiveMessage,
+    QuestionAsked,
+    QuestionClosed,
     Reconnecting,
     Resumed,
     RunAborted,
@@ -114,6 +118,9 @@ def waits(entry: Entry, waiting: bool) -> Change | None:
 
 def change(entry: Entry, event: RunEvent) -> Change | None:
     """Let an event of the run change the entry of its reply; what the page must be told, None for nothing."""
+    if (status := _status(event)) is not None:
+        entry.status = status
+        return "status", {"id": entry.id, "status": status}
     match event:
         case TextAppended(text=text):
             entry.text += text
@@ -123,15 +130,6 @@ def change(entry: Entry, event: RunEvent) -> Change | None:
             return "thinking", {"id": entry.id, "text": text}
         case ToolStarted() | ToolUpdated() | ToolFinished():
             return "tool", {"id": entry.id, "tool": asdict(_tool(entry, event))}
-        case RunStatus(phase=phase):
-            entry.status = phase.replace("_", " ")
-            return "status", {"id": entry.id, "status": entry.status}
-        case Reconnecting():
-            entry.status = "waiting for the gateway"
-            return "status", {"id": entry.id, "status": entry.status}
-        case Resumed():
-            entry.status = ""
-            return "status", {"id": entry.id, "status": ""}
         case RunStarted():
             entry.state = "running"
         case TextReplaced(text=text):
@@ -148,6 +146,21 @@ def change(entry: Entry, event: RunEvent) -> Change | None:
             # A failed run among them: `result()` raises it, with what is known.
             return None
     return "entry", entry.shown()
+
+
+def _status(event: RunEvent) -> str | None:
+    """What the run is about from now on; None for an event that says nothing of it."""
+    match event:
+        case RunStatus(phase=phase):
+            return phase.replace("_", " ")
+        case Reconnecting():
+            return "waiting for the gateway"
+        case ApprovalRequested() | QuestionAsked():
+            return words.ASKS
+        case Resumed() | ApprovalResolved() | QuestionClosed():
+            return ""
+        case _:
+            return None
 
 
 def _tool(entry: Entry, event: ToolStarted | ToolUpdated | ToolFinished) -> Tool:

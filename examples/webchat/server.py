@@ -81,17 +81,15 @@ async def _conversations(setup: Setup, url: str, token: str | None) -> AsyncIter
     def credentials(user: str) -> Credentials:
         return Credentials(url, token=token, identity=stores[user], sessions=[session_key(user)])
 
-    async with AsyncConnectionManager(credentials, reconnect=setup.reconnect) as manager:
+    # Gateways ask only clients that say that somebody answers (2026.8.1 and later), and only those with a device.
+    answers = ("approvals", "questions")
+    async with AsyncConnectionManager(credentials, reconnect=setup.reconnect, answers=answers) as manager:
         conversations = Conversations(manager, session_key)
         manager.on_proactive_message(conversations.receive)
         try:
             yield conversations
         finally:
             await conversations.close()
-
-
-def _passing() -> IdentityStore:
-    return MemoryIdentityStore(DeviceIdentity.generate())
 
 
 class Server(uvicorn.Server):

@@ -12,6 +12,7 @@ from openclaw_client.errors import (
     ConnectionLost,
     HandshakeTimeout,
     MissingScope,
+    NotConnected,
     OutcomeUnknown,
     PairingRequired,
     PayloadTooLarge,
@@ -29,6 +30,8 @@ from openclaw_client.runs.blocks import beside_text
 
 WAITS = "waiting for another run"
 """The status of a reply while another run of the conversation has the gateway's attention."""
+ASKS = "waiting for your answer"
+"""The status of a reply whose agent has asked for something."""
 SILENT = "The assistant had nothing to say."
 CONNECTION = {
     ConnectionState.CONNECTING: "Connecting to the gateway …",
@@ -77,3 +80,41 @@ def explain(error: GatewayError) -> str:
             return "The gateway refused the message. Nothing runs."
         case _:
             return "Something went wrong. The server's log has more."
+
+
+_ENDS = {
+    "allowed": "allowed once",
+    "denied": "denied",
+    "answered": "answered",
+    "skipped": "skipped",
+}
+
+
+def closed(kind: str, state: str, decision: str | None, *, here: bool) -> str:
+    """How a request of the agent ended. here: by this user's own answer."""
+    match state:
+        case "expired":
+            return "Expired: nobody answered in time."
+        case "cancelled":
+            return "Closed without an answer: the assistant needs it no longer."
+        case "gone":
+            return "Over. How it ended is not known."
+    how = "allowed from now on" if state == "allowed" and decision == "allow-always" else _ENDS[state]
+    if here:
+        return f"{how.capitalize()}."
+    return "Answered elsewhere." if kind == "question" else f"Answered elsewhere: {how}."
+
+
+def explain_answer(error: GatewayError) -> str:
+    """What happened to an answer for the agent, and what is known of it."""
+    match error:
+        case ConnectionLost(sent=False) | NotConnected() | Unreachable() | HandshakeTimeout():
+            return "The gateway cannot be reached. The answer was not sent."
+        case OutcomeUnknown() | RequestTimeout() | ConnectionLost():
+            return "The gateway was lost before it said whether it has the answer. Answer again if it still asks."
+        case UsageError() | PayloadTooLarge():
+            return "The gateway does not take this answer. Nothing was sent."
+        case RequestFailed():
+            return "The gateway refused the answer. It still waits for one."
+        case _:
+            return "The answer did not get through. The server's log has more."

@@ -12,6 +12,21 @@ HOSTILE = (
     "[click](javascript:document.title='pwned') [home](https://example.org/?a=1&b=2)\n\n"
     "```<b>\n</code><img src=x onerror=\"document.title='pwned'\">\n```\n"
 )
+DRINK = {
+    "questionId": "drink",
+    "header": "Drink",
+    "question": "Which <b>drink</b>?",
+    "options": [{"label": "Tea", "description": "Green"}, {"label": "<i>Coffee</i>"}],
+    "isOther": True,
+}
+EXTRAS = {
+    "questionId": "extras",
+    "header": "Extras",
+    "question": "With what?",
+    "options": [{"label": "Milk"}, {"label": "Sugar"}],
+    "multiSelect": True,
+}
+PIN = {"questionId": "pin", "header": "PIN", "question": "Your PIN?", "options": [], "isSecret": True, "isOther": True}
 MARKDOWN = (
     "## Heading\n\nSome **bold**, *slanted* and `plain` words.\n\n- one\n- two\n\n| a | b |\n|---|---|\n| 1 | 2 |\n"
 )
@@ -37,6 +52,17 @@ async def agent(turn: Turn) -> AsyncIterator[str]:
         case "fail":
             yield "so far so good"
             turn.fail("the model is gone")
+        case "command":
+            wish = turn.message.partition(" ")[2]
+            warning, folder = "Deletes <b>files</b>.", "/srv/<i>project</i>"
+            yield f"decided: {await turn.ask_approval(wish, cwd=folder, warning=warning, ask='on-miss')}"
+        case "brief":
+            yield f"decided: {await turn.ask_approval('ls', expires_in=0.5)}"
+        case "question":
+            answers = await turn.ask_question([DRINK, EXTRAS])
+            yield f"answered: {answers and [answers['drink'], sorted(answers['extras'])]}"
+        case "secret":
+            yield f"got it: {await turn.ask_question([PIN]) is not None}"
         case "hostile":
             yield HOSTILE
         case "markdown":

@@ -32,6 +32,19 @@ def away(page: Page) -> None:
     page.wait(lambda: page.sees("#banner"))
 
 
+def approval(page: Page) -> None:
+    """A command that waits for a person."""
+    page.say("Delete the build folder")
+    page.wait(lambda: page.sees('.ask[data-state="pending"] .choices'))
+
+
+def question(page: Page) -> None:
+    """A question, half answered."""
+    page.say("Ask me something")
+    page.wait(lambda: page.sees('.ask[data-state="pending"] form'))
+    page.find('.ask input[type="radio"]').click()
+
+
 def finished(page: Page, entries: int) -> None:
     page.wait(lambda: len(page.entries()) >= entries and page.entries()[entries - 1].state == "final")
 
@@ -58,6 +71,8 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     take("desk", DESK, "light", "ada", conversation)
     take("desk-dark", DESK, "dark", "grace", away)
+    take("approval", DESK, "light", "ada", approval)
+    take("question", PHONE, "dark", "grace", question)
     take("phone", PHONE, "light", "ada", conversation)
     take("phone-dark", PHONE, "dark", "grace", conversation)
     take("sign-in", PHONE, "light", "ada", None)

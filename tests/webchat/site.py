@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -36,10 +37,14 @@ def serving(server: Server) -> Iterator[str]:
 
 
 class Site:
-    """The application before a gateway. `start` and `stop` may be called again and again; the address stays."""
+    """The application before a gateway. `start` and `stop` may be called again and again; the address stays.
 
-    def __init__(self, gateway: BlockingEmbeddedGateway) -> None:
+    state: a folder for the users' devices; without it every start makes new ones.
+    """
+
+    def __init__(self, gateway: BlockingEmbeddedGateway, state: Path | None = None) -> None:
         self.gateway = gateway
+        self.state = state
         self.url = ""
         self._running = ExitStack()
 
@@ -51,7 +56,8 @@ class Site:
         self.stop()
 
     def start(self) -> None:
-        setup = Setup(USERS, url=self.gateway.url, token=self.gateway.token, secret=SECRET, reconnect=QUICK)
+        url, token = self.gateway.url, self.gateway.token
+        setup = Setup(USERS, url=url, token=token, state=self.state, secret=SECRET, reconnect=QUICK)
         server = make_server(build_app(setup), host="127.0.0.1", port=urlsplit(self.url).port or 0)
         self.url = self._running.enter_context(serving(server))
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import Any
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -17,25 +15,10 @@ from examples.webchat.conversation import WAITING
 from examples.webchat.server import session_key
 from openclaw_client import GatewayClient
 from openclaw_client.testing import BlockingEmbeddedGateway
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import wait_until
 from tests.webchat.agent import agent
+from tests.webchat.client import KEY, browser, events, feed, ready, reply_to, send, until_over
 from tests.webchat.site import SECRET, USERS, Site
-
-KEY = "0123456789abcdef"
-
-
-@dataclass(frozen=True)
-class Told:
-    id: str
-    name: str
-    data: dict[str, Any]
-
-
-@contextmanager
-def browser(site: Site, user: str | None = None, **options: Any) -> Iterator[httpx.Client]:
-    cookies = site.cookies(user) if user else {}
-    with httpx.Client(base_url=site.url, cookies=cookies, timeout=PATIENCE, **options) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")
@@ -49,53 +32,6 @@ def door() -> Iterator[Site]:
 def ada(site: Site) -> Iterator[httpx.Client]:
     with browser(site, "ada") as client:
         yield client
-
-
-@contextmanager
-def feed(client: httpx.Client, last_id: str | None = None) -> Iterator[Iterator[Told]]:
-    headers = {} if last_id is None else {"Last-Event-ID": last_id}
-    with client.stream("GET", "/api/events", headers=headers) as response:
-        assert response.status_code == 200
-        assert response.headers["content-type"].startswith("text/event-stream")
-        yield events(response.iter_lines())
-
-
-def events(lines: Iterator[str]) -> Iterator[Told]:
-    fields: dict[str, str] = {}
-    for line in lines:
-        name, _, value = line.partition(": ")
-        if line:
-            fields[name] = value
-        elif "data" in fields:
-            yield Told(fields["id"], fields["event"], json.loads(fields["data"]))
-            fields = {}
-
-
-def ready(told: Iterator[Told]) -> Told:
-    """The first snapshot with the history in it."""
-    return next(one for one in told if one.name == "snapshot" and one.data["loaded"])
-
-
-def until_over(told: Iterator[Told]) -> list[Told]:
-    """Everything up to the end of a reply."""
-    seen: list[Told] = []
-    for one in told:
-        seen.append(one)
-        if one.name == "entry" and one.data["role"] == "assistant" and one.data["state"] not in ("waiting", "running"):
-            return seen
-    raise AssertionError(f"the feed ended: {seen}")
-
-
-def reply_to(told: Iterator[Told], ident: str) -> dict[str, Any]:
-    """The entry of this reply at its end."""
-    over = (one.data for one in told if one.name == "entry" and one.data["id"] == ident)
-    return next(entry for entry in over if entry["state"] not in ("waiting", "running"))
-
-
-def send(client: httpx.Client, text: str, key: str = KEY) -> str:
-    answer = client.post("/api/messages", json={"text": text, "key": key})
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["id"])
 
 
 # Who is let in.

@@ -23,6 +23,7 @@ PAIRS = [
     ("accent", "mine"),
     ("accent-ink", "accent"),
     ("bad", "paper"),
+    ("bad", "raised"),
     ("good", "raised"),
     ("warn-ink", "warn"),
     ("paper", "ink"),

@@ -1,6 +1,7 @@
 // The page: what the feed tells becomes entries, what the user does becomes requests. The server's word is what counts:
 // a message appears when the feed says so.
 
+import { AskView, summary } from "./asks.js";
 import { follow } from "./feed.js";
 import { element } from "./markdown.js";
 import { EntryView, isOpen } from "./view.js";
@@ -18,6 +19,7 @@ const NEAR = 80; // pixels from the end within which a reader counts as reading 
 const QUIET = 700; // milliseconds that a reconnect may take before the page speaks of it: most are over by then
 
 const views = new Map();
+const asks = new Map();
 const dirty = new Set();
 const title = document.title;
 const box = $("scroll");
@@ -27,11 +29,14 @@ let up = false;
 let unread = 0;
 let frame = 0;
 let bannerTimer = 0;
+let behind = Infinity; // milliseconds by which the server's clock is behind this one, and what the shortest way took
 
 // The feed.
 
 const handlers = {
-  snapshot({ user, connection, loaded, entries }) {
+  snapshot({ user, connection, loaded, entries, asks: asked, now }) {
+    const focused = document.activeElement;
+    behind = Math.min(behind, Date.now() - now);
     $("user").textContent = user;
     $("badge").textContent = user[0];
     $("hello").textContent = `Hello, ${user[0].toUpperCase()}${user.slice(1)}`;
@@ -44,7 +49,17 @@ const handlers = {
     }
     for (const entry of entries) put(entry);
     $("log").append(...entries.map((entry) => views.get(entry.id).node)); // in this order
-    $("start").hidden = !loaded || entries.length > 0;
+    for (const id of [...asks.keys()]) {
+      if (!asked.some((ask) => ask.id === id)) withdraw(id);
+    }
+    for (const ask of asked) {
+      if (ask.state === "pending" && !asks.get(ask.id)?.pending) arrivedAsk(ask);
+      else putAsk(ask);
+      place(asks.get(ask.id));
+    }
+    // Whoever types into a card goes on there, though everything was put in order anew.
+    if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
+    $("start").hidden = !loaded || entries.length + asked.length > 0;
     document.body.dataset.loaded = loaded;
     showLink(connection);
     changed();
@@ -66,6 +81,18 @@ const handlers = {
       else entry.tools[place] = tool;
     });
   },
+  ask(ask) {
+    const before = asks.get(ask.id)?.ask.state;
+    if (ask.state === "pending" && before !== "pending") {
+      arrivedAsk(ask);
+      if (document.hidden) count(unread + 1);
+    } else {
+      putAsk(ask);
+    }
+    if (before === "pending" && ask.outcome) announce(ask.outcome);
+    changed();
+  },
+  unasked: ({ id }) => withdraw(id),
   connection: showLink,
 };
 
@@ -92,6 +119,61 @@ function put(entry) {
     $("log").append(made.node);
   }
 }
+
+// What the agent asks.
+
+function putAsk(ask) {
+  let view = asks.get(ask.id);
+  if (view && (view.pending || ask.state !== "pending")) {
+    view.update(ask);
+  } else {
+    view?.node.remove();
+    view = new AskView(ask, { answer });
+    asks.set(ask.id, view);
+    place(view);
+  }
+  view.tick(Date.now() - behind);
+}
+
+function arrivedAsk(ask) {
+  putAsk(ask);
+  $("start").hidden = true;
+  announce(summary(ask));
+}
+
+function place(view) {
+  // Behind the reply that waits for it, and what that has asked before; else at the end.
+  const { run_id: run } = view.ask;
+  const reply = run ? [...views.values()].find(({ entry }) => entry.role === "assistant" && entry.run_id === run) : null;
+  let last = reply?.node ?? $("log").lastElementChild;
+  while (reply && last.nextElementSibling?.classList.contains("ask") && last.nextElementSibling !== view.node) {
+    last = last.nextElementSibling;
+  }
+  if (last === null) $("log").append(view.node);
+  else if (last !== view.node && last.nextElementSibling !== view.node) last.after(view.node);
+}
+
+function withdraw(id) {
+  asks.get(id)?.node.remove();
+  asks.delete(id);
+}
+
+async function answer(id, given) {
+  let told;
+  try {
+    told = await request(`/api/answers/${encodeURIComponent(id)}`, given);
+  } catch {
+    return "This site cannot be reached. Answer again: only one answer counts.";
+  }
+  const body = await told.json().catch(() => ({}));
+  if (!told.ok) return body.detail ?? "That did not work.";
+  if (asks.has(id)) handlers.ask(body.ask);
+  return "";
+}
+
+setInterval(() => {
+  for (const view of asks.values()) view.tick(Date.now() - behind);
+}, 1000);
 
 function grow(id, mutate) {
   const view = views.get(id);
@@ -198,14 +280,19 @@ async function stop() {
   }
 }
 
+async function request(path, body) {
+  const answer = await fetch(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  if (answer.status === 401) location.assign("/");
+  return answer;
+}
+
 async function post(path, body = {}) {
   try {
-    const answer = await fetch(path, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(body),
-    });
-    if (answer.status === 401) location.assign("/");
+    const answer = await request(path, body);
     if (!answer.ok) notice((await answer.json().catch(() => ({}))).detail ?? "That did not work.");
     return answer;
   } catch {

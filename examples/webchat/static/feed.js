@@ -4,7 +4,7 @@
 
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 8000;
-const NAMES = ["snapshot", "entry", "text", "thinking", "tool", "status", "connection"];
+const NAMES = ["snapshot", "entry", "text", "thinking", "tool", "status", "ask", "unasked", "connection"];
 
 export function follow({ onEvent, onUp, onDown, onSignedOut }) {
   let source;

@@ -190,6 +190,9 @@ class Conversation:
             if reply.merged_into:
                 entry.problem = "Answered together with the message before it."
                 self._tell(("entry", entry.shown()))
+            if reply.pending_approval is not None and not entry.text:
+                entry.note = words.LATER
+                self._tell(("entry", entry.shown()))
         except GatewayError as error:
             logger.warning("%s: %s", self.user, error)
             self._fail(entry, error)

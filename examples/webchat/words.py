@@ -33,6 +33,8 @@ WAITS = "waiting for another run"
 ASKS = "waiting for your answer"
 """The status of a reply whose agent has asked for something."""
 SILENT = "The assistant had nothing to say."
+LATER = "What comes of it is a message of its own."
+"""In the place of a reply that ended before what its agent asked for was answered (up to 2026.5.12)."""
 CONNECTION = {
     ConnectionState.CONNECTING: "Connecting to the gateway …",
     ConnectionState.CONNECTED: "",

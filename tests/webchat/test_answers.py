@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from examples.webchat import words
 from examples.webchat.app import MAX_BODY
 from examples.webchat.desk import CLOSED
 from examples.webchat.server import session_key
@@ -19,7 +20,7 @@ from tests.waiting import wait_until
 from tests.webchat.client import Told, browser, feed, ready, reply_to, send
 from tests.webchat.site import Site
 
-pytestmark = pytest.mark.parametrize("gateway", ["2026.9.6"], indirect=True)
+newest = pytest.mark.parametrize("gateway", ["2026.9.6"], indirect=True)
 
 ANSWERS = {"drink": ["Tea"], "extras": ["Milk", "Sugar"]}
 ALLOW = {"decision": "allow-once"}
@@ -67,6 +68,7 @@ def pending(gateway: BlockingEmbeddedGateway) -> list[str]:
     return [one.id for one in (*gateway.pending_approvals, *gateway.pending_questions)]
 
 
+@newest
 @pytest.mark.parametrize(
     ("decision", "state", "outcome"),
     [
@@ -94,6 +96,7 @@ def test_a_command_is_decided_upon(ada: httpx.Client, decision: str, state: str,
         assert (again.status_code, again.json()["status"]) == (200, "already")
 
 
+@newest
 def test_a_question_is_answered(ada: httpx.Client) -> None:
     with feed(ada) as told:
         ready(told)
@@ -108,6 +111,7 @@ def test_a_question_is_answered(ada: httpx.Client) -> None:
         assert reply["text"] == "answered: [['Tea'], ['Milk', 'Sugar']]"
 
 
+@newest
 def test_a_question_is_skipped(ada: httpx.Client) -> None:
     with feed(ada) as told:
         ready(told)
@@ -118,6 +122,7 @@ def test_a_question_is_skipped(ada: httpx.Client) -> None:
         assert reply["text"] == "answered: None"
 
 
+@newest
 def test_a_secret_is_told_to_the_gateway_alone(ada: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     with feed(ada) as told:
@@ -135,9 +140,27 @@ def test_a_secret_is_told_to_the_gateway_alone(ada: httpx.Client, caplog: pytest
     assert "hush-4711" not in caplog.text
 
 
+@pytest.mark.parametrize("gateway", ["2026.4.15", "2026.5.12"], indirect=True)
+def test_a_release_whose_reply_ends_before_the_answer(ada: httpx.Client, grace: httpx.Client) -> None:
+    with feed(ada) as told:
+        ready(told)
+        ident = send(ada, "command ls")
+        card, reply = ended(told, "pending", ident)
+        while reply["note"] != words.LATER:
+            reply = reply_to(told, ident)
+        # Everybody with the scope is told there: the wall is this program's.
+        with feed(grace) as of_grace:
+            assert ready(of_grace).data["asks"] == []
+        assert grace.post(f"/api/answers/{card['id']}", json=ALLOW).status_code == 404
+        assert ada.post(f"/api/answers/{card['id']}", json=ALLOW).json()["status"] == "applied"
+        later = next(one.data for one in told if one.name == "entry" and one.data["source"])
+        assert later["text"].startswith("An async command")
+
+
 # How it ends without this user.
 
 
+@newest
 def test_somebody_else_was_quicker(ada: httpx.Client, gateway: BlockingEmbeddedGateway) -> None:
     with feed(ada) as told:
         ready(told)
@@ -153,6 +176,7 @@ def test_somebody_else_was_quicker(ada: httpx.Client, gateway: BlockingEmbeddedG
         assert asked(told, "answered")["outcome"] == "Answered elsewhere."
 
 
+@newest
 def test_time_goes_by(ada: httpx.Client) -> None:
     with feed(ada) as told:
         ready(told)
@@ -164,6 +188,7 @@ def test_time_goes_by(ada: httpx.Client) -> None:
         assert ada.post(f"/api/answers/{card['id']}", json=ALLOW).json()["status"] == "gone"
 
 
+@newest
 @pytest.mark.parametrize("what", ["command ls", "question"])
 def test_a_stopped_reply_takes_back_what_it_asked(ada: httpx.Client, what: str) -> None:
     with feed(ada) as told:
@@ -177,6 +202,7 @@ def test_a_stopped_reply_takes_back_what_it_asked(ada: httpx.Client, what: str) 
 # Whose it is.
 
 
+@newest
 @pytest.mark.parametrize(("what", "answer"), [("command ls", ALLOW), ("question", {"answers": ANSWERS})])
 def test_one_user_never_sees_nor_answers_what_another_is_asked(
     ada: httpx.Client, grace: httpx.Client, gateway: BlockingEmbeddedGateway, what: str, answer: dict[str, Any]
@@ -203,6 +229,7 @@ def test_one_user_never_sees_nor_answers_what_another_is_asked(
         assert ready(of_grace).data["asks"] == []
 
 
+@newest
 def test_answers_need_what_every_request_needs(site: Site, ada: httpx.Client, gateway: BlockingEmbeddedGateway) -> None:
     with feed(ada) as told:
         ready(told)
@@ -226,6 +253,7 @@ def test_answers_need_what_every_request_needs(site: Site, ada: httpx.Client, ga
 # Pages and servers that come and go.
 
 
+@newest
 def test_what_is_pending_is_there_for_every_page(ada: httpx.Client) -> None:
     send(ada, "command ls")  # no page is open
     with feed(ada) as told:
@@ -238,6 +266,7 @@ def test_what_is_pending_is_there_for_every_page(ada: httpx.Client) -> None:
         assert asked(told, "allowed")["id"] == first[0]["id"]
 
 
+@newest
 @pytest.mark.parametrize(("what", "answer"), [("command ls", ALLOW), ("question", {"answers": ANSWERS})])
 def test_what_is_pending_outlives_the_web_server(
     gateway: BlockingEmbeddedGateway, tmp_path: Path, what: str, answer: dict[str, Any]
@@ -256,6 +285,7 @@ def test_what_is_pending_outlives_the_web_server(
     assert len(gateway.transcript(session_key("ada"))) == 2
 
 
+@newest
 def test_a_connection_that_is_cut_loses_no_card(ada: httpx.Client, gateway: BlockingEmbeddedGateway) -> None:
     with feed(ada) as told:
         ready(told)
@@ -269,6 +299,7 @@ def test_a_connection_that_is_cut_loses_no_card(ada: httpx.Client, gateway: Bloc
         assert reply_to(told, ident)["text"] == "decided: allow-once"
 
 
+@newest
 @pytest.mark.parametrize(("what", "answer"), [("command ls", ALLOW), ("question", {"answers": ANSWERS})])
 def test_a_card_comes_back_with_the_next_connection(
     ada: httpx.Client, gateway: BlockingEmbeddedGateway, what: str, answer: dict[str, Any]
@@ -292,6 +323,7 @@ def test_a_card_comes_back_with_the_next_connection(
     wait_until(lambda: not gateway.active_runs)
 
 
+@newest
 def test_only_the_last_ended_cards_are_kept(ada: httpx.Client) -> None:
     with feed(ada) as told:
         ready(told)

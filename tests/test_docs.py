@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -71,6 +72,47 @@ def test_the_readme_s_test_example() -> None:
 
 def test_the_example_of_the_embedded_gateway() -> None:
     assert run(blocks("docs/testing.md")[0], {})["reply"].text == "The sum is 3."
+
+
+async def asks(turn: Turn) -> Any:
+    """An agent that wants to run a command, and on newer releases asks a question, too."""
+    yield f"It was: {await turn.ask_approval('git status --short', cwd='/srv/site')}"
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_the_examples_of_approvals(
+    number: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with BlockingEmbeddedGateway(asks) as gateway:
+        monkeypatch.setenv("OPENCLAW_GATEWAY_URL", gateway.url)
+        monkeypatch.setenv("OPENCLAW_GATEWAY_TOKEN", str(gateway.token))
+        run(blocks("docs/approvals.md")[number], {"url": gateway.url, "token": gateway.token})
+    expected = ["", "applied\n", "ada git status --short\n"][number]
+    assert capsys.readouterr().out == f"{expected}It was: allow-once\n"
+
+
+@pytest.mark.parametrize(("answer", "decision"), [("perhaps\nYes\n", "allow-once"), ("no\n", "deny"), ("", "deny")])
+def test_the_bot_that_asks_first(answer: str, decision: str, tmp_path: Path) -> None:
+    with BlockingEmbeddedGateway(asks) as gateway:
+        environment = {
+            **os.environ,
+            "HOME": str(tmp_path),
+            "OPENCLAW_GATEWAY_URL": gateway.url,
+            "OPENCLAW_GATEWAY_TOKEN": str(gateway.token),
+        }
+        bot = subprocess.run(
+            [sys.executable, "-m", "examples.ask_first", "tidy up"],
+            input=answer,
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env=environment,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert bot.stdout.splitlines()[:2] == ["The agent wants to run, in /srv/site:", "    git status --short"]
+    assert bot.stdout.splitlines()[-1] == f"It was: {decision}"
+    assert (bot.stderr, bot.returncode) == ("", 0)
 
 
 def test_a_device_in_a_secret(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

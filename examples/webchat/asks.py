@@ -30,7 +30,7 @@ class BadAnswer(ValueError):
 
 @dataclass(slots=True)
 class Ask:
-    """A request of an agent. expires: milliseconds; None for never. run_id: "" where no run of this server asks.
+    """A request of an agent. expires: milliseconds; None for never. run_id: "" where nobody knows which run asks.
 
     choices: decision and label of each button. outcome: how it ended, in words; "" while it is pending.
     """

@@ -109,9 +109,9 @@ class Desk:
         async for event in events:
             match event:
                 case ApprovalRequested(run_id=run_id, approval=approval):
-                    self._add(client, approval_ask(run_id, approval))
+                    self._add(client, approval_ask(run_id or approval.run_id or "", approval))
                 case QuestionAsked(run_id=run_id, question=question):
-                    self._add(client, question_ask(run_id, question))
+                    self._add(client, question_ask(run_id or question.run_id or "", question))
                 case ApprovalResolved(approval=approval, status=status, decision=decision):
                     self._close(client, approval.id, status, decision)
                 case QuestionClosed(question=question, status=status):

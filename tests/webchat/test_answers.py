@@ -124,7 +124,7 @@ def test_a_question_is_skipped(ada: httpx.Client) -> None:
 
 @newest
 def test_a_secret_is_told_to_the_gateway_alone(ada: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG, logger="openclaw_client")
     with feed(ada) as told:
         place = ready(told).id
         ident = send(ada, "secret")

@@ -4,6 +4,7 @@ Shares the wire and the server core with the package, and nothing of the client.
 """
 
 from openclaw_client.testing.blocking import BlockingEmbeddedGateway
+from openclaw_client.testing.custom import MethodCaller, MethodHandler, Refusal
 from openclaw_client.testing.faults import Faults, OutFrame
 from openclaw_client.testing.gateway import DEFAULT_TOKEN, EmbeddedGateway
 from openclaw_client.testing.hub import Seen, SeenConnect
@@ -18,8 +19,11 @@ __all__ = [
     "EmbeddedGateway",
     "Faults",
     "Gate",
+    "MethodCaller",
+    "MethodHandler",
     "OutFrame",
     "Profile",
+    "Refusal",
     "Seen",
     "SeenConnect",
     "Turn",

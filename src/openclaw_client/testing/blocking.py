@@ -14,10 +14,12 @@ from typing import Any, Self, TypeVar
 from openclaw_client.errors import UsageError
 from openclaw_client.errors.frames import without_frames
 from openclaw_client.testing.approvals import Approval
+from openclaw_client.testing.custom import MethodHandler
 from openclaw_client.testing.faults import Faults
 from openclaw_client.testing.hub import Seen
 from openclaw_client.testing.pairing import Device, PairingRequest
 from openclaw_client.testing.questions import Question
+from openclaw_client.testing.registry import READ
 from openclaw_client.testing.server import GatewayServer
 from openclaw_client.testing.traits import Profile
 from openclaw_client.testing.turn import Agent, Decision
@@ -169,6 +171,10 @@ class BlockingEmbeddedGateway:
     def say(self, session_key: str, text: str, *, run_id: str | None = None) -> str:
         """As `EmbeddedGateway.say`."""
         return self.call(lambda: self.gateway.say(session_key, text, run_id=run_id))
+
+    def method(self, name: str, handler: MethodHandler, scope: str | None = READ) -> None:
+        """As `EmbeddedGateway.method`; may be called before `start`. The handler runs on the gateway's thread."""
+        self.gateway.method(name, handler, scope)
 
     def tick(self) -> None:
         """As `EmbeddedGateway.tick`."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from openclaw_client.testing.answer_schema import answer_events
 from openclaw_client.testing.auth import Accepted
 from openclaw_client.testing.memory import now_ms
-from openclaw_client.testing.method_schema import advertised
 from openclaw_client.testing.traits import Profile
 
 _EVENTS: Final = (
@@ -40,8 +40,10 @@ class Life:
     tick_interval: float
 
 
-def hello(profile: Profile, life: Life, connection_id: str, verdict: Accepted) -> dict[str, Any]:
-    """The payload of hello-ok for a connection."""
+def hello(
+    profile: Profile, life: Life, connection_id: str, verdict: Accepted, methods: Sequence[str]
+) -> dict[str, Any]:
+    """The payload of hello-ok for a connection. methods: the names that it advertises."""
     events = (*_EVENTS, *(_SESSION_EVENTS if profile.session_methods else ()), *answer_events(profile))
     server: dict[str, Any] = {"version": profile.reported_version}
     if profile.reports_boot:
@@ -53,7 +55,7 @@ def hello(profile: Profile, life: Life, connection_id: str, verdict: Accepted) -
         "type": "hello-ok",
         "protocol": profile.protocol,
         "server": server,
-        "features": {"methods": list(advertised(profile)), "events": list(events)},
+        "features": {"methods": list(methods), "events": list(events)},
         "snapshot": _snapshot(profile, life),
     }
     if profile.reports_capabilities:

@@ -24,6 +24,7 @@ from openclaw_client.testing.hello import Life, hello
 from openclaw_client.testing.memory import Memory, now_ms
 from openclaw_client.testing.methods import Methods
 from openclaw_client.testing.pairing import allows
+from openclaw_client.testing.registry import Method
 from openclaw_client.testing.runs import Runs
 from openclaw_client.testing.traits import Profile
 from openclaw_client.testing.turn import Agent
@@ -64,6 +65,8 @@ class Settings:
     profile: Profile
     secrets: Secrets
     agent: Agent
+    methods: Mapping[str, Method]
+    """Those of the test, by name; may change at any time."""
     auto_approve: bool
     settle_time: float
     approval_seconds: float
@@ -121,7 +124,7 @@ class Hub:
             settings.settle_time,
             self.answers,
         )
-        self._methods = Methods(self.profile, memory, self.runs, self)
+        self._methods = Methods(self.profile, memory, self.runs, self, settings.methods)
         self._every(settings.tick_interval, self._tick)
         if self.profile.server_pings:
             self._every(settings.ping_interval, self.ping)
@@ -172,7 +175,8 @@ class Hub:
         self._let_in(connection, verdict, params)
 
     def _let_in(self, connection: Connection, verdict: Accepted, params: dict[str, Any]) -> None:
-        connection.accept(hello(self.profile, self._life, connection.id, verdict), verdict, params)
+        told = hello(self.profile, self._life, connection.id, verdict, self._methods.advertised())
+        connection.accept(told, verdict, params)
         self.strangers.discard(connection.id)
         if not allows(connection.scopes, "operator.read"):
             return

@@ -8,7 +8,7 @@ from openclaw_client.testing.traits import Profile
 from openclaw_client.wire import limits
 
 _FILLED = Text(low=1)
-_UNLISTED = frozenset({"chat.inject"})
+UNLISTED = frozenset({"chat.inject"})
 """Served, and advertised by no release."""
 
 
@@ -71,11 +71,6 @@ def method_rules(profile: Profile) -> dict[str, Fields | None]:
         if profile.unsubscribe:
             rules["sessions.unsubscribe"] = None
     return rules
-
-
-def advertised(profile: Profile) -> list[str]:
-    """`features.methods` of hello-ok."""
-    return sorted(set(method_rules(profile)) - _UNLISTED)
 
 
 def _send(profile: Profile, key: Text) -> Fields:

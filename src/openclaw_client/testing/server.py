@@ -21,12 +21,14 @@ from openclaw_client.testing.approvals import Approval
 from openclaw_client.testing.auth import AuthMode, RateLimit, Secrets
 from openclaw_client.testing.callers import MethodError
 from openclaw_client.testing.connection import Connection
+from openclaw_client.testing.custom import MethodHandler, custom_method
 from openclaw_client.testing.faults import Faults
 from openclaw_client.testing.hub import Hub, Seen, Settings
 from openclaw_client.testing.memory import Memory, now_ms
 from openclaw_client.testing.pairing import Device, PairingRequest
 from openclaw_client.testing.profiles import profile_for
 from openclaw_client.testing.questions import QUESTION_SECONDS, Question
+from openclaw_client.testing.registry import READ, Method
 from openclaw_client.testing.scripts import echo
 from openclaw_client.testing.traits import Busy, Profile
 from openclaw_client.testing.transcripts import assistant_extra, new_row
@@ -89,10 +91,12 @@ class GatewayServer:
         self.password = password if mode == "password" else None
         self.faults = Faults(lambda: self._hub.connections.values() if self._hub is not None else ())
         self.seen = Seen()
+        self._methods: dict[str, Method] = {}
         self._settings = Settings(
             profile=profile,
             secrets=Secrets(mode, self.token, self.password),
             agent=agent or echo,
+            methods=self._methods,
             auto_approve=auto_approve,
             settle_time=profile.settle_time if settle_time is None else settle_time,
             approval_seconds=profile.approval_seconds if approval_seconds is None else approval_seconds,
@@ -246,6 +250,15 @@ class GatewayServer:
         payload = {"runId": run_id, "sessionKey": session_key, "seq": 1, "state": "final", "message": message}
         hub.broadcast("chat", payload, session_key)
         return run_id
+
+    def method(self, name: str, handler: MethodHandler, scope: str | None = READ) -> None:
+        """Serve a method, or replace one: `handler(params, caller)`, plain or async, returns the payload.
+
+        It may raise `Refusal`; anything else that it raises is answered as UNAVAILABLE. Parameters are not checked: {}
+        stands for those that are no object. scope: what a caller needs, None for nothing. hello-ok names the method to
+        clients that connect from now on; a restart keeps it.
+        """
+        self._methods[name] = custom_method(name, handler, scope)
 
     def tick(self) -> None:
         """Send a tick now."""

@@ -1,0 +1,31 @@
+"""What a method of the embedded gateway is: who may call it, and what performs it.
+
+Knows the scopes by name. Refuses to know which methods there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from openclaw_client.testing.callers import Caller, Params
+
+READ: Final = "operator.read"
+WRITE: Final = "operator.write"
+ADMIN: Final = "operator.admin"
+PAIRING: Final = "operator.pairing"
+
+Handler = Callable[[Caller, Params], Any | Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method. scope: what its caller needs; None where nothing is needed."""
+
+    perform: Handler
+    scope: str | None = ADMIN
+
+
+Family = Mapping[str, Method]
+"""Methods by name."""

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from openclaw_client.errors import UsageError
-from openclaw_client.testing import BlockingEmbeddedGateway, EmbeddedGateway, Gate, MethodCaller, Refusal
+from openclaw_client.testing import PROFILES, BlockingEmbeddedGateway, EmbeddedGateway, Gate, MethodCaller, Refusal
+from openclaw_client.testing.release_methods import scopes_of
 from tests.gateways.raw import Frame, RawDevice, RawError
-from tests.testing.helpers import CLI, raw
+from tests.testing.helpers import CLI, RELEASES, raw
 
 
 def jobs(params: Frame, caller: MethodCaller) -> Frame:
@@ -106,3 +107,34 @@ def test_an_async_handler_holds_up_nobody() -> None:
 def test_a_name_that_no_request_reaches_is_refused(name: str) -> None:
     with pytest.raises(UsageError):
         EmbeddedGateway().method(name, jobs)
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_what_is_served_has_the_scope_of_the_real_one(release: str) -> None:
+    real = scopes_of(PROFILES[release])
+    with BlockingEmbeddedGateway(release=release) as gateway, raw(gateway, scopes=[], **CLI) as nobody:
+        for name in nobody.hello["features"]["methods"]:
+            if real[name] is None:
+                continue
+            with pytest.raises(RawError) as refused:
+                nobody.request(name, {})
+            assert refused.value.response["error"]["message"] == f"missing scope: {real[name]}"
+
+
+def test_what_the_release_has_and_the_gateway_does_not_serve_says_so_to_who_may_call_it() -> None:
+    with BlockingEmbeddedGateway() as gateway:
+        lacking = error_of(gateway, "secrets.reload", device=RawDevice(), scopes=["operator.read"], **CLI)
+        assert lacking["details"]["missingScope"] == "operator.admin"
+        told = error_of(gateway, "secrets.reload")
+        instead = "register it with gateway.method()"
+        message = f"the embedded gateway does not serve secrets.reload; {instead}"
+        assert told == {"code": "INVALID_REQUEST", "message": message}
+        assert error_of(gateway, "node.invoke.result")["message"] == "unauthorized role: operator"
+        assert error_of(gateway, "no.such")["message"] == "unknown method: no.such"
+        with raw(gateway) as client:
+            assert "secrets.reload" not in client.hello["features"]["methods"]
+
+
+def test_a_release_does_not_know_what_came_later() -> None:
+    with BlockingEmbeddedGateway(release="2026.2.17") as gateway:
+        assert error_of(gateway, "tasks.list")["message"] == "unknown method: tasks.list"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -24,12 +24,16 @@ from openclaw_client.testing.history import History
 from openclaw_client.testing.memory import Memory
 from openclaw_client.testing.method_schema import UNLISTED, method_rules
 from openclaw_client.testing.pairing import allows
-from openclaw_client.testing.registry import ADMIN, Method
+from openclaw_client.testing.registry import ADMIN, WRITE, Method
+from openclaw_client.testing.release_methods import NODE_ROLE, scopes_of
 from openclaw_client.testing.runs import Runs
 from openclaw_client.testing.schema import complaint
 from openclaw_client.testing.traits import Profile
 
 _log = GuardedLogger(__name__)
+
+WITH_WRITE: Final = frozenset({"operator.talk", "operator.sessions.write"})
+"""Scopes of newer releases for what took operator.write before, and still does."""
 
 
 class Methods:
@@ -41,6 +45,7 @@ class Methods:
         self._profile = profile
         self._rules = method_rules(profile)
         self._custom = custom
+        self._real = scopes_of(profile)
         history = History(profile, memory.transcripts, runs.roster)
         families = (
             chat_methods(Chat(profile, memory.transcripts, runs, board), history),
@@ -104,15 +109,23 @@ class Methods:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _allowed(self, caller: Caller, name: str) -> Method:
-        """The method, unless the caller lacks its scope, or there is none."""
+        """The method, unless the caller lacks its scope, or it is not served here."""
         method = self._custom.get(name) or self._own.get(name)
-        self._check_scope(caller, ADMIN if method is None else method.scope)
-        if method is None:
-            raise MethodError(f"unknown method: {name}")
-        return method
+        if method is not None:
+            self._check_scope(caller, method.scope)
+            return method
+        scope = self._real.get(name, ADMIN)
+        if scope == NODE_ROLE:
+            raise MethodError("unauthorized role: operator")
+        self._check_scope(caller, scope)
+        if name in self._real:
+            raise MethodError(f"the embedded gateway does not serve {name}; register it with gateway.method()")
+        raise MethodError(f"unknown method: {name}")
 
     def _check_scope(self, caller: Caller, needed: str | None) -> None:
         if needed is None or allows(caller.scopes, needed):
+            return
+        if needed in WITH_WRITE and allows(caller.scopes, WRITE):
             return
         message = f"missing scope: {needed}"
         if not self._profile.forbidden:

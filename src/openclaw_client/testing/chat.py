@@ -40,7 +40,7 @@ class Chat:
     def send(self, caller: Caller, params: Params) -> Params:
         """chat.send: a run, or the end of one where the message is a stop word."""
         text = _clean(params["message"])
-        attachments = self._attachments(params.get("attachments", []))
+        attachments = self.attachments(params.get("attachments", []))
         if not text.strip() and not attachments:
             raise MethodError("message or attachment required")
         written = params["sessionKey"]
@@ -121,7 +121,7 @@ class Chat:
             return {"runId": run_id, "status": "error", **ended}
         return {"runId": run_id, "status": "error", "endedAt": run.ended_at, "error": run.error}
 
-    # Inside.
+    # Inside, and for `agent`.
 
     def _abort(self, caller: Caller, written: str, key: str, run_id: str | None, *, reason: str) -> Params:
         admin = allows(caller.scopes, "operator.admin")
@@ -130,7 +130,10 @@ class Chat:
             raise MethodError(stopped)
         return {"ok": True, "aborted": bool(stopped), "runIds": stopped}
 
-    def _attachments(self, given: list[Any]) -> list[Params]:
+    def now_ms(self) -> int:
+        return self._audience.now_ms()
+
+    def attachments(self, given: list[Any]) -> list[Params]:
         """Those with content, decoded and within the limits."""
         taken = []
         for index, item in enumerate(given):

@@ -8,6 +8,35 @@ from openclaw_client.testing.traits import Profile
 from openclaw_client.wire import limits
 
 _FILLED = Text(low=1)
+_AGENT_TEXTS = (
+    "provider model to replyTo sessionId sessionKey thinking channel replyChannel accountId replyAccountId threadId "
+    "groupId groupChannel groupSpace lane extraSystemPrompt voiceWakeTrigger"
+)
+_AGENT_OTHERS = (
+    "promptMode bootstrapContextMode bootstrapContextRunKind acpTurnSource internalRuntimeHandoffId "
+    "internalExecutionIdentityRetry internalExecutionIdentityRecoveryAttempt execApprovalFollowupExpectedSessionId "
+    "internalEvents inputProvenance suppressPromptPersistence sessionEffects sourceReplyDeliveryMode "
+    "disableMessageTool swarmCollector swarmOutputSchema forceRestartSafeTools forceCodeModeTools modelRun "
+    "cleanupBundleMcpOnRunEnd"
+)
+"""Known by name; what they may hold was not looked at."""
+_AGENT = Fields(
+    {
+        "message": _FILLED,
+        "agentId": _FILLED,
+        "expectedExistingSessionId": _FILLED,
+        "cwd": _FILLED,
+        "deliver": Flag(),
+        "bestEffortDeliver": Flag(),
+        "attachments": Items(Anything()),
+        "timeout": Whole(low=0),
+        "idempotencyKey": _FILLED,
+        "label": Text(low=1, high=limits.MAX_LABEL),
+        **{name: Text() for name in _AGENT_TEXTS.split()},
+        **{name: Anything() for name in _AGENT_OTHERS.split()},
+    },
+    ("message", "idempotencyKey"),
+)
 UNLISTED = frozenset({"chat.inject"})
 """Served, and advertised by no release."""
 
@@ -70,6 +99,8 @@ def method_rules(profile: Profile) -> dict[str, Fields | None]:
         rules["sessions.messages.unsubscribe"] = Fields(watch, ("key",))
         if profile.unsubscribe:
             rules["sessions.unsubscribe"] = None
+    if profile.more_methods:
+        rules["agent"] = _AGENT
     return rules
 
 

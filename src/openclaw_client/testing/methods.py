@@ -15,6 +15,7 @@ from openclaw_client.logs import GuardedLogger
 from openclaw_client.protocol.server import RequestReceived
 from openclaw_client.testing.callers import Caller, MethodError, Params, Switchboard
 from openclaw_client.testing.chat import Chat
+from openclaw_client.testing.families.agent import AgentRuns
 from openclaw_client.testing.families.asked import asked_methods
 from openclaw_client.testing.families.chat import chat_methods
 from openclaw_client.testing.families.devices import Devices
@@ -24,7 +25,7 @@ from openclaw_client.testing.history import History
 from openclaw_client.testing.memory import Memory
 from openclaw_client.testing.method_schema import UNLISTED, method_rules
 from openclaw_client.testing.pairing import allows
-from openclaw_client.testing.registry import ADMIN, WRITE, Method
+from openclaw_client.testing.registry import ADMIN, WRITE, Method, TwoAnswers
 from openclaw_client.testing.release_methods import NODE_ROLE, scopes_of
 from openclaw_client.testing.runs import Runs
 from openclaw_client.testing.schema import complaint
@@ -46,9 +47,11 @@ class Methods:
         self._rules = method_rules(profile)
         self._custom = custom
         self._real = scopes_of(profile)
+        chat = Chat(profile, memory.transcripts, runs, board)
         history = History(profile, memory.transcripts, runs.roster)
         families = (
-            chat_methods(Chat(profile, memory.transcripts, runs, board), history),
+            chat_methods(chat, history),
+            AgentRuns(memory.transcripts, runs, chat).methods(),
             Sessions(profile, history, runs, board).methods(),
             System(profile, memory, board).methods(),
             Devices(profile, memory.pairing, board).methods(),
@@ -70,6 +73,9 @@ class Methods:
         except Exception as error:  # noqa: BLE001 - a handler may be user code: whatever it raises is an answer
             self._refuse(caller, request, error)
             return
+        if isinstance(result, TwoAnswers):
+            self._answer(caller, request, result.first)
+            result = result.second
         if isinstance(result, Awaitable):
             task = asyncio.ensure_future(self._later(caller, request, result))
             self._tasks.add(task)

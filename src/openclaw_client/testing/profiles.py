@@ -300,6 +300,7 @@ _V2026_9_6 = replace(
     release="2026.9.6",
     reported_version="2026.9.6",
     secret_in_any_field=True,
+    more_methods=True,
     reports_method=True,
     history_keys=frozenset({*_V2026_8_1.history_keys, "inputRunIds"}),
     after_tool="paragraph",

@@ -27,5 +27,13 @@ class Method:
     scope: str | None = ADMIN
 
 
+@dataclass(frozen=True, slots=True)
+class TwoAnswers:
+    """What a handler returns that answers at once, and under the same id again when it knows more."""
+
+    first: Any
+    second: Awaitable[Any]
+
+
 Family = Mapping[str, Method]
 """Methods by name."""

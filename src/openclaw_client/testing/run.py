@@ -59,6 +59,8 @@ class Run:
     held: bool = False
     """Whether it met a busy session, so that its turn does not come by itself: it is folded into another run, or
     stops it."""
+    by_agent: bool = False
+    """Whether it was asked for by the method `agent`: no chat event but the run's own tells of it."""
     on_step: Callable[[Step], None] | None = None
     asked_by: str | None = None
     """The id under which it was asked for, where the gateway chose another."""
@@ -108,7 +110,7 @@ class Run:
 
     def show_status(self, phase: str, retry: Mapping[str, Any] | None = None) -> None:
         """A status event, on releases that have them."""
-        if self.over or not self.profile.status_phases:
+        if self.over or self.by_agent or not self.profile.status_phases:
             return
         self._seq += 1
         self.chat("status", {"phase": phase} if retry is None else {"phase": phase, "retry": dict(retry)})
@@ -215,6 +217,9 @@ class Run:
             self.chat("final", self._stop())
         else:
             self._end("error", NO_ANSWER)
+            if self.by_agent:
+                self.chat("error", {"errorMessage": NO_ANSWER})
+                return
             self.chat("aborted", self._stop())
             self.chat("error", {"errorMessage": NO_ANSWER}, seq=1, bare=True)
 
@@ -269,6 +274,8 @@ class Run:
             detail = {"provider": "embedded", "model": "embedded-1", "failoverReason": kind or "unknown"}
             kinds = {} if kind is None else {"errorKind": kind}
             self.chat("error", {"errorMessage": message, "errorDetail": detail, **kinds})
+            if self.by_agent:
+                return
             self.error = f"Agent failed before reply: {message}"
             self.chat("error", {"errorMessage": self.error}, seq=1, bare=True)
 

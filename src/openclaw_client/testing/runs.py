@@ -98,6 +98,15 @@ class Runs:
             asyncio.get_running_loop().call_soon(self._meet, run, ahead, performed, mode)
         return Sent(answer)
 
+    def start_agent(self, message: Message, owner: Owner) -> Run:
+        """A run that waits for its turn, whatever the mode of its session is, and is answered under its own id."""
+        free = not self.roster.ahead(message.key) and not self.roster.settles(message.key)
+        run = self.new_run(message, self._transcripts.open(message.key), owner)
+        run.by_agent = True
+        if free:
+            self._start(run, message.timeout)
+        return run
+
     def _meet(self, run: Run, ahead: list[Run], performed: list[Run], mode: Busy) -> None:
         """What becomes of a message that found its session busy, unless it was stopped meanwhile."""
         if not run.over:
@@ -171,7 +180,7 @@ class Runs:
     async def _perform(self, run: Run) -> None:
         try:
             # The acknowledgement was sent in the step before: no event of a run overtakes it there.
-            if self._is_command(run):
+            if not run.by_agent and self._is_command(run):
                 return
             if self._profile.strict_keys and run.id != run.id.strip():
                 self.recorder.user(run)

@@ -88,6 +88,8 @@ class Profile:
     """Whether a missing scope is FORBIDDEN with details, or INVALID_REQUEST with text."""
     health_scope: str | None = None
     session_methods: bool = True
+    more_methods: bool = False
+    """Whether what real clients call beside chat is served: its answers were recorded on this release alone."""
     list_totals: bool = False
     """Whether sessions.list says how many sessions there are, and which of them run."""
     unsubscribe: bool = True

@@ -1,0 +1,121 @@
+"""agent: a run that is accepted at once, and answered under the same id when it is over.
+
+Knows the two answers, as 2026.9.6 gives them, and which session is meant. Refuses to know how a run is performed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from openclaw_client.testing.callers import Caller, MethodError, Params
+from openclaw_client.testing.chat import Chat
+from openclaw_client.testing.messages import Message
+from openclaw_client.testing.pairing import allows
+from openclaw_client.testing.registry import ADMIN, WRITE, Family, Method, TwoAnswers
+from openclaw_client.testing.run import NO_ANSWER, Run, agent_of
+from openclaw_client.testing.runs import Runs
+from openclaw_client.testing.transcripts import Transcripts
+from openclaw_client.wire.sessions import canonical_key
+
+AGENTS: Final = frozenset({"main"})
+_EMPTY: Final = "Message (--message) is required"
+
+
+class AgentRuns:
+    """The method `agent` of one gateway."""
+
+    def __init__(self, transcripts: Transcripts, runs: Runs, chat: Chat) -> None:
+        self._transcripts = transcripts
+        self._runs = runs
+        self._chat = chat
+
+    def methods(self) -> Family:
+        return {"agent": Method(self.run, WRITE)}
+
+    def run(self, caller: Caller, params: Params) -> Params | TwoAnswers:
+        """Begin a run; a known key is answered once, from memory, whatever comes with it."""
+        if ("provider" in params or "model" in params) and not allows(caller.scopes, ADMIN):
+            raise MethodError("provider/model overrides are not authorized for this caller.")
+        agent_id, run_id = params.get("agentId", "main"), params["idempotencyKey"]
+        if agent_id not in AGENTS:
+            raise MethodError(f'Unknown agent id "{agent_id}"')
+        key, named = self._target(params)
+        known = self._runs.roster.find(run_id)
+        if known is not None:
+            return outcome(known) if known.over else {"runId": run_id, "status": "in_flight", **named}
+        accepted = {"runId": run_id, **named, "status": "accepted", "acceptedAt": self._chat.now_ms()}
+        if not params["message"].strip():
+            return TwoAnswers(accepted, _refused(run_id))
+        attachments = self._chat.attachments(params.get("attachments", []))
+        written = params.get("sessionKey") or key
+        timeout = params.get("timeout") or None
+        message = Message(key, written, params["message"], attachments, run_id, timeout)
+        return TwoAnswers(accepted, _ended(self._runs.start_agent(message, caller.owner)))
+
+    def _target(self, params: Params) -> tuple[str, Params]:
+        """The key of the session that is meant, and what the first answer says of it."""
+        if params.get("sessionKey") or (params.get("agentId") and not params.get("sessionId")):
+            key = canonical_key(params.get("sessionKey") or f"agent:{params['agentId']}:main")
+            return key, {"sessionKey": key, "agentId": agent_of(key)}
+        session_id = params.get("sessionId") or params["idempotencyKey"]
+        for session in self._transcripts.sessions.values():
+            if session.session_id == session_id:
+                return session.key, {"agentId": agent_of(session.key)}
+        key = canonical_key(f"agent:main:explicit:{session_id}")
+        self._transcripts.open(key).session_id = session_id
+        return key, {"agentId": "main"}
+
+
+async def _refused(run_id: str) -> Params:
+    raise _failed(run_id, _EMPTY)
+
+
+async def _ended(run: Run) -> Params:
+    """The second answer."""
+    if not run.over:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        run.waiters.append(waiter)
+        await waiter
+    return outcome(run)
+
+
+def outcome(run: Run) -> Params:
+    """What is answered of a run that is over. Raises what it is answered with where it failed."""
+    if run.state == "aborted":
+        return {"runId": run.id, "status": "timeout", "summary": "aborted", "stopReason": run.stop_reason}
+    gone = run.error == NO_ANSWER
+    if run.error and not gone:
+        raise _failed(run.id, run.error)
+    payloads: list[Params] = []
+    if gone:
+        payloads = [{"text": run.error, "isError": True, "mediaUrl": None}]
+    elif run.text and not run.silent:
+        payloads = [{"text": run.text, "mediaUrl": None}]
+    status, summary = ("error", "failed") if gone else ("ok", "completed")
+    result = {"payloads": payloads, "meta": _meta(run)}
+    return {"runId": run.id, "status": status, "summary": summary, "result": result}
+
+
+def _meta(run: Run) -> Params:
+    usage = {"input": 1, "output": 1, "cacheRead": 0, "cacheWrite": 0, "total": 2, "cost": {"total": 0}}
+    agent = {
+        "sessionId": run.session.session_id,
+        "sessionFile": run.key,
+        "provider": "embedded",
+        "model": "embedded-1",
+        "contextTokens": 200_000,
+        "usage": usage,
+        "lastCallUsage": usage,
+        "promptTokens": 1,
+    }
+    meta: Params = {"durationMs": run.ended_at - run.started_at, "agentMeta": agent, "aborted": False}
+    if run.text and not run.error:
+        meta |= {"finalPromptText": run.message, "finalAssistantVisibleText": run.text}
+        meta |= {"finalAssistantRawText": run.text, "stopReason": "stop"}
+    return meta
+
+
+def _failed(run_id: str, message: str) -> MethodError:
+    payload = {"runId": run_id, "status": "error", "summary": message}
+    return MethodError(message, code="UNAVAILABLE", payload=payload)

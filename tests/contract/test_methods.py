@@ -52,8 +52,30 @@ def test_without_any_scope_the_missing_one_is_told(target: Target) -> None:
     with nobody:
         for method in ASKED:
             with pytest.raises(RawError) as refused:
-                nobody.request(method, {"no-such-parameter": True})
+                nobody.request(method, {})
             told[method] = refused.value.response["error"]["message"]
             scope = scopes_of(target.profile).get(method, "operator.admin")
             expected[method] = "unauthorized role: operator" if scope == NODE_ROLE else f"missing scope: {scope}"
     assert told == expected
+
+
+DEPENDS = {
+    "sessions.patch": [({"label": "x"}, "write"), ({"model": "x"}, "write"), ({"verboseLevel": "on"}, "admin")],
+    "sessions.create": [({}, "write"), ({"permissionMode": "full"}, "admin"), ({"execNode": "x"}, "admin")],
+    "sessions.delete": [({}, "admin"), ({"deleteTranscript": False}, "admin"), ({"archivedOnly": True}, "write")],
+    "agent": [({"message": "x"}, "write"), ({"message": "/new"}, "admin"), ({"message": "/reset"}, "admin")],
+}
+"""By method: parameters, and the scope that they take."""
+
+
+@pytest.mark.release("2026.9.6")
+@pytest.mark.parametrize("method", DEPENDS)
+def test_the_scope_depends_on_what_is_asked_for(target: Target, method: str) -> None:
+    nobody = RawClient(
+        url=target.url, token=target.token, scopes=[], device=RawDevice(), client_id="cli", client_mode="cli"
+    )
+    with nobody:
+        for params, scope in DEPENDS[method]:
+            with pytest.raises(RawError) as refused:
+                nobody.request(method, params)
+            assert refused.value.response["error"]["message"] == f"missing scope: operator.{scope}"

@@ -24,6 +24,9 @@ FILE = Path(__file__).parents[2] / "src/openclaw_client/testing/advertised.json"
 UNCALLED = frozenset({"config.openFile"})
 """Acts on the machine of the gateway, whatever its parameters are."""
 
+NONSENSE = {"no-such-parameter": True}
+"""For calls that must not do anything."""
+
 ANSWER_TIMEOUT = 20.0
 """Seconds for one refusal. The slowest took 2."""
 
@@ -38,22 +41,25 @@ def scopes_of(gateway: RealGateway) -> tuple[dict[str, str], dict[str, str]]:
     """
     with gateway.client() as admin:
         named = set(admin.hello["features"]["methods"])
-        hidden = {name for name in UNNAMED - named - UNCALLED if _answer(admin, name) != f"unknown method: {name}"}
+        hidden = {
+            name for name in UNNAMED - named - UNCALLED if _answer(admin, name, NONSENSE) != f"unknown method: {name}"
+        }
     with gateway.client(scopes=[], device=RawDevice(), client_id="cli", client_mode="cli") as nobody:
         return {name: _scope(nobody, name) for name in named}, {name: _scope(nobody, name) for name in hidden}
 
 
 def _scope(nobody: RawClient, name: str) -> str:
-    said = _answer(nobody, name)
+    # Some methods want more for some parameters; what they want at least is recorded.
+    said = _answer(nobody, name, {})
     if said.startswith("unauthorized role"):
         return "node"
     return said.removeprefix("missing scope: ") if said.startswith("missing scope: ") else ""
 
 
-def _answer(client: RawClient, name: str) -> str:
-    """What a gateway says to a call with parameters that no method has; "" where it takes them."""
+def _answer(client: RawClient, name: str, params: dict[str, Any]) -> str:
+    """What a gateway says to a call; "" where it takes it."""
     try:
-        client.request(name, {"no-such-parameter": True}, timeout=ANSWER_TIMEOUT)
+        client.request(name, params, timeout=ANSWER_TIMEOUT)
     except RawError as refused:
         return str(refused.response["error"]["message"])
     return ""

@@ -59,7 +59,7 @@ def hello(
         "snapshot": _snapshot(profile, life),
     }
     if profile.reports_capabilities:
-        payload["features"]["capabilities"] = []
+        payload["features"]["capabilities"] = ["published-model-catalog"] if profile.more_methods else []
     auth = _auth(profile, verdict)
     if auth is not None:
         payload["auth"] = auth

@@ -8,6 +8,7 @@ from __future__ import annotations
 from openclaw_client.testing.callers import Caller, Params
 from openclaw_client.testing.memory import now_ms
 from openclaw_client.testing.roster import Roster
+from openclaw_client.testing.session_rows import DEFAULTS, SessionRows
 from openclaw_client.testing.traits import Profile
 from openclaw_client.testing.transcripts import DEFAULT_LIMIT, Transcript, Transcripts, cut, shown
 from openclaw_client.wire.sessions import canonical_key
@@ -20,6 +21,7 @@ class History:
         self._profile = profile
         self._transcripts = transcripts
         self._roster = roster
+        self.rows = SessionRows(profile, roster)
 
     def page(self, _caller: Caller, params: Params) -> Params:
         """chat.history: the newest messages, oldest of them first."""
@@ -35,7 +37,7 @@ class History:
         if self._profile.pages == "always":
             page |= self._inputs(session, params)
         if self._profile.session_info:
-            page["sessionInfo"] = self._info(key, session) | self._roster.activity(key)
+            page["sessionInfo"] = self.rows.row(key, session) | self._roster.activity(key)
         else:
             page["thinkingLevel"] = "off"
         run = self._roster.in_flight(key)
@@ -55,16 +57,28 @@ class History:
         """sessions.list, newest first."""
         sessions = sorted(self._transcripts.sessions.values(), key=lambda one: -one.updated_at)
         limit = int(params.get("limit", 100))
-        listed = [self._info(one.key, one) for one in sessions[:limit]]
+        if "label" in params and self._profile.more_methods:
+            sessions = [one for one in sessions if one.settings.get("label") == params["label"]]
+        start = int(params.get("offset", 0))
+        end = start + limit
+        listed = [self._listed(one, params) for one in sessions[start:end]]
         result: Params = {"ts": now_ms(), "path": "(memory)", "count": len(listed)}
         if self._profile.list_totals:
-            more = len(sessions) > limit
-            result |= {"totalCount": len(sessions), "limitApplied": limit, "nextOffset": limit if more else None}
+            more = len(sessions) > end
+            result |= {"totalCount": len(sessions), "limitApplied": limit, "nextOffset": end if more else None}
             result["hasMore"] = more
             listed = [info | self._roster.activity(info["key"]) for info in listed]
-        return {**result, "defaults": {"model": "embedded-1", "contextTokens": 200_000}, "sessions": listed}
+        defaults = DEFAULTS if self._profile.more_methods else {"model": "embedded-1", "contextTokens": 200_000}
+        return {**result, "defaults": defaults, "sessions": listed}
 
     # Inside.
+
+    def _listed(self, session: Transcript, params: Params) -> Params:
+        row = self.rows.row(session.key, session)
+        if not self._profile.more_methods:
+            return row
+        title, last = params.get("includeDerivedTitles", False), params.get("includeLastMessage", False)
+        return self.rows.titled(row, session, title=title, last=last)
 
     def _rows(self, session: Transcript | None, params: Params) -> Params:
         rows = session.written(self._profile) if session is not None else []
@@ -107,9 +121,3 @@ class History:
             page["inputReceipts"] = [{**one, "state": "consumed"} for one in consumed] + receipts
             page["inputConsumptions"] = consumed
         return page
-
-    def _info(self, key: str, session: Transcript | None) -> Params:
-        info: Params = {"key": key, "kind": "direct", "updatedAt": session.updated_at if session else None}
-        if session is not None:
-            info |= {"chatType": "direct", "sessionId": session.session_id, "systemSent": True}
-        return info | {"modelProvider": "embedded", "model": "embedded-1", "contextTokens": 200_000}

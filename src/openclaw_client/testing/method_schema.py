@@ -3,42 +3,12 @@
 from __future__ import annotations
 
 from openclaw_client.testing.answer_schema import answer_rules
+from openclaw_client.testing.more_schema import MORE
 from openclaw_client.testing.schema import Anything, Fields, Flag, Items, Rule, Text, Whole
 from openclaw_client.testing.traits import Profile
 from openclaw_client.wire import limits
 
 _FILLED = Text(low=1)
-_AGENT_TEXTS = (
-    "provider model to replyTo sessionId sessionKey thinking channel replyChannel accountId replyAccountId threadId "
-    "groupId groupChannel groupSpace lane extraSystemPrompt voiceWakeTrigger"
-)
-_AGENT_OTHERS = (
-    "promptMode bootstrapContextMode bootstrapContextRunKind acpTurnSource internalRuntimeHandoffId "
-    "internalExecutionIdentityRetry internalExecutionIdentityRecoveryAttempt execApprovalFollowupExpectedSessionId "
-    "internalEvents inputProvenance suppressPromptPersistence sessionEffects sourceReplyDeliveryMode "
-    "disableMessageTool swarmCollector swarmOutputSchema forceRestartSafeTools forceCodeModeTools modelRun "
-    "cleanupBundleMcpOnRunEnd"
-)
-"""Known by name; what they may hold was not looked at."""
-_AGENT = Fields(
-    {
-        "message": _FILLED,
-        "agentId": _FILLED,
-        "expectedExistingSessionId": _FILLED,
-        "cwd": _FILLED,
-        "deliver": Flag(),
-        "bestEffortDeliver": Flag(),
-        "attachments": Items(Anything()),
-        "timeout": Whole(low=0),
-        "idempotencyKey": _FILLED,
-        "label": Text(low=1, high=limits.MAX_LABEL),
-        **{name: Text() for name in _AGENT_TEXTS.split()},
-        **{name: Anything() for name in _AGENT_OTHERS.split()},
-    },
-    ("message", "idempotencyKey"),
-)
-UNLISTED = frozenset({"chat.inject"})
-"""Served, and advertised by no release."""
 
 
 def method_rules(profile: Profile) -> dict[str, Fields | None]:
@@ -53,20 +23,7 @@ def method_rules(profile: Profile) -> dict[str, Fields | None]:
             ("sessionKey", "message"),
         ),
         "agent.wait": Fields({"runId": _FILLED, "timeoutMs": Whole(low=0)}, ("runId",)),
-        "sessions.list": Fields(
-            {
-                "limit": Whole(low=1),
-                "activeMinutes": Whole(low=1),
-                "includeGlobal": Flag(),
-                "includeUnknown": Flag(),
-                "includeDerivedTitles": Flag(),
-                "includeLastMessage": Flag(),
-                "label": _FILLED,
-                "spawnedBy": _FILLED,
-                "agentId": _FILLED,
-                "search": Text(),
-            }
-        ),
+        "sessions.list": _list(profile),
         "sessions.reset": Fields(
             _with_agent(profile, {"key": _FILLED, "reason": Text(choices=frozenset({"new", "reset"}))}), ("key",)
         ),
@@ -100,7 +57,7 @@ def method_rules(profile: Profile) -> dict[str, Fields | None]:
         if profile.unsubscribe:
             rules["sessions.unsubscribe"] = None
     if profile.more_methods:
-        rules["agent"] = _AGENT
+        rules |= MORE
     return rules
 
 
@@ -124,6 +81,26 @@ def _send(profile: Profile, key: Text) -> Fields:
     if "fastAutoOnSeconds" in profile.send_keys:
         known["fastAutoOnSeconds"] = Whole(low=0)
     return Fields(known, ("sessionKey", "message", "idempotencyKey"))
+
+
+def _list(profile: Profile) -> Fields:
+    known: dict[str, Rule] = {
+        "limit": Whole(low=1),
+        "activeMinutes": Whole(low=1),
+        "includeGlobal": Flag(),
+        "includeUnknown": Flag(),
+        "includeDerivedTitles": Flag(),
+        "includeLastMessage": Flag(),
+        "label": _FILLED,
+        "spawnedBy": _FILLED,
+        "agentId": _FILLED,
+        "search": Text(),
+    }
+    if profile.more_methods:
+        # None of these leaves out, or adds to, what there is here.
+        known |= {name: Flag() for name in ("excludeSubagents", "excludeCron", "excludeSystem", "configuredAgentsOnly")}
+        known |= {"includeActivitySummary": Flag(), "offset": Whole(low=0)}
+    return Fields(known)
 
 
 def _history(profile: Profile) -> Fields:

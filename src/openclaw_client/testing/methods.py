@@ -16,17 +16,19 @@ from openclaw_client.protocol.server import RequestReceived
 from openclaw_client.testing.callers import Caller, MethodError, Params, Switchboard
 from openclaw_client.testing.chat import Chat
 from openclaw_client.testing.families.agent import AgentRuns
+from openclaw_client.testing.families.answers import Answers
 from openclaw_client.testing.families.asked import asked_methods
 from openclaw_client.testing.families.chat import chat_methods
 from openclaw_client.testing.families.devices import Devices
+from openclaw_client.testing.families.session_changes import SessionChanges
 from openclaw_client.testing.families.sessions import Sessions
 from openclaw_client.testing.families.system import System
 from openclaw_client.testing.history import History
 from openclaw_client.testing.memory import Memory
-from openclaw_client.testing.method_schema import UNLISTED, method_rules
+from openclaw_client.testing.method_schema import method_rules
 from openclaw_client.testing.pairing import allows
 from openclaw_client.testing.registry import ADMIN, WRITE, Method, TwoAnswers
-from openclaw_client.testing.release_methods import NODE_ROLE, scopes_of
+from openclaw_client.testing.release_methods import NODE_ROLE, named_in_hello, scopes_of
 from openclaw_client.testing.runs import Runs
 from openclaw_client.testing.schema import complaint
 from openclaw_client.testing.traits import Profile
@@ -47,12 +49,15 @@ class Methods:
         self._rules = method_rules(profile)
         self._custom = custom
         self._real = scopes_of(profile)
+        self._named = named_in_hello(profile)
         chat = Chat(profile, memory.transcripts, runs, board)
         history = History(profile, memory.transcripts, runs.roster)
         families = (
             chat_methods(chat, history),
             AgentRuns(memory.transcripts, runs, chat).methods(),
             Sessions(profile, history, runs, board).methods(),
+            SessionChanges(memory.transcripts, runs, history.rows, board).methods(),
+            Answers(history).methods(),
             System(profile, memory, board).methods(),
             Devices(profile, memory.pairing, board).methods(),
             asked_methods(runs.answers),
@@ -62,12 +67,12 @@ class Methods:
 
     def advertised(self) -> list[str]:
         """`features.methods` of hello-ok."""
-        return sorted({*self._own, *self._custom} - UNLISTED)
+        return sorted({*self._custom, *self._named.intersection(self._own)})
 
     def perform(self, caller: Caller, request: RequestReceived) -> None:
         """Check and do; the answer is sent from here, at once or when it is known."""
         try:
-            method = self._allowed(caller, request.method)
+            method = self._allowed(caller, request)
             params = self._checked(request)
             result = method.perform(caller, params)
         except Exception as error:  # noqa: BLE001 - a handler may be user code: whatever it raises is an answer
@@ -114,11 +119,12 @@ class Methods:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _allowed(self, caller: Caller, name: str) -> Method:
+    def _allowed(self, caller: Caller, request: RequestReceived) -> Method:
         """The method, unless the caller lacks its scope, or it is not served here."""
+        name = request.method
         method = self._custom.get(name) or self._own.get(name)
         if method is not None:
-            self._check_scope(caller, method.scope)
+            self._check_scope(caller, method.needs(request.params))
             return method
         scope = self._real.get(name, ADMIN)
         if scope == NODE_ROLE:

@@ -21,10 +21,16 @@ Handler = Callable[[Caller, Params], Any | Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One method. scope: what its caller needs; None where nothing is needed."""
+    """One method. scope: what its caller needs; None where nothing is needed. asks: what these parameters need, where
+    that is not always the same."""
 
     perform: Handler
     scope: str | None = ADMIN
+    asks: Callable[[Params], str | None] | None = None
+
+    def needs(self, params: Any) -> str | None:
+        """What a caller needs for these parameters, which were not checked yet."""
+        return self.scope if self.asks is None or not isinstance(params, dict) else self.asks(params)
 
 
 @dataclass(frozen=True, slots=True)

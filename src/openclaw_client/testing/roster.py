@@ -80,6 +80,10 @@ class Roster:
         """A run that is live or remembered."""
         return self.live.get(run_id) or self.finished.get(run_id)
 
+    def last(self, key: str) -> Run | None:
+        """The run of a session that ended last, while it is remembered."""
+        return next((run for run in reversed(self.finished.values()) if run.key == key), None)
+
     def ahead(self, key: str) -> list[Run]:
         """The runs of a session that a new message comes behind.
 

@@ -392,6 +392,15 @@ class Runs:
             self._audience.to_session_lists("sessions.changed", payload)
         return session
 
+    def delete(self, session: Transcript) -> None:
+        """Forget a session: its runs end without an event."""
+        for run in self.roster.ahead(session.key):
+            run.drop()
+            self._lates.forget(run)
+            self.retire(run)
+            self.cancel(run)
+        del self._transcripts.sessions[session.key]
+
     # Others.
 
     async def drained(self, seconds: float) -> None:

@@ -73,6 +73,8 @@ def _problems(rule: Rule, value: Any, at: str, verbose: bool) -> list[str]:
     if isinstance(rule, Items):
         if not isinstance(value, list):
             return [_said(at, "must be array")]
+        if len(value) < rule.low:
+            return [_said(at, f"must not have fewer than {rule.low} items")]
         return [line for index, item in enumerate(value) for line in _problems(rule.of, item, f"{at}/{index}", verbose)]
     if isinstance(rule, Flag) and not isinstance(value, bool):
         return [_said(at, "must be boolean")]

@@ -60,6 +60,8 @@ class Transcript:
         spoken_in: Whether the model has completed a message here.
         inputs: Messages that wait, on releases that write them down.
         receipts: The id of the row that holds a message which was collected with others, by the message's run.
+        created_via: Who made it: a client by itself, or a run.
+        settings: What sessions.patch set, by the names of the release.
         generation: Another one whenever the session is begun anew.
     """
 
@@ -72,6 +74,8 @@ class Transcript:
     rows: list[Row] = field(default_factory=list)
     inputs: list[Input] = field(default_factory=list)
     receipts: dict[str, str] = field(default_factory=dict)
+    created_via: Literal["operator", "run"] = "operator"
+    settings: dict[str, Any] = field(default_factory=dict)
     generation: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def add(self, row: Row) -> int:

@@ -6,7 +6,7 @@ Knows the two answers, as 2026.9.6 gives them, and which session is meant. Refus
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 from openclaw_client.testing.callers import Caller, MethodError, Params
 from openclaw_client.testing.chat import Chat
@@ -22,6 +22,17 @@ AGENTS: Final = frozenset({"main"})
 _EMPTY: Final = "Message (--message) is required"
 
 
+RESETS: Final = frozenset({"/new", "/reset"})
+
+
+def _scope(params: Params) -> str:
+    return ADMIN if _command(params.get("message")) in RESETS else WRITE
+
+
+def _command(message: Any) -> str:
+    return message.split()[0] if isinstance(message, str) and message.strip() else ""
+
+
 class AgentRuns:
     """The method `agent` of one gateway."""
 
@@ -31,7 +42,7 @@ class AgentRuns:
         self._chat = chat
 
     def methods(self) -> Family:
-        return {"agent": Method(self.run, WRITE)}
+        return {"agent": Method(self.run, WRITE, _scope)}
 
     def run(self, caller: Caller, params: Params) -> Params | TwoAnswers:
         """Begin a run; a known key is answered once, from memory, whatever comes with it."""
@@ -40,6 +51,8 @@ class AgentRuns:
         agent_id, run_id = params.get("agentId", "main"), params["idempotencyKey"]
         if agent_id not in AGENTS:
             raise MethodError(f'Unknown agent id "{agent_id}"')
+        if _command(params["message"]) in RESETS:
+            raise MethodError(f"the embedded gateway does not serve {_command(params['message'])} in agent")
         key, named = self._target(params)
         known = self._runs.roster.find(run_id)
         if known is not None:
@@ -51,6 +64,8 @@ class AgentRuns:
         written = params.get("sessionKey") or key
         timeout = params.get("timeout") or None
         message = Message(key, written, params["message"], attachments, run_id, timeout)
+        if self._transcripts.get(key) is None:
+            self._transcripts.open(key).created_via = "run"
         return TwoAnswers(accepted, _ended(self._runs.start_agent(message, caller.owner)))
 
     def _target(self, params: Params) -> tuple[str, Params]:
@@ -63,7 +78,8 @@ class AgentRuns:
             if session.session_id == session_id:
                 return session.key, {"agentId": agent_of(session.key)}
         key = canonical_key(f"agent:main:explicit:{session_id}")
-        self._transcripts.open(key).session_id = session_id
+        made = self._transcripts.open(key)
+        made.session_id, made.created_via = session_id, "run"
         return key, {"agentId": "main"}
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from openclaw_client.testing.callers import Caller, Params, Switchboard
 from openclaw_client.testing.memory import Memory
 from openclaw_client.testing.registry import READ, Family, Method
+from openclaw_client.testing.session_rows import CONTEXT, DEFAULTS, MODEL
+from openclaw_client.testing.shapes import HEALTH, HEARTBEAT, PLACE, STATUS
 from openclaw_client.testing.traits import Profile
 
 
@@ -27,8 +29,12 @@ class System:
         }
 
     def _health(self, _caller: Caller, _params: Params) -> Params:
-        sessions = {"count": len(self._memory.transcripts.sessions), "recent": []}
-        return {
+        whole = self._profile.more_methods
+        sessions = {"path": PLACE, **self._sessions()} if whole else self._sessions()
+        agent: Params = {"agentId": "main", "isDefault": True, "sessions": sessions}
+        if whole:
+            agent["heartbeat"] = HEARTBEAT
+        health: Params = {
             "ok": True,
             "ts": self._board.now_ms(),
             "durationMs": 0,
@@ -37,26 +43,44 @@ class System:
             "channelLabels": {},
             "heartbeatSeconds": 0,
             "defaultAgentId": "main",
-            "agents": [{"agentId": "main", "isDefault": True, "sessions": sessions}],
+            "agents": [agent],
             "sessions": sessions,
         }
+        return health | HEALTH if whole else health
+
+    def _sessions(self) -> Params:
+        return {"count": len(self._memory.transcripts.sessions), "recent": []}
 
     def _status(self, _caller: Caller, _params: Params) -> Params:
+        whole = self._profile.more_methods
         status: Params = {} if self._profile.reported_version == "dev" else {"runtimeVersion": self._profile.release}
-        count = len(self._memory.transcripts.sessions)
-        heartbeat = {"defaultAgentId": "main", "agents": [{"agentId": "main", "enabled": False}]}
-        sessions = {"count": count, "defaults": {"model": "embedded-1", "contextTokens": 200_000}, "recent": []}
-        return {**status, "heartbeat": heartbeat, "channelSummary": [], "queuedSystemEvents": [], "sessions": sessions}
+        agent: Params = {"agentId": "main", "enabled": False}
+        sessions: Params = {**self._sessions(), "defaults": {"model": "embedded-1", "contextTokens": CONTEXT}}
+        if whole:
+            agent |= {**HEARTBEAT, "waitingForRoute": False}
+            sessions |= {"paths": [PLACE], "byAgent": [{"agentId": "main", "path": PLACE, **self._sessions()}]}
+        status |= {"heartbeat": {"defaultAgentId": "main", "agents": [agent]}}
+        status |= {"channelSummary": [], "queuedSystemEvents": [], "sessions": sessions}
+        return status | STATUS if whole else status
 
     def _presence(self, _caller: Caller, _params: Params) -> list[Params]:
-        return [
-            {"host": client["id"], "version": client["version"], "platform": client["platform"], "mode": client["mode"]}
-            for client in self._board.clients()
-        ]
+        names = ("version", "platform", "mode")
+        clients = self._board.clients()
+        return [{"host": client["id"], **{name: client[name] for name in names}} for client in clients]
 
     def _agents(self, _caller: Caller, _params: Params) -> Params:
-        return {"defaultId": "main", "mainKey": "main", "scope": "per-sender", "agents": [{"id": "main"}]}
+        agents: Params = {"defaultId": "main", "mainKey": "main", "scope": "per-sender", "agents": [{"id": "main"}]}
+        if not self._profile.more_methods:
+            return agents
+        main = {"id": "main", "workspace": PLACE, "workspaceGit": False, "model": {"primary": "embedded/embedded-1"}}
+        main |= {
+            name: DEFAULTS[name] for name in ("agentRuntime", "thinkingLevels", "thinkingOptions", "thinkingDefault")
+        }
+        owned = {"ownership": "sole", "selectionRequired": False}
+        return agents | owned | {"agents": [main | {"defaultPermissionMode": "full"}]}
 
     def _models(self, _caller: Caller, _params: Params) -> Params:
-        model = {"id": "embedded-1", "name": "Embedded", "provider": "embedded", "contextWindow": 200_000}
+        if self._profile.more_methods:
+            return {"models": [MODEL]}
+        model = {"id": "embedded-1", "name": "Embedded", "provider": "embedded", "contextWindow": CONTEXT}
         return {"models": [{**model, "reasoning": False}]}

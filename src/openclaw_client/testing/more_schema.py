@@ -1,0 +1,111 @@
+"""The parameters of what 2026.9.6 serves beside chat."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from openclaw_client.testing.schema import Anything, Fields, Flag, Items, Rule, Text, Whole
+from openclaw_client.wire import limits
+
+_FILLED = Text(low=1)
+_AGENT_TEXTS = (
+    "provider model to replyTo sessionId sessionKey thinking channel replyChannel accountId replyAccountId threadId "
+    "groupId groupChannel groupSpace lane extraSystemPrompt voiceWakeTrigger"
+)
+_AGENT_OTHERS = (
+    "promptMode bootstrapContextMode bootstrapContextRunKind acpTurnSource internalRuntimeHandoffId "
+    "internalExecutionIdentityRetry internalExecutionIdentityRecoveryAttempt execApprovalFollowupExpectedSessionId "
+    "internalEvents inputProvenance suppressPromptPersistence sessionEffects sourceReplyDeliveryMode "
+    "disableMessageTool swarmCollector swarmOutputSchema forceRestartSafeTools forceCodeModeTools modelRun "
+    "cleanupBundleMcpOnRunEnd"
+)
+"""Known by name; what they may hold was not looked at."""
+_AGENT = Fields(
+    {
+        "message": _FILLED,
+        "agentId": _FILLED,
+        "expectedExistingSessionId": _FILLED,
+        "cwd": _FILLED,
+        "deliver": Flag(),
+        "bestEffortDeliver": Flag(),
+        "attachments": Items(Anything()),
+        "timeout": Whole(low=0),
+        "idempotencyKey": _FILLED,
+        "label": Text(low=1, high=limits.MAX_LABEL),
+        **{name: Text() for name in _AGENT_TEXTS.split()},
+        **{name: Anything() for name in _AGENT_OTHERS.split()},
+    },
+    ("message", "idempotencyKey"),
+)
+
+_CREATE_OTHERS = (
+    "displayName titleSource category agentRuntime contextWindow thinkingLevel fastMode permissionMode toolOverrides "
+    "incognito visibility catalogId spawnDepth fork forkFrom emitCommandHooks succeedsParent timeoutMs mentions "
+    "attachments projectId projectGitUrl repository worktree worktreeSource worktreeBaseRef worktreeName execNode cwd"
+)
+_PATCH_OTHERS = (
+    "autoLabel icon color category boardFace boardPresentation statusNote attention archived pinned unread "
+    "contextWindow thinkingLevel fastMode toolOverrides verboseLevel traceLevel reasoningLevel responseUsage "
+    "elevatedLevel execHost execSecurity execAsk execNode permissionMode sandboxMode nativeRuntimeConsent model "
+    "agentRuntime sendPolicy completionOwnerSessionKey inheritedToolPolicyVersion inheritedToolAllow "
+    "inheritedToolDeny groupActivation "
+    "expectedPermissionMode expectedSandboxMode expectedNativeRuntimeConsent expectedToolOverrides "
+    "expectedMarkedUnreadAt label"
+)
+
+
+def _fields(texts: str = "", required: tuple[str, ...] = (), others: str = "", **more: Rule) -> Fields:
+    """An object: names of texts, names of what may hold anything, and the rest."""
+    known: dict[str, Rule] = dict.fromkeys(texts.split(), _FILLED)
+    return Fields(known | {name: Anything() for name in others.split()} | more, required)
+
+
+_EXPECTED = "agentId expectedSessionId expectedLifecycleRevision"
+
+MORE: Final[dict[str, Fields | None]] = {
+    "agent": _AGENT,
+    "sessions.create": _fields(
+        "key idempotencyKey agentId label model parentSessionKey", (), _CREATE_OTHERS, task=Text(), message=Text()
+    ),
+    "sessions.patch": _fields(f"key {_EXPECTED}", ("key",), _PATCH_OTHERS),
+    "sessions.delete": _fields(
+        f"key {_EXPECTED}",
+        ("key",),
+        "expectedSessionUpdatedAt",
+        deleteTranscript=Flag(),
+        emitLifecycleHooks=Flag(),
+        archivedOnly=Flag(),
+    ),
+    "sessions.describe": _fields("key", ("key",), includeDerivedTitles=Flag(), includeLastMessage=Flag()),
+    "sessions.resolve": _fields(
+        "key sessionId label shortId slugHint agentId spawnedBy",
+        (),
+        "reference",
+        includeGlobal=Flag(),
+        includeUnknown=Flag(),
+        allowMissing=Flag(),
+    ),
+    "sessions.preview": _fields("", ("keys",), keys=Items(_FILLED, low=1), limit=Whole(low=1), maxChars=Whole(low=20)),
+    "models.list": _fields(
+        "agentId sessionKey authProfileId provider view",
+        (),
+        "includeDetails includeProviderCapabilities includeDefaultModels preparedOnly refresh",
+    ),
+    "chat.startup": _fields("sessionKey agentId", ("sessionKey",), limit=Whole(low=1), maxChars=Whole(low=1)),
+    "chat.metadata": _fields("sessionKey agentId"),
+    "commands.list": _fields("sessionKey agentId provider", (), "scope", includeArgs=Flag()),
+    "tools.catalog": _fields("agentId", includePlugins=Flag()),
+    "tools.effective": _fields("sessionKey agentId", ("sessionKey",)),
+    "config.get": None,
+    "cron.list": None,
+    "cron.status": None,
+    "node.list": None,
+    "channels.status": None,
+    "skills.status": None,
+    "logs.tail": None,
+    "usage.status": None,
+    "usage.cost": None,
+    "exec.approvals.get": None,
+    "tasks.list": _fields("agentId sessionKey", (), "status sortBy cursor", limit=Whole(low=1, high=500)),
+}
+"""None: its parameters were not looked at."""

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from openclaw_client import ChatReply, GatewayClient
+from openclaw_client.cli.exit_codes import ExitCode
 from openclaw_client.cli.gateway import STANDARD_PORT
 from openclaw_client.cli.parser import COMMANDS
 from openclaw_client.policy.urls import DEFAULT_URL
@@ -246,6 +247,45 @@ def test_the_gateway_command_listens_where_clients_look_for_it(alone: Program, t
             _, err = finish(process)
     assert (told["url"] == DEFAULT_URL) is not taken
     assert err == ("[port 18789 is taken: this gateway has another]\n" if taken else "")
+
+
+@pytest.mark.parametrize("where", ["{folder}/mine.py:speaks", "mine:speaks"])
+def test_the_gateway_command_serves_an_agent_of_the_user(
+    alone: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    (tmp_path / "words.py").write_text('WORD = "mine"')
+    (tmp_path / "mine.py").write_text(
+        "import words\n\nasync def speaks(turn):\n    yield f'{words.WORD}: {turn.message}'\n"
+    )
+    monkeypatch.chdir(tmp_path if where.startswith("mine") else tmp_path.parent)
+    with alone.start("gateway", "--port", "0", "--json", "--agent", where.format(folder=tmp_path)) as process:
+        told = read_until(process, "gateway")[-1]
+        with GatewayClient(told["url"], token=told["token"], identity=False) as client:
+            assert client.chat_send(session_key="main", message="hello").text == "mine: hello"
+        process.send_signal(signal.SIGINT)
+        finish(process)
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("mine.py", "names no function"),
+        ("none.py:speaks", "there is no none.py"),
+        ("no.such.module:speaks", "there is no no.such.module"),
+        ("mine.py:missing", "mine.py has no function missing"),
+        ("mine.py:returns", "returns of mine.py is no async generator"),
+        ("broken.py:speaks", "broken.py cannot be loaded: ZeroDivisionError"),
+    ],
+)
+def test_an_agent_that_cannot_be_had_is_a_mistake_of_use(
+    alone: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, said: str
+) -> None:
+    (tmp_path / "mine.py").write_text("async def returns(turn):\n    return 'words'\n")
+    (tmp_path / "broken.py").write_text("1 / 0")
+    monkeypatch.chdir(tmp_path)
+    ran = alone.run("gateway", "--port", "0", "--agent", where)
+    assert (ran.code, ran.out) == (ExitCode.USAGE, "")
+    assert said in ran.err
 
 
 def test_the_gateway_command_keeps_a_given_token_to_itself(alone: Program) -> None:

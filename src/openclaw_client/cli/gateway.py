@@ -25,7 +25,7 @@ MAX_PORT = 65535
 
 HELP = """\
 serve a gateway for trying out clients
-On loopback, until Ctrl-C. Its agent echoes: no model, no Node and no network are needed."""
+On loopback, until Ctrl-C. Its agent echoes, or is yours: no model, no Node and no network are needed."""
 
 _TEXT = """\
 url    {url}
@@ -48,16 +48,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"the port, 0 for a free one (default: {STANDARD_PORT}, or a free one where that is taken)",
     )
     parser.add_argument("--protocol", type=int, choices=(3, 4), help="the wire version to speak (default: 4)")
+    parser.add_argument(
+        "--agent",
+        metavar="MY.PY:NAME",
+        help="who answers: an async generator function in a file or a module (default: an echo)",
+    )
 
 
 def run(options: Options) -> int:
     # Only here: no other command needs it, and it takes its time to load.
+    from openclaw_client.cli.agent_file import load_agent
     from openclaw_client.testing import DEFAULT_TOKEN, BlockingEmbeddedGateway
+    from openclaw_client.testing.scripts import typed_echo
 
     given = read_token(options)
+    agent = typed_echo if options.agent is None else load_agent(options.agent)
 
     def on(port: int) -> BlockingEmbeddedGateway:
-        return BlockingEmbeddedGateway(token=given or DEFAULT_TOKEN, protocol=options.protocol, port=port)
+        return BlockingEmbeddedGateway(agent, token=given or DEFAULT_TOKEN, protocol=options.protocol, port=port)
 
     with closing(_started(on, options.port)) as gateway:
         # A token that somebody chose is that person's secret; the built-in one is none.

@@ -47,6 +47,7 @@ class Options:
     ident: str | None = None
     port: int | None = None
     protocol: int | None = None
+    agent: str | None = None
     test_message: str | None = None
     gateway: str | None = None
 

@@ -11,12 +11,22 @@ from openclaw_client.testing.turn import Agent, Gate, Turn
 PACE = 0.002
 """Seconds between two pieces of the echo: enough for the loop to send one piece before the next is made."""
 
+TYPING_PACE = 0.08
+"""The same where somebody watches. The terminal of 2026.9.6 believes that a reply which ends within 7 ms goes on."""
+
 
 async def echo(turn: Turn) -> AsyncIterator[str]:
     """Answers `echo: <message>`, word by word; white space is kept. The default agent."""
     for piece in re.findall(r"\s*\S+\s*$|\s*\S+", f"echo: {turn.message}"):
         yield piece
         await asyncio.sleep(PACE)
+
+
+async def typed_echo(turn: Turn) -> AsyncIterator[str]:
+    """The echo at the pace of a quick model, for people, and for programs that expect one."""
+    async for piece in echo(turn):
+        yield piece
+        await asyncio.sleep(TYPING_PACE)
 
 
 def says(*pieces: str, pace: float = 0.0) -> Agent:

@@ -80,6 +80,9 @@ def test_a_run_is_accepted_then_answered_and_written_down(talk: Talk, session: s
     assert {"sessionId", "sessionFile", "provider", "model", "usage"} <= meta["agentMeta"].keys()
     assert [text_of(final["message"]) for final in talk.chat(run_id, "final")] == ["echo: two words"]
     assert talk.chat(run_id, "status") == []
+    events = [frame["payload"] for frame in talk.frames if frame.get("event") == "agent"]
+    said = [one["data"] for one in events if (one["runId"], one["stream"]) == (run_id, "assistant")]
+    assert "".join(one["delta"] for one in said) == said[-1]["text"] == "echo: two words"
     rows = talk.client.request("chat.history", {"sessionKey": session})["messages"]
     assert [(row["role"], text_of(row)) for row in rows] == [
         ("user", "stub:echo two words"),

@@ -62,6 +62,8 @@ def _fields(texts: str = "", required: tuple[str, ...] = (), others: str = "", *
 
 _EXPECTED = "agentId expectedSessionId expectedLifecycleRevision"
 
+_WAKE_MODES = frozenset({"now", "next-heartbeat"})
+
 MORE: Final[dict[str, Fields | None]] = {
     "agent": _AGENT,
     "sessions.create": _fields(
@@ -96,6 +98,10 @@ MORE: Final[dict[str, Fields | None]] = {
     "commands.list": _fields("sessionKey agentId provider", (), "scope", includeArgs=Flag()),
     "tools.catalog": _fields("agentId", includePlugins=Flag()),
     "tools.effective": _fields("sessionKey agentId", ("sessionKey",)),
+    # Heard, and without effect: nothing beats here.
+    "wake": _fields(
+        "text sessionKey agentId", ("mode", "text"), mode=Text(choices=frozenset({"now", "next-heartbeat"}))
+    ),
     "config.get": None,
     "cron.list": None,
     "cron.status": None,

@@ -83,6 +83,8 @@ class Run:
     _message: str = ""
     _called: bool = False
     _shown: str = ""
+    _told: str = ""
+    """The text of the last agent event that had some, where not every piece has one."""
     _shown_at: float = -1e9
     _trailing: asyncio.TimerHandle | None = None
 
@@ -206,6 +208,9 @@ class Run:
         """The agent is done: the rest of the text, then the final."""
         text = "" if self.silent or self.said_nothing else self.text
         gone = self.unanswered
+        if text and not self.profile.agent_pieces and text != self._told:
+            # What the throttle held back of the chat is told here before the end.
+            self._agent("assistant", {"text": text, "delta": text[len(self._told) :]})
         self._show_end({"phase": "error", "error": NO_ANSWER} if gone else {"phase": "end"})
         if text:
             if self.profile.flushes_tail and text != self._shown:
@@ -395,13 +400,14 @@ class Run:
 
     def _behind_tool(self, piece: str) -> str:
         if self.profile.after_tool == "anew":
-            self.text = self._shown = ""
+            self.text = self._shown = self._told = ""
         return f"\n\n{piece}" if self.text and self.profile.after_tool == "paragraph" else piece
 
     def _send_delta(self, *, replace: bool = False, with_agent: bool = True) -> None:
         self._drop_trailing()
         fresh = self.text if replace else self.text[len(self._shown) :]
         if not self.profile.agent_pieces and with_agent:
+            self._told = self.text
             self._agent("assistant", {"text": self.text, "delta": fresh})
         more: dict[str, Any] = {}
         if self.profile.delta_text:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from openclaw_client.testing.callers import Caller, Params, Switchboard
 from openclaw_client.testing.memory import Memory
-from openclaw_client.testing.registry import READ, Family, Method
+from openclaw_client.testing.registry import READ, WRITE, Family, Method
 from openclaw_client.testing.session_rows import CONTEXT, DEFAULTS, MODEL
 from openclaw_client.testing.shapes import HEALTH, HEARTBEAT, PLACE, STATUS
 from openclaw_client.testing.traits import Profile
@@ -26,6 +26,7 @@ class System:
             "last-heartbeat": Method(lambda _caller, _params: None, READ),
             "agents.list": Method(self._agents, READ),
             "models.list": Method(self._models, READ),
+            "wake": Method(lambda _caller, _params: {"ok": True}, WRITE),
         }
 
     def _health(self, _caller: Caller, _params: Params) -> Params:

@@ -106,6 +106,7 @@ MORE: Final[dict[str, Fields | None]] = {
     "cron.list": None,
     "cron.status": None,
     "node.list": None,
+    "question.list": None,
     "channels.status": None,
     "skills.status": None,
     "logs.tail": None,

@@ -106,7 +106,6 @@ MORE: Final[dict[str, Fields | None]] = {
     "cron.list": None,
     "cron.status": None,
     "node.list": None,
-    "question.list": None,
     "channels.status": None,
     "skills.status": None,
     "logs.tail": None,

@@ -73,7 +73,6 @@ class Answers:
             "tasks.list": lambda _params: {"tasks": []},
         }
         family = {name: Method(_handler(answer), READ) for name, answer in plain.items()}
-        family["question.list"] = Method(lambda _caller, _params: {"questions": []}, "operator.questions")
         family["chat.startup"] = Method(self._startup, READ)
         family["exec.approvals.get"] = Method(lambda _caller, _params: _approvals(), ADMIN)
         return family

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 
 import pytest
 
 from tests.contract.operators import QUESTIONS, SCOPES, Operator, Payload
 from tests.contract.targets import Target
+from tests.gateways.raw import RawClient
 from tests.waiting import until
 
 pytestmark = pytest.mark.release("2026.8.1", "2026.9.6")
@@ -33,6 +34,13 @@ async def pair(target: Target) -> AsyncIterator[tuple[Operator, Operator]]:
         yield asker, second
 
 
+@pytest.fixture
+def reader(target: Target) -> Iterator[RawClient]:
+    """Somebody who reads the frames: a client keeps what was answered out of the event."""
+    with RawClient(url=target.url, token=target.token, scopes=QUESTIONS) as client:
+        yield client
+
+
 async def asked(asker: Operator, session: str, *items: Payload) -> tuple[str, Payload]:
     """Have the agent ask; the run's id and the question as it came."""
     run = await asker.send(session, f"stub:ask {json.dumps(items)}")
@@ -51,7 +59,7 @@ async def told(who: Operator, ident: str) -> Payload:
 
 
 async def test_everybody_with_the_scope_is_asked_and_hears_the_answer(
-    target: Target, pair: tuple[Operator, Operator], session: str
+    target: Target, pair: tuple[Operator, Operator], reader: RawClient, session: str
 ) -> None:
     asker, second = pair
     async with Operator(target, SCOPES) as without:
@@ -74,7 +82,9 @@ async def test_everybody_with_the_scope_is_asked_and_hears_the_answer(
         state, text = await asker.end(run)
         assert (state, text.splitlines()[0]) == ("final", "Drink: Tea")
         for who in pair:
-            assert await told(who, ident) == {"id": ident, **outcome}
+            assert await told(who, ident) == {"id": ident, "status": "answered"}
+        reader.request("question.list", {})
+        assert {"id": ident, **outcome} in [one["payload"] for one in reader.events]
         assert await asker.refusal("question.resolve", answer(ident, drink=["Tea"])) == OVER
         assert await asker.refusal("question.resolve", {"id": ident, "cancel": True}) == OVER
         assert without.heard["question.requested"] == without.heard["question.resolved"] == []

@@ -58,7 +58,8 @@ def test_those_who_leave_the_line_do_not_take_a_turn_with_them(after: int) -> No
         for call in calls[::2]:
             call.cancel()
         await asyncio.gather(*calls[1::2])
-        assert place.most_strangers <= HANDSHAKES
+        # Some may go in the place of those who were cut off in the middle and are not heard of any more.
+        assert place.most_strangers <= HANDSHAKES + SPARE
         await asyncio.wait(calls)
         await disperse(crowd)
 

@@ -17,10 +17,7 @@ from tests.gateways.install import entry_point, node_binary
 RELEASE = "2026.9.6"
 pytestmark = [
     pytest.mark.release(RELEASE),
-    pytest.mark.skipif(
-        "config.getoption('--gateways') != 'real'",
-        reason="compares what a command does on a real gateway with what it does on the embedded one: --gateways=real",
-    ),
+    pytest.mark.only(gateways="real"),
 ]
 
 COMMANDS = (

@@ -24,7 +24,7 @@ from openclaw_client.client.callbacks import CallbackQueue, check_optional
 from openclaw_client.client.client_base import ClientBase
 from openclaw_client.client.diagnosis import Certificate, Diagnosis, OnStage, StageReport, look_at_certificate
 from openclaw_client.client.engine import Engine
-from openclaw_client.client.events import EventStream, check_names, size_of_event
+from openclaw_client.client.events import EventStream, check_names
 from openclaw_client.client.options import CaFile, Identity, Proxy, build_settings
 from openclaw_client.client.pairing import POLL, OnPending, Pairing
 from openclaw_client.client.port import Port
@@ -386,7 +386,7 @@ class AsyncGatewayClient(AsyncAnswering, ClientBase):
     def events(self, *names: str) -> EventStream:
         """An async iterator of gateway events of these names, or of all; from this call on, over reconnects."""
         check_names(names)
-        stream = EventStream(names, self._port.remove_stream, self._port.on_slow, size_of_event)
+        stream = EventStream(names, self._port.remove_stream, self._port.on_slow)
         self._port.add_stream(stream)
         return stream
 

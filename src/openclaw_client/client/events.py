@@ -107,7 +107,7 @@ class EventStream(Generic[E]):
         names: tuple[str, ...],
         leave: Callable[[EventStream[E]], object],
         on_slow: OnSlow,
-        size: Callable[[E], int],
+        size: Callable[[E], int] = size_of_event,  # type: ignore[assignment]
     ) -> None:
         self.dropped = 0
         self._size = size

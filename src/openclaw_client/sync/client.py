@@ -25,7 +25,7 @@ from openclaw_client.client.callbacks import check_optional
 from openclaw_client.client.client_base import ClientBase
 from openclaw_client.client.diagnosis import Certificate, Diagnosis, OnStage, StageReport, look_at_certificate
 from openclaw_client.client.engine import Engine
-from openclaw_client.client.events import check_names, size_of_event
+from openclaw_client.client.events import check_names
 from openclaw_client.client.options import (
     CaFile,
     ClientInfo,
@@ -399,9 +399,7 @@ class GatewayClient(BlockingAnswering, ClientBase):
         if self._reconnect_after_fork:
             self._ready_thread()
         port = self._port
-        stream = BlockingEventStream(
-            names, lambda leaving: self._soon(port.remove_stream, leaving), port.on_slow, size_of_event
-        )
+        stream = BlockingEventStream(names, lambda leaving: self._soon(port.remove_stream, leaving), port.on_slow)
         port.add_stream(stream)
         return stream
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from queue import Empty
 from typing import Generic, Self
 
-from openclaw_client.client.events import MAX_WAITING, MAX_WAITING_BYTES, E, unread
+from openclaw_client.client.events import MAX_WAITING, MAX_WAITING_BYTES, E, size_of_event, unread
 from openclaw_client.client.slow_consumer import OnSlow
 from openclaw_client.errors import GatewayError
 from openclaw_client.sync import threads
@@ -28,7 +28,7 @@ class BlockingEventStream(Generic[E]):
         names: tuple[str, ...],
         leave: Callable[[BlockingEventStream[E]], object],
         on_slow: OnSlow,
-        size: Callable[[E], int],
+        size: Callable[[E], int] = size_of_event,  # type: ignore[assignment]
     ) -> None:
         self.dropped = 0
         self._size = size

@@ -131,3 +131,26 @@ async def test_what_was_asked_in_a_session_is_there_when_its_user_comes_back(
         assert (await client.approve(client.pending_approvals[0])).status == "applied"
         await sent
         await manager.close()
+
+
+async def test_a_connection_that_was_given_up_leaves_its_questions_to_the_next(
+    manage: Callable[..., Any], face: Face, start_gateway: Start
+) -> None:
+    gateway = start_gateway(asks)
+    manager = manage(gateway)
+    asked: list[str] = []
+
+    def decide(user: str, approval: Any) -> str | None:
+        asked.append(approval.id)
+        return "allow-once" if len(asked) > 1 else None
+
+    manager.on_approval(decide)
+    client = await manager.connection_for("me")
+    run = client.chat_stream(session_key="mine", message="clean up")
+    async with run:
+        await until(lambda: asked)
+    await manager.disconnect("me")
+    again = await manager.connection_for("me")
+    await again.chat_history(session_key="mine")
+    await until(lambda: len(asked) == 2 and not gateway.pending_approvals)
+    assert asked[0] == asked[1]

@@ -116,9 +116,10 @@ async def test_losing_the_race_is_an_answer(make: Make, start_gateway: Start, re
         await until(lambda: first.pending_approvals and second.pending_approvals)
         [approval] = second.pending_approvals
         outcomes = await asyncio.gather(first.approve(approval), second.deny(approval))
-        # 2026.4.15 forgets what was answered.
-        late = "gone" if release == "2026.4.15" else "already"
-        assert sorted([outcome.status for outcome in outcomes]) == sorted(["applied", late])
+        # 2026.4.15 forgets what was answered, and the event may be later than the refusal.
+        late = {"already", "gone"} if release == "2026.4.15" else {"already"}
+        assert [outcome.status for outcome in outcomes].count("applied") == 1
+        assert {outcome.status for outcome in outcomes} - {"applied"} <= late
         counts = next(outcome.decision for outcome in outcomes if outcome.status == "applied")
         assert {outcome.decision for outcome in outcomes} <= {counts, None}
         await until(lambda: not (first.pending_approvals or second.pending_approvals))
@@ -429,3 +430,166 @@ async def test_somebody_elses_decision_is_told_to_who_never_heard_of_it(make: Ma
         await sent
         async with make(gateway, answers=["approvals"], identity=device) as late:
             assert await late.deny(approval.id) == AnswerOutcome("already", "allow-once")
+
+
+async def test_a_decision_that_finds_no_connection_is_given_when_it_is_back(
+    make: Make, face: Face, start_gateway: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway = start_gateway(asks())
+    asked, go_on, woken = list[Approval](), threading.Event(), asyncio.Event()
+
+    async def think(approval: Approval) -> str:
+        asked.append(approval)
+        await woken.wait()
+        return "allow-once"
+
+    def block(approval: Approval) -> str:
+        asked.append(approval)
+        go_on.wait()
+        return "allow-once"
+
+    client = make(
+        gateway,
+        timeouts=Timeouts(connect=10, request=0.3),
+        on_approval=think if face.name == "async" else block,
+    )
+    async with client:
+        run = client.chat_stream(session_key="s", message="clean up")
+        async with run:
+            await until(lambda: asked)
+            gateway.faults.refuse_upgrade(times=1000)
+            gateway.faults.disconnect()
+            await until(lambda: not client.connected)
+            woken.set()
+            go_on.set()
+            await until(lambda: "waits for the connection" in caplog.text)
+            gateway.faults.clear()
+            assert (await run.result()).text == "It was: allow-once"
+    assert len(asked) == 1
+
+
+async def test_an_answer_right_behind_the_connect_waits_for_the_list(make: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(asks())
+    device = MemoryIdentityStore(DeviceIdentity.generate())
+    first = make(gateway, answers=["approvals"], identity=device)
+    async with first:
+        sent = asyncio.ensure_future(first.chat_send(session_key="s", message="clean up"))
+        await until(lambda: first.pending_approvals)
+        [approval] = first.pending_approvals
+        later = make(gateway, answers=["approvals"], identity=device, sessions=["s"])
+        held = gateway.faults.hold(lambda frame: frame.name == "exec.approval.list")
+        async with later:
+            answered = asyncio.ensure_future(later.approve(approval.id))
+            await until(lambda: gateway.seen.requests["exec.approval.list"] == 2)
+            held.release()
+            assert (await answered).status == "applied"
+        assert (await sent).text == "It was: allow-once"
+
+
+async def test_what_is_no_approval_is_not_answered_as_one(make: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(asks())
+    async with make(gateway, answers=["approvals"]) as client:
+        sent = asyncio.ensure_future(client.chat_send(session_key="s", message="clean up"))
+        await until(lambda: client.pending_approvals)
+        [approval] = client.pending_approvals
+        with pytest.raises(UsageError, match="is one of the approvals"):
+            await client.answer(approval.id, {"x": "y"})
+        with pytest.raises(UsageError, match="only the beginning of an id"):
+            await client.approve(approval.id[:5])
+        assert client.pending_approvals == (approval,)
+        await client.deny(approval)
+        await sent
+
+
+async def test_all_who_follow_a_run_are_told(make: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(asks())
+    impatient = Timeouts(connect=10, request=10, idle=0.3)
+    async with make(gateway, answers=["approvals"], timeouts=impatient) as client:
+        run = client.chat_stream(session_key="s", message="clean up")
+        async with run:
+            await until(lambda: client.pending_approvals)
+            other = client.chat_attach(run.run_id, session_key="s")
+            async with other:
+                await until(lambda: other.activity.kind == "awaiting_approval")
+                done, _ = await asyncio.wait({asyncio.ensure_future(other.result())}, timeout=0.6)
+                assert not done
+                await client.approve(client.pending_approvals[0])
+                assert (await other.result()).text == "It was: allow-once"
+            assert (await run.result()).text == "It was: allow-once"
+
+
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+async def test_a_handler_that_answers_itself_is_not_cut_off(make: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(asks())
+    behind = asyncio.Event()
+
+    async def decide(approval: Approval) -> None:
+        # Also where the event comes behind the response.
+        gateway.faults.drop(lambda frame: frame.name == "exec.approval.resolved")
+        await client.approve(approval)
+        await asyncio.sleep(0)
+        behind.set()
+
+    client = make(gateway, on_approval=decide)
+    async with client:
+        assert (await client.chat_send(session_key="s", message="clean up")).text == "It was: allow-once"
+        await behind.wait()
+
+
+async def test_a_decision_that_the_gateway_made_another_is_told_as_that(
+    make: Make, start_gateway: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway = start_gateway(asks())
+
+    def deny(frame: Any) -> Any:
+        frame["payload"]["approval"] |= {"status": "denied", "decision": "deny"}
+        return frame
+
+    gateway.faults.drop(lambda frame: frame.name == "exec.approval.resolved")
+    gateway.faults.rewrite(lambda frame: frame.name == "approval.resolve", deny)
+    async with make(gateway, answers=["approvals"]) as client:
+        stream = client.approvals()
+        sent = asyncio.ensure_future(client.chat_send(session_key="s", message="clean up"))
+        requested = await anext(stream)
+        assert await client.approve(requested.approval) == AnswerOutcome("applied", "deny")
+        resolved = await anext(stream)
+        assert (resolved.status, resolved.decision) == ("denied", "deny")
+        assert "the gateway made it deny" in caplog.text
+        await sent
+
+
+async def test_a_gateway_whose_clock_is_wrong_is_answered_all_the_same(make: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(asks())
+
+    def long_ago(frame: Any) -> Any:
+        for name in ("createdAtMs", "expiresAtMs"):
+            frame["payload"][name] -= 86_400_000
+        return frame
+
+    gateway.faults.rewrite(lambda frame: frame.name == "exec.approval.requested", long_ago)
+    async with make(gateway, answers=["approvals"]) as client:
+        sent = asyncio.ensure_future(client.chat_send(session_key="s", message="clean up"))
+        await until(lambda: client.pending_approvals)
+        await asyncio.wait({sent}, timeout=0.5)
+        assert (await client.approve(client.pending_approvals[0])).status == "applied"
+        assert (await sent).text == "It was: allow-once"
+
+
+async def test_who_is_shown_some_sessions_hears_of_no_command_without_one(make: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(asks())
+
+    def nobodys(frame: Any) -> Any:
+        for name in ("sessionKey", "turnSourceTo", "runId"):
+            frame["payload"]["request"].pop(name, None)
+        return frame
+
+    gateway.faults.rewrite(lambda frame: frame.name == "exec.approval.requested", nobodys, times=None)
+    heard: list[str] = []
+    client = make(gateway, answers=["approvals"], sessions=["mine"])
+    client.on("exec.approval.requested", lambda event: heard.append(event.name))
+    async with client:
+        sent = asyncio.ensure_future(client.chat_send(session_key="mine", message="clean up"))
+        await until(lambda: gateway.pending_approvals)
+        gateway.resolve(gateway.pending_approvals[0].id, "deny")
+        await sent
+        assert (client.pending_approvals, heard) == ((), [])

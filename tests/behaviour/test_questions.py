@@ -212,3 +212,16 @@ async def test_a_device_that_was_approved_for_less_keeps_its_chat(
         client.retry_now()
         await client.connect()
         assert "operator.questions" in client.granted_scopes
+
+
+async def test_a_device_with_nothing_but_its_token_keeps_its_chat_too(
+    make: Make, start_gateway: Start, release: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway = start_gateway(release=release)
+    device = MemoryIdentityStore(DeviceIdentity.generate())
+    async with make(gateway, identity=device):
+        pass
+    async with make(gateway, identity=device, token=None, on_question=lambda question: "Tea") as client:
+        assert (await client.chat_send(session_key="s", message="hi")).text.endswith("hi")
+        assert "operator.questions" not in client.granted_scopes
+    assert "connect once with the shared token" in caplog.text

@@ -296,6 +296,10 @@ def test_a_connect_is_made_without_them_where_they_are_what_was_refused() -> Non
     # The device has them: its token is a wrong one.
     assert not wants_too_much(mismatch, approved, BONUS)
     assert not wants_too_much(mismatch, fresh, BONUS)
+    assert wants_too_much(refusal("AUTH_SCOPE_MISMATCH"), kept, BONUS)
+    assert not wants_too_much(refusal("AUTH_SCOPE_MISMATCH"), fresh, BONUS)
+    # 2026.2.17 gives no reason.
+    assert wants_too_much(refusal("PAIRING_REQUIRED"), fresh, BONUS)
     assert not wants_too_much(refusal("PAIRING_REQUIRED", reason="not-paired"), fresh, BONUS)
     assert not wants_too_much(refusal("AUTH_TOKEN_MISMATCH"), fresh, BONUS)
     # They were not asked for.

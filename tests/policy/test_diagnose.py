@@ -292,7 +292,9 @@ def test_a_gateway_that_is_not_older_or_does_not_say_so(version: str) -> None:
     ],
 )
 def test_what_a_connect_without_bonus_scopes_says(ident: Any, command: str) -> None:
-    shape = ErrorShape(code="NOT_PAIRED", message="no", details={"requestId": ident})
+    shape = ErrorShape(code="NOT_PAIRED", message="no", details={"code": "PAIRING_REQUIRED", "requestId": ident})
     said = done_without(shape, ("operator.questions",))
     assert said.endswith(f"approve it with `{command}`")
     assert "operator.questions" in said
+    mismatch = ErrorShape(code="X", message="no", details={"code": "AUTH_SCOPE_MISMATCH"})
+    assert "connect once with the shared token" in done_without(mismatch, ("operator.questions",))

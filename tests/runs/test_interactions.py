@@ -29,7 +29,7 @@ def test_each_is_told_once_and_nothing_comes_back() -> None:
     table = InteractionTable()
     entry = table.add(approval("a"), "r", named=True)
     assert entry is not None
-    assert (entry.kind, entry.run_id, entry.expires_at) == ("approvals", "r", inf)
+    assert (entry.kind, entry.run_id, entry.over_at) == ("approvals", "r", inf)
     assert table.add(approval("a"), "r", named=True) is None
     assert table.end("a", DENIED) is entry
     assert table.end("a", Ended("allowed", "allow-once")) is None
@@ -41,6 +41,7 @@ def test_each_is_told_once_and_nothing_comes_back() -> None:
 
 def test_an_end_that_overtakes_the_list_counts() -> None:
     table = InteractionTable()
+    table.list_begun()
     assert table.end("a", DENIED) is None
     assert table.add(approval("a"), None, named=False) is None
     # It was never shown here.
@@ -48,6 +49,31 @@ def test_an_end_that_overtakes_the_list_counts() -> None:
     for number in range(MAX_CLOSED):
         table.end(f"other-{number}", DENIED)
     assert table.add(approval("a"), None, named=False) is not None
+    table.list_ended()
+
+
+def test_of_others_ends_nothing_is_remembered_but_while_a_list_is_read() -> None:
+    table = InteractionTable()
+    table.end("a", DENIED)
+    assert table.add(approval("a"), None, named=False) is not None
+    for _ in range(2):
+        table.list_begun()
+    table.end("b", DENIED)
+    table.list_ended()
+    assert table.add(approval("b"), None, named=False) is None
+    table.list_ended()
+    assert table.add(approval("b"), None, named=False) is not None
+
+
+def test_what_is_over_stays_known_when_the_connection_is_gone() -> None:
+    table = InteractionTable()
+    table.add(approval("a"), None, named=False)
+    table.add(approval("b"), None, named=False)
+    table.end("a", DENIED)
+    table.clear()
+    assert (table.pending(), table.ended("a")) == ((), DENIED)
+    assert table.add(approval("b"), None, named=False) is not None
+    assert table._bytes == len('{"id":"b"}')
 
 
 def test_by_kind_by_run_and_by_what_a_list_has() -> None:
@@ -70,13 +96,13 @@ def test_by_kind_by_run_and_by_what_a_list_has() -> None:
 
 def test_what_expires() -> None:
     table = InteractionTable()
-    assert table.next_expiry == inf
-    late = table.add(approval("a", expires_at=20.0), None, named=False)
-    soon = table.add(question("q", expires_at=10.0), None, named=False)
-    assert table.next_expiry == 10.0
-    assert table.expired(9.9) == ()
-    assert table.expired(10.0) == (soon,)
-    assert table.expired(30.0) == (late, soon)
+    assert table.next_end == inf
+    late = table.add(approval("a"), None, named=False, over_at=20.0)
+    soon = table.add(question("q"), None, named=False, over_at=10.0)
+    assert table.next_end == 10.0
+    assert table.over(9.9) == ()
+    assert table.over(10.0) == (soon,)
+    assert table.over(30.0) == (late, soon)
 
 
 def test_never_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,6 +126,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(["add", "end"]), st.sampled_from("abc
 @given(STEPS)
 def test_whatever_comes_in_whatever_order(steps: list[tuple[str, str]]) -> None:
     table, over, shown = InteractionTable(), set[str](), dict[str, int]()
+    table.list_begun()
     for step, ident in steps:
         if step == "add":
             if table.add(approval(ident), None, named=False) is not None:

@@ -98,6 +98,7 @@ def test_what_cannot_be_judged_is_none(payload: Any) -> None:
         ({"id": "a", "decision": "deny", "resolvedBy": None}, Verdict("a", "expired", "deny")),
         ({"id": "a", "decision": "deny", "resolvedBy": "approval-scope-closed"}, Verdict("a", "cancelled", "deny")),
         ({"id": "a"}, Verdict("a", "gone")),
+        ({"id": "a", "decision": "of-a-later-release"}, Verdict("a", "gone", "of-a-later-release")),
         ({"decision": "deny"}, None),
         (None, None),
     ],
@@ -123,3 +124,19 @@ def test_how_one_ended(payload: Any, verdict: Verdict | None) -> None:
 )
 def test_what_is_recorded_of_one(payload: Any, verdict: Verdict | None) -> None:
     assert recorded_verdict("a", payload) == verdict
+
+
+@pytest.mark.parametrize("number", [True, "5", None, float("inf"), float("nan"), 10**400, -(10**400)])
+def test_what_is_no_time(number: Any) -> None:
+    approval = approval_from({**OLD, "expiresAtMs": number})
+    assert approval is not None
+    assert approval.expires_at is None
+
+
+def test_who_says_what_may_be_answered() -> None:
+    old, new = approval_from(OLD), approval_from(NEW)
+    assert old is not None
+    assert new is not None
+    assert not old.states_decisions
+    assert new.states_decisions
+    assert not Approval("a").states_decisions

@@ -87,7 +87,7 @@ class Engine:
             interactions=lambda: self.interactions,
         )
         self.interactions: Interactions = Interactions(
-            self.requests, sessions, self.router, runner, with_device=settings.store is not None
+            self.requests, sessions, self.router, runner, with_device=settings.store is not None, limit=limit
         )
         self.interactions.wanted = kinds_of(settings.answers)
         self.requests.on_new_session = self.interactions.session_added
@@ -202,6 +202,7 @@ class Engine:
         forked = ConnectionLost(message="this process was forked from the one that holds the connection")
         for run in self.router.runs():
             run.after_fork(forked)
+        self.interactions.end_streams(forked)
         for stream in self.router.streams():
             stream.end(forked)
 

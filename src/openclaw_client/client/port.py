@@ -12,8 +12,8 @@ from openclaw_client.client.events import EventSink, GatewayEvent
 from openclaw_client.client.slow_consumer import SlowConsumer
 from openclaw_client.connection.supervisor import ConnectionState, StateChange
 from openclaw_client.errors import GatewayError
+from openclaw_client.interactions.events import InteractionSink
 from openclaw_client.interactions.handling import InteractionHandler
-from openclaw_client.interactions.interactions import InteractionSink
 from openclaw_client.policy.timeouts import Timeouts
 from openclaw_client.requests.requests import Answer
 from openclaw_client.runs.activity import Activity
@@ -76,6 +76,8 @@ class InteractionPort(Protocol):
     """What agents wait for from people. On the loop's thread, but for `pending` and `handlers`."""
 
     pending: tuple[Interaction, ...]
+    alive: bool
+    """Whether there was a connection, and it was not given up."""
     handlers: list[tuple[Kind, InteractionHandler]]
 
     def listen(self, kind: Kind, sink: InteractionSink) -> None: ...

@@ -18,8 +18,8 @@ from openclaw_client.chat.context import RunListener
 from openclaw_client.chat.held import HeldMessages
 from openclaw_client.client.events import EventSink, GatewayEvent
 from openclaw_client.connection.fast_path import FastPath
-from openclaw_client.interactions.events import ENDINGS, without_answers
 from openclaw_client.interactions.events import EVENTS as INTERACTION_EVENTS
+from openclaw_client.interactions.events import without_answers
 from openclaw_client.interactions.interactions import Interactions
 from openclaw_client.runs.proactive import ProactiveAssembler, ProactiveMessage
 from openclaw_client.runs.usage import row_of
@@ -100,6 +100,7 @@ class Router:
             if run not in runs:
                 self._runs[run_id] = (*runs, run)
                 self._proactive.reopened(run_id)
+        self._interactions().run_added(run)
 
     def remove(self, run: RunListener) -> None:
         """A run is over: what comes late for it is nobody's."""
@@ -169,6 +170,10 @@ class Router:
         """The run of an id, where it is one of this session, as far as one is named."""
         runs = self._listeners(run_id, session)
         return runs[0] if runs else None
+
+    def runs_of(self, run_id: str) -> tuple[RunListener, ...]:
+        """All of this client's that follow a run."""
+        return self._runs.get(run_id, ())
 
     def runs_in(self, session: str) -> list[RunListener]:
         """This client's runs in a session that have the gateway's attention."""
@@ -360,13 +365,13 @@ class Router:
         if isinstance(frame, ChatFrame):
             return self._chat_permitted(frame)
         payload = frame_payload(frame)
-        if frame.event in ENDINGS and not (isinstance(payload, dict) and self._interactions().knows(payload.get("id"))):
-            # Most of them name no session, and all of them what somebody answered.
-            return False
+        if frame.event in INTERACTION_EVENTS:
+            # Some name no session, and the ends what somebody answered: what was taken in has passed the wall.
+            return isinstance(payload, dict) and self._interactions().knows(payload.get("id"))
         if isinstance(payload, dict) and self._listeners(payload.get("runId"), payload.get("sessionKey")):
             # The session of a run of one's own, which need not be one of those that were given.
             return self._all_accepted(payload, apart_from=payload.get("sessionKey"))
-        return self._all_accepted(payload, unnamed=not self.sessions.private or frame.event in ENDINGS)
+        return self._all_accepted(payload, unnamed=not self.sessions.private)
 
     def _chat_permitted(self, frame: ChatFrame) -> bool:
         payload = frame.payload

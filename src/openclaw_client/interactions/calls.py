@@ -14,7 +14,7 @@ from openclaw_client.requests.requests import DEFAULT_LIMIT, Requests
 from openclaw_client.runs.answering import AnswerOutcome
 from openclaw_client.runs.interactions import Ended, Interaction, Kind
 from openclaw_client.wire.approvals import FAMILIES, Approval, approval_from, recorded_verdict
-from openclaw_client.wire.questions import Question, closing_from, question_from
+from openclaw_client.wire.questions import closing_from, question_from
 
 logger = GuardedLogger("openclaw_client.interactions")
 
@@ -37,6 +37,8 @@ _ALREADY_WORDS: Final = ("already resolved",)
 class InteractionCalls:
     """Of one client. Everything raises what `request` raises, but for an answer that came too late."""
 
+    __slots__ = ("_requests",)
+
     def __init__(self, requests: Requests) -> None:
         self._requests = requests
 
@@ -46,8 +48,15 @@ class InteractionCalls:
         if not lists:
             return None
         found: list[Interaction] = []
+        refused: RequestFailed | None = None
         for name, sort in lists.items():
-            found += read_list(await self._call(name, {}), kind, sort)
+            try:
+                found += read_list(await self._call(name, {}), kind, sort)
+            except RequestFailed as error:
+                # The others are read all the same.
+                refused = error
+        if refused is not None and len(lists) == 1:
+            raise refused
         return found
 
     async def look_up(self, item: Interaction) -> Ended | None:
@@ -58,22 +67,22 @@ class InteractionCalls:
             return Ended("gone")
         try:
             payload = await self._call("question.get", {"id": item.id})
-        except RequestFailed:
-            return Ended("gone")
+        except RequestFailed as error:
+            return _lost(error)
         record = payload.get("question", payload) if isinstance(payload, Mapping) else None
         closing = closing_from(record) if isinstance(record, Mapping) else None
         pending = isinstance(record, Mapping) and record.get("status") == "pending"
         return None if pending else Ended("gone" if closing is None else closing.status)
 
-    async def decide(self, ident: str, kind: str, decision: str, days: int | None) -> AnswerOutcome:
-        """Decide on an approval. kind: "" where it is not known.
+    async def decide(self, ident: str, kind: str, decision: str, days: int | None, *, exact: bool) -> AnswerOutcome:
+        """Decide on an approval. exact: whether kind and decision are such as the gateway has asked for them.
 
         `approval.resolve` takes a wrong kind, and whatever else it does not know, for a no; `exec.approval.resolve`
-        refuses it. Both observed on 2026.9.6.
+        refuses it. Both observed on 2026.8.1 and 2026.9.6.
         """
         params = {"id": ident, "decision": decision} | ({} if days is None else {"grantExpiresInDays": days})
         try:
-            if kind and self._named("approval.resolve"):
+            if exact and self._named("approval.resolve"):
                 payload = await self._call("approval.resolve", {**params, "kind": kind})
                 return _recorded(ident, payload, decision)
             family = next((name for name, sort in FAMILIES.items() if sort == kind), "exec")
@@ -99,8 +108,8 @@ class InteractionCalls:
             return Ended("gone")
         try:
             verdict = recorded_verdict(ident, await self._call("approval.get", {"id": ident}))
-        except RequestFailed:
-            return Ended("gone")
+        except RequestFailed as error:
+            return _lost(error)
         return None if verdict is None else Ended(verdict.status, verdict.decision)
 
     def _named(self, method: str) -> bool:
@@ -118,11 +127,6 @@ def read_list(payload: Any, kind: Kind, sort: str) -> list[Interaction]:
     rows = payload if isinstance(payload, list) else []
     made = [approval_from(row, sort) if kind == "approvals" else question_from(row) for row in rows]
     return [item for item in made if item is not None]
-
-
-def of_kind(item: Interaction) -> str:
-    """What `approval.resolve` calls the kind of an approval; "" for a question."""
-    return item.kind if not isinstance(item, Question) else ""
 
 
 def _recorded(ident: str, payload: Any, decision: str) -> AnswerOutcome:
@@ -151,3 +155,11 @@ def _too_late(error: RequestFailed) -> AnswerOutcome:
     if names.intersection(_GONE) or any(one in words for one in _GONE_WORDS):
         return AnswerOutcome("gone")
     raise error
+
+
+def _lost(error: RequestFailed) -> Ended | None:
+    """What a refused look means: that the gateway has it no more, or nothing."""
+    try:
+        return Ended("gone") if _too_late(error).status == "gone" else None
+    except RequestFailed:
+        return None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import msgspec
 
-from openclaw_client.errors import UsageError
+from openclaw_client.errors import GatewayError, UsageError
 from openclaw_client.runs.answering import AnswerOutcome
 from openclaw_client.runs.events import (
     ApprovalEvent,
@@ -27,6 +29,15 @@ ENDINGS = RESOLVED | {"question.resolved"}
 """Events that say how one ended, with the answer in clear; most name no session."""
 EVENTS = ENDINGS | REQUESTED.keys() | {"question.requested"}
 """All events of gateways that are about approvals and questions."""
+
+
+class InteractionSink(Protocol):
+    """Who is told of one kind. On the loop's thread; must not block and must not raise."""
+
+    def put(self, event: InteractionEvent) -> None: ...
+
+    def end(self, error: GatewayError) -> None:
+        """The connection ended for good; nothing follows."""
 
 
 def without_answers(frame: Event) -> Event:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from openclaw_client.logs import GuardedLogger
 from openclaw_client.runs.interactions import Interaction
@@ -40,7 +40,21 @@ class TaskRunner:
         task = asyncio.get_running_loop().create_task(_call(handler, item, done), name="openclaw-interaction")
         self._tasks[task] = None
         task.add_done_callback(self._tasks.pop)
-        return task.cancel
+
+        def leave() -> None:
+            # Whoever answers within the handler is not to be cut off by it.
+            if task is not _current_task():
+                task.cancel()
+
+        return leave
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        # After a fork, or at the end of the loop.
+        return None
 
 
 async def _call(handler: InteractionHandler, item: Interaction, done: Callable[[object], None]) -> None:

@@ -9,35 +9,37 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from math import inf
 from typing import Any, Protocol
 
 from openclaw_client.chat.context import RunListener
 from openclaw_client.connection.connection import Connection
-from openclaw_client.errors import GatewayError, OutcomeUnknown, UsageError
-from openclaw_client.interactions.calls import InteractionCalls, of_kind
+from openclaw_client.errors import (
+    ConnectionLost,
+    GatewayError,
+    NotConnected,
+    OutcomeUnknown,
+    RequestTimeout,
+    UsageError,
+)
+from openclaw_client.interactions.calls import InteractionCalls
 from openclaw_client.interactions.events import (
     REQUESTED,
     RESOLVED,
     InteractionEvent,
+    InteractionSink,
     asked_event,
     ended_event,
-    id_of,
-    outcome_of,
 )
 from openclaw_client.interactions.handling import HandlerRunner, InteractionHandler
+from openclaw_client.interactions.replies import Replies
 from openclaw_client.interactions.warnings import Warnings
 from openclaw_client.logs import GuardedLogger
 from openclaw_client.requests.requests import Requests
 from openclaw_client.runs.answering import (
-    SKIP,
     AnswerOutcome,
-    check_answers,
-    check_decision,
-    check_grant_days,
 )
 from openclaw_client.runs.events import (
     ChatReply,
@@ -55,25 +57,17 @@ from openclaw_client.runs.interactions import (
 from openclaw_client.runs.phases import Outcome
 from openclaw_client.sessions.filter import SessionFilter
 from openclaw_client.wire.agent import AgentPayload
-from openclaw_client.wire.approvals import Approval, approval_from, verdict_from
+from openclaw_client.wire.approvals import Approval, approval_from, seconds, verdict_from
 from openclaw_client.wire.frames import Event, decode_payload
 from openclaw_client.wire.questions import Question, closing_from, question_from
 
 logger = GuardedLogger("openclaw_client.interactions")
 
 
-_GONE = AnswerOutcome("gone")
+UNDATED = 3600.0
+"""Seconds after which one is over that does not say when: twice as long as the longest of any release."""
 LONGEST_WAIT = 3600.0
 """Seconds until it is looked again whether one has expired, however far ahead the gateway says that is."""
-
-
-class InteractionSink(Protocol):
-    """Who is told of one kind. On the loop's thread; must not block and must not raise."""
-
-    def put(self, event: InteractionEvent) -> None: ...
-
-    def end(self, error: GatewayError) -> None:
-        """The connection ended for good; nothing follows."""
 
 
 class Runs(Protocol):
@@ -83,17 +77,54 @@ class Runs(Protocol):
         """The run of an id, where it is one of this session."""
         ...
 
+    def runs_of(self, run_id: str) -> tuple[RunListener, ...]:
+        """All that follow a run."""
+        ...
+
     def runs_in(self, session: str) -> list[RunListener]:
         """Those of a session."""
         ...
 
 
 class Interactions:
-    """pending: what waits, oldest first; from any thread. wanted: the kinds that somebody answers."""
+    """pending: what waits, oldest first; from any thread. wanted: the kinds that somebody answers. alive: whether there
+    was a connection, and it was not given up. limit: seconds for which an answer waits for the connection."""
+
+    __slots__ = (
+        "__weakref__",
+        "_calls",
+        "_cancels",
+        "_clock_offset",
+        "_limit",
+        "_look_soon",
+        "_reading",
+        "_replies",
+        "_requests",
+        "_runner",
+        "_runs",
+        "_sessions",
+        "_sinks",
+        "_table",
+        "_tasks",
+        "_timer",
+        "_warnings",
+        "alive",
+        "handlers",
+        "pending",
+        "wanted",
+    )
 
     def __init__(
-        self, requests: Requests, sessions: SessionFilter, runs: Runs, runner: HandlerRunner, *, with_device: bool
+        self,
+        requests: Requests,
+        sessions: SessionFilter,
+        runs: Runs,
+        runner: HandlerRunner,
+        *,
+        with_device: bool,
+        limit: float | None,
     ) -> None:
+        self.alive = False
         self.pending: tuple[Interaction, ...] = ()
         self.wanted: frozenset[Kind] = frozenset()
         self.handlers: list[tuple[Kind, InteractionHandler]] = []
@@ -103,12 +134,16 @@ class Interactions:
         self._runs = runs
         self._runner = runner
         self._table = InteractionTable()
-        self._sinks: list[tuple[Kind, InteractionSink]] = []
+        self._sinks: tuple[tuple[Kind, InteractionSink], ...] = ()
         self._cancels: dict[str, list[Callable[[], object]]] = {}
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._clock_offset = 0.0
+        self._reading: dict[Kind, asyncio.Task[None]] = {}
+        self._limit = limit
+        # Seconds by which the gateway's clock is ahead of the loop's, as they were at the connect; None: not told.
+        self._clock_offset: float | None = None
         self._look_soon = False
+        self._replies = Replies(self._table, self._calls, sessions, self._close, self._lists_are_read)
         self._warnings = Warnings(with_device=with_device)
 
     @property
@@ -120,12 +155,12 @@ class Interactions:
 
     def listen(self, kind: Kind, sink: InteractionSink) -> None:
         """Tell of one kind from now on, beginning with what is pending."""
-        self._sinks.append((kind, sink))
+        self._sinks = (*self._sinks, (kind, sink))
         for entry in self._table.pending(kind):
             sink.put(asked_event(entry))
 
     def unlisten(self, sink: InteractionSink) -> None:
-        self._sinks = [(kind, other) for kind, other in self._sinks if other is not sink]
+        self._sinks = tuple((kind, other) for kind, other in self._sinks if other is not sink)
 
     def knows(self, ident: object) -> bool:
         """Whether one was handed out by this client."""
@@ -161,7 +196,9 @@ class Interactions:
 
     def on_connected(self, connection: Connection) -> None:
         """Events come from now on."""
-        self._clock_offset = connection.clock_offset or 0.0
+        self.alive = True
+        offset = connection.clock_offset
+        self._clock_offset = None if offset is None else time.time() + offset - asyncio.get_running_loop().time()
         self._warnings.connected(connection.hello, connection.granted, self.wanted)
 
     def session_added(self) -> None:
@@ -175,8 +212,14 @@ class Interactions:
         self._look_soon = False
         for kind in KINDS:
             if kind in self.wanted:
-                self._start(self._read_list(kind))
+                # One that was begun before may have missed what happened since.
+                self._reading[kind] = self._start(self._read_list(kind, self._reading.get(kind)))
         self._arm()
+
+    def run_added(self, run: RunListener) -> None:
+        """Somebody follows a run: it learns what the run waits for already."""
+        if self.pending:
+            asyncio.get_running_loop().call_soon(self._tell_pending, run)
 
     def finished(self, run_ids: tuple[str, ...], outcome: Outcome) -> Outcome:
         """A run of this client is over: nothing that it asked for is needed any more, but on releases whose runs end
@@ -187,8 +230,9 @@ class Interactions:
             return outcome
         completed = isinstance(outcome, ChatReply) and outcome.state == "final"
         for entry in entries:
-            if entry.named or not completed:
-                over = entry.expires_at <= self._now()
+            # One that is being answered in this moment ends with what becomes of that.
+            if not entry.answering and (entry.named or not completed):
+                over = entry.over_at <= asyncio.get_running_loop().time()
                 self._close(entry.item.id, Ended("expired" if over else "cancelled"))
         left = [entry.item for entry in self._table.of_runs(run_ids) if isinstance(entry.item, Approval)]
         if not left or not isinstance(outcome, ChatReply):
@@ -197,7 +241,8 @@ class Interactions:
 
     def stop(self, error: GatewayError) -> None:
         """The connection is gone for good: handlers learn that nobody needs their answers, readers end with the
-        error."""
+        error. What is pending stays so at the gateway."""
+        self.alive = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -205,42 +250,34 @@ class Interactions:
             task.cancel()
         for ident in list(self._cancels):
             self._cancel(ident)
-        self._table = InteractionTable()
+        self._reading.clear()
+        self._table.clear()
         self._changed()
-        for _, sink in tuple(self._sinks):
+        self.end_streams(error)
+
+    def end_streams(self, error: GatewayError) -> None:
+        """Nothing follows for who listens."""
+        for _, sink in self._sinks:
             sink.end(error)
 
     # What goes.
 
     async def decide(self, target: Approval | str, decision: str, days: int | None = None) -> AnswerOutcome:
         """Decide on an approval, given by itself or its id."""
-        ident = id_of(target, Approval)
-        entry, known = self._table.get(ident), self._known(target)
-        approval = known if isinstance(known, Approval) else None
-        check_decision(decision, approval)
-        days = check_grant_days(days, decision)
-        if (over := self._over(ident)) is not None:
-            return over
-        kind = of_kind(approval) if approval is not None else ""
-        outcome = await self._answering(entry, partial(self._calls.decide, ident, kind, decision, days), decision)
-        if outcome.status == "applied":
-            self._close(ident, Ended("denied" if decision == "deny" else "allowed", decision))
-        return self._settled(ident, outcome)
+        return await self._replies.decide(target, decision, days)
 
     async def answer(self, target: Question | str, answers: object) -> AnswerOutcome:
         """Answer a question, given by itself or its id; SKIP leaves it without an answer."""
-        ident = id_of(target, Question)
-        entry, known = self._table.get(ident), self._known(target)
-        question = known if isinstance(known, Question) else None
-        checked = None if answers is SKIP else check_answers(answers, question)
-        if (over := self._over(ident)) is not None:
-            return over
-        outcome = await self._answering(entry, partial(self._calls.answer, ident, checked))
-        if outcome.status == "applied":
-            self._close(ident, Ended("skipped" if checked is None else "answered"))
-        return self._settled(ident, outcome)
+        return await self._replies.answer(target, answers)
 
     # Inside.
+
+    async def _lists_are_read(self, kind: Kind) -> None:
+        """Return when what was pending at the gateway is known, as far as it can be."""
+        await self._requests.ready(self._limit)
+        reading = self._reading.get(kind)
+        if reading is not None:
+            await asyncio.wait({reading})
 
     def _hear(self, item: Interaction | None) -> None:
         if item is None or self._table.knows(item.id):
@@ -250,7 +287,7 @@ class Interactions:
             return
         run_id = run.run_ids[0] if run is not None else None
         refused = self._table.refused
-        entry = self._table.add(item, run_id, named=item.run_id is not None)
+        entry = self._table.add(item, run_id, named=item.run_id is not None, over_at=self._over_at(item))
         if entry is None:
             if self._table.refused > refused:
                 self._warnings.full()
@@ -259,7 +296,8 @@ class Interactions:
         self._tell(entry, asked_event(entry))
         self._warnings.heard(item, entry.kind in self.wanted)
         for kind, handler in tuple(self.handlers):
-            if kind == entry.kind:
+            # It may be over already: its run can end while it is told of it.
+            if kind == entry.kind and self._table.get(item.id) is entry:
                 self._hand_out(entry, handler)
 
     def _permitted(self, item: Interaction) -> bool:
@@ -287,55 +325,28 @@ class Interactions:
         item = entry.item
         try:
             if isinstance(item, Approval):
-                await self.decide(item, result)
+                outcome = await self.decide(item, result)
             else:
-                await self.answer(item, result)
+                outcome = await self.answer(item, result)
         except UsageError as error:
             logger.error("a handler's answer cannot be given, and %s stays open: %s", item.id, error)
+        except (ConnectionLost, NotConnected, OutcomeUnknown, RequestTimeout) as error:
+            # People have answered, and are not asked again: it is given when the connection is back.
+            entry.answer = result
+            what = "waits for the connection" if self.alive else "was not given, and it stays open at the gateway"
+            logger.warning("a handler's answer to %s %s: %s", item.id, what, error)
         except GatewayError as error:
             logger.warning("a handler's answer to %s was not taken: %s", item.id, error)
+        else:
+            if outcome.status != "applied":
+                logger.info("a handler's answer to %s came too late: %s", item.id, outcome.status)
 
-    async def _answering(
-        self, entry: Pending | None, call: Callable[[], Awaitable[AnswerOutcome]], decision: str | None = None
-    ) -> AnswerOutcome:
-        """Give an answer, and again where its connection was lost before it was known to count: that harms nothing."""
-        if entry is not None:
-            entry.answering += 1
-        try:
-            return await call()
-        except OutcomeUnknown as unknown:
-            outcome = await call()
-            if outcome.status == "gone":
-                # Releases up to 2026.4.15 forget at once what was answered.
-                raise unknown from None
-            mine = outcome.status == "already" and outcome.decision is not None and outcome.decision == decision
-            return AnswerOutcome("applied", decision) if mine else outcome
-        finally:
-            if entry is not None:
-                entry.answering -= 1
-
-    def _known(self, target: Interaction | str) -> Interaction | None:
-        entry = self._table.get(target if isinstance(target, str) else target.id)
-        if entry is not None:
-            return entry.item
-        return None if isinstance(target, str) else target
-
-    def _over(self, ident: str) -> AnswerOutcome | None:
-        """What is known without asking: that one is over, or not this client's."""
-        ended = self._table.ended(ident)
-        if ended is not None:
-            return outcome_of(ended)
-        return _GONE if self._sessions.restricted and self._table.get(ident) is None else None
-
-    def _settled(self, ident: str, outcome: AnswerOutcome) -> AnswerOutcome:
-        """The outcome, with what was heard of the end meanwhile."""
-        if outcome.status == "gone":
-            self._close(ident, Ended("gone"))
-        elif outcome.status == "already":
-            ended = self._table.ended(ident)
-            if ended is not None and outcome.decision is None:
-                return AnswerOutcome("already", ended.decision)
-        return outcome
+    def _give_again(self, kind: Kind) -> None:
+        """Give the answers that found no connection."""
+        for entry in self._table.pending(kind):
+            result, entry.answer = entry.answer, None
+            if result is not None:
+                self._start(self._answer_for(entry, result))
 
     def _close(self, ident: str, ended: Ended) -> None:
         entry = self._table.end(ident, ended)
@@ -353,54 +364,73 @@ class Interactions:
             cancel()
 
     def _tell(self, entry: Pending, event: InteractionEvent) -> None:
-        run = self._runs.run_of(entry.run_id, None) if entry.run_id is not None else None
-        if run is not None:
+        for run in self._runs.runs_of(entry.run_id) if entry.run_id is not None else ():
             run.on_interaction(event, patient=entry.kind in self.wanted)
-        for kind, sink in tuple(self._sinks):
+        for kind, sink in self._sinks:
             if kind == entry.kind:
                 sink.put(event)
+
+    def _tell_pending(self, run: RunListener) -> None:
+        for entry in self._table.pending():
+            if entry.run_id is None and entry.item.run_id in run.run_ids:
+                entry.run_id = entry.item.run_id
+            if entry.run_id in run.run_ids:
+                run.on_interaction(asked_event(entry), patient=entry.kind in self.wanted)
 
     def _changed(self) -> None:
         self.pending = tuple(entry.item for entry in self._table.pending())
         self._arm()
 
-    async def _read_list(self, kind: Kind) -> None:
+    async def _read_list(self, kind: Kind, earlier: asyncio.Task[None] | None) -> None:
+        if earlier is not None:
+            earlier.cancel()
+            await asyncio.wait({earlier})
         before = self._table.pending(kind)
+        self._table.list_begun()
         try:
             listed = await self._calls.pending(kind)
-            if listed is None:
-                return
-            for item in listed:
+            for item in listed or ():
                 self._hear(item)
-            for entry in self._table.unlisted(before, {item.id for item in listed}):
+            missing = () if listed is None else self._table.unlisted(before, {item.id for item in listed})
+            for entry in missing:
                 ended = await self._calls.look_up(entry.item)
                 if ended is not None:
                     self._close(entry.item.id, ended)
         except GatewayError as error:
             self._warnings.list_failed(kind, error)
+        finally:
+            self._table.list_ended()
+        self._give_again(kind)
 
-    def _start(self, work: Any) -> None:
+    def _start(self, work: Any) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work, name="openclaw-interaction")
         self._tasks[task] = None
         task.add_done_callback(self._tasks.pop)
+        return task
 
     # Time.
+
+    def _over_at(self, item: Interaction) -> float:
+        """When one is over, by the loop's clock; too late rather than too early, since the gateway says so, too."""
+        now, created = asyncio.get_running_loop().time(), seconds(item.raw.get("createdAtMs"))
+        if item.expires_at is None:
+            return now + UNDATED
+        life = UNDATED if created is None else max(0.0, item.expires_at - created)
+        at = inf if self._clock_offset is None else item.expires_at - self._clock_offset
+        # The gateway asks it, so it is not over; where the clocks say so, as if it had just been asked.
+        return at if now < at < now + life else now + life
 
     def _arm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        at = self._table.next_expiry
+        at = self._table.next_end
         if at != inf:
-            wait = min(max(0.0, at - self._now()), LONGEST_WAIT)
-            self._timer = asyncio.get_running_loop().call_later(wait, self._on_timer)
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(min(max(0.0, at - loop.time()), LONGEST_WAIT), self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None
-        for entry in self._table.expired(self._now()):
+        for entry in self._table.over(asyncio.get_running_loop().time()):
             self._close(entry.item.id, Ended("expired"))
         self._arm()
-
-    def _now(self) -> float:
-        """Seconds since 1970 by the gateway's clock."""
-        return time.time() + self._clock_offset

@@ -139,7 +139,7 @@ class AsyncConnectionManager:
         """Call handler(user, approval) for everything that an agent of any user asks to be allowed. Also a decorator.
 
         As `on_approval` of a client. Users without a device identity are asked with operator.admin only (2026.8.1 and
-        later). Raises UsageError behind the first `connection_for`, unless the manager was made with `answers=`.
+        later). Raises UsageError behind the first `connection_for`.
         """
         check_handler(handler, coroutines=True)
         self._core.answers.add("approvals", handler)

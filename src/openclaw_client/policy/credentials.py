@@ -154,14 +154,17 @@ def may_retry_with_stored(
 def wants_too_much(error: ErrorShape, refused: Selection, bonus_scopes: tuple[str, ...]) -> bool:
     """Whether a connect was refused for scopes that the device has not, and may be tried without the bonus ones.
 
-    2026.6.1 and later say so; 2026.2.17 and 2026.4.15 call the device token, which is good, a wrong one.
+    Newer releases say so. 2026.2.17 and 2026.4.15 call the device token, which is good, a wrong one; 2026.2.17 gives no
+    reason where an approval is needed.
     """
     if not bonus_scopes or not set(bonus_scopes).issubset(refused.scopes):
         return False
     code = codes.detail_code_of(error)
     if code == codes.DEVICE_TOKEN_MISMATCH:
         return refused.uses_device_token and refused.exceeds_stored
-    return code == codes.PAIRING_REQUIRED and error.detail("reason") == _SCOPE_UPGRADE
+    if code == codes.SCOPE_MISMATCH:
+        return refused.uses_device_token
+    return code == codes.PAIRING_REQUIRED and error.detail("reason") in (None, _SCOPE_UPGRADE)
 
 
 def clarify(error: ErrorShape, refused: Selection) -> ErrorShape:

@@ -118,10 +118,13 @@ def refusal(error: ErrorShape, attempt: Attempt) -> ConnectError:
 
 def done_without(error: ErrorShape, scopes: tuple[str, ...]) -> str:
     """What a log line says where a connect was refused for these scopes, and is made without them."""
+    what = f"this device may not have {', '.join(scopes)} yet, and connects without"
+    if codes.detail_code_of(error) != codes.PAIRING_REQUIRED:
+        return f"{what}; connect once with the shared token to have more approved"
     ident = error.detail("requestId")
     known = isinstance(ident, str) and _REQUEST_ID.fullmatch(ident)
     command = f"openclaw devices approve {ident}" if known else "openclaw devices list"
-    return f"this device may not have {', '.join(scopes)} yet, and connects without; approve it with `{command}`"
+    return f"{what}; approve it with `{command}`"
 
 
 def closed_early(attempt: Attempt) -> ConnectError:

@@ -11,6 +11,9 @@ from openclaw_client.errors import UsageError
 from openclaw_client.wire.approvals import DECISIONS, Approval
 from openclaw_client.wire.questions import Question, QuestionItem
 
+MAX_GRANT_DAYS = 3650
+"""Days for which a gateway takes "allow-always"; what is more it takes for a no (the package of 2026.9.6)."""
+
 
 class Skip(Enum):
     """Its one member says that a question is left without an answer: the agent goes on without it."""
@@ -55,8 +58,11 @@ def check_grant_days(days: object, decision: str) -> int | None:
         return None
     if decision != "allow-always":
         raise UsageError(message="grant_days= is for always=True only", remedy="Leave it out, or pass always=True")
-    if not isinstance(days, int) or isinstance(days, bool) or days < 1:
-        raise UsageError(message=f"grant_days={days!r} is no number of days", remedy="Pass a whole number from 1 on")
+    if not isinstance(days, int) or isinstance(days, bool) or not 1 <= days <= MAX_GRANT_DAYS:
+        raise UsageError(
+            message=f"grant_days={days!r} is no number of days; nothing was sent",
+            remedy=f"Pass a whole number from 1 to {MAX_GRANT_DAYS}",
+        )
     return days
 
 

@@ -1,6 +1,6 @@
 """What agents wait for from people: the approvals and questions that are pending, and how the latest of them ended.
 
-Pure: every time is an argument, in seconds since 1970 by the gateway's clock. What is known to be over never comes
+Pure: every time is an argument. What is known to be over never comes
 back, wherever it is heard of again: a list that was asked for may be older than the event that overtook it.
 """
 
@@ -46,22 +46,22 @@ class Pending:
         named: Whether the gateway itself named the run. Where it did not, the run was found by its session, and may end
             before its approval does (2026.2.17 to 2026.5.12).
         size: Bytes of it.
+        over_at: When it is over by itself, by the monotonic clock.
         answering: Calls of this client that answer it at this moment.
+        answer: What a handler answered while there was no connection; None for nothing.
     """
 
     item: Interaction
     run_id: str | None
     named: bool
     size: int
+    over_at: float = inf
     answering: int = 0
+    answer: object = None
 
     @property
     def kind(self) -> Kind:
         return kind_of(self.item)
-
-    @property
-    def expires_at(self) -> float:
-        return inf if self.item.expires_at is None else self.item.expires_at
 
 
 def kind_of(item: Interaction) -> Kind:
@@ -71,18 +71,19 @@ def kind_of(item: Interaction) -> Kind:
 class InteractionTable:
     """Of one client. refused: those that found no room, and were not told to anybody."""
 
-    __slots__ = ("_bytes", "_ended", "_overtaken", "_pending", "refused")
+    __slots__ = ("_bytes", "_ended", "_lists", "_overtaken", "_pending", "refused")
 
     def __init__(self) -> None:
         self.refused = 0
         # Plain dicts, which keep the order: most clients never have any, and there are many clients.
         self._pending: dict[str, Pending] = {}
         self._ended: dict[str, Ended] = {}
-        # Those whose end was heard before they were: a list that is on its way may still have them. Anybody's.
+        # Lists that are on their way, and the ends that were heard since: they may overtake a list. Anybody's.
+        self._lists = 0
         self._overtaken: dict[str, None] = {}
         self._bytes = 0
 
-    def add(self, item: Interaction, run_id: str | None, *, named: bool) -> Pending | None:
+    def add(self, item: Interaction, run_id: str | None, *, named: bool, over_at: float = inf) -> Pending | None:
         """One was heard of; what is made of it, or None where it is known already, over, or one too many."""
         if self.knows(item.id) or item.id in self._overtaken:
             return None
@@ -90,7 +91,7 @@ class InteractionTable:
         if len(self._pending) >= MAX_PENDING or self._bytes + size > MAX_PENDING_BYTES:
             self.refused += 1
             return None
-        entry = self._pending[item.id] = Pending(item, run_id, named, size)
+        entry = self._pending[item.id] = Pending(item, run_id, named, size, over_at)
         self._bytes += size
         return entry
 
@@ -98,7 +99,7 @@ class InteractionTable:
         """One is over; what it was, or None where it was not pending. The first end counts."""
         entry = self._pending.pop(ident, None)
         if entry is None:
-            if ident not in self._ended:
+            if self._lists and ident not in self._ended:
                 self._overtaken[ident] = None
                 _shorten(self._overtaken)
             return None
@@ -106,6 +107,21 @@ class InteractionTable:
         self._ended[ident] = ended
         _shorten(self._ended)
         return entry
+
+    def list_begun(self) -> None:
+        """A list of what is pending was asked for."""
+        self._lists += 1
+
+    def list_ended(self) -> None:
+        """It was read, or is not coming."""
+        self._lists -= 1
+        if not self._lists:
+            self._overtaken.clear()
+
+    def clear(self) -> None:
+        """The connection is gone for good. What is over stays known."""
+        self._pending.clear()
+        self._bytes = 0
 
     def get(self, ident: str) -> Pending | None:
         return self._pending.get(ident)
@@ -131,13 +147,13 @@ class InteractionTable:
         return tuple(entry for entry in before if entry.item.id not in listed and entry.item.id in self._pending)
 
     @property
-    def next_expiry(self) -> float:
+    def next_end(self) -> float:
         """When the next one is over by itself; inf where none is."""
-        return min((entry.expires_at for entry in self._pending.values()), default=inf)
+        return min((entry.over_at for entry in self._pending.values()), default=inf)
 
-    def expired(self, now: float) -> tuple[Pending, ...]:
+    def over(self, now: float) -> tuple[Pending, ...]:
         """Those whose time is over."""
-        return tuple(entry for entry in self._pending.values() if entry.expires_at <= now)
+        return tuple(entry for entry in self._pending.values() if entry.over_at <= now)
 
 
 def _shorten(remembered: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from openclaw_client.client.answering import AnsweringBase, size_of_interaction
 from openclaw_client.interactions.handling import InteractionHandler, log_failure
+from openclaw_client.logs import GuardedLogger
 from openclaw_client.runs.answering import SKIP, AnswerOutcome, Answers
 from openclaw_client.runs.events import ApprovalEvent, QuestionEvent
 from openclaw_client.runs.interactions import Interaction, Kind
@@ -17,6 +18,8 @@ from openclaw_client.sync.events import BlockingEventStream
 from openclaw_client.sync.loop_thread import LoopThread
 from openclaw_client.wire.approvals import Approval
 from openclaw_client.wire.questions import Question
+
+logger = GuardedLogger("openclaw_client.interactions")
 
 
 class ThreadRunner:
@@ -40,9 +43,13 @@ class ThreadRunner:
                 log_failure(handler)
             else:
                 with suppress(RuntimeError):  # the loop is gone, and the process with it
-                    loop.call_soon_threadsafe(done, result)
+                    # Not as an argument: asyncio's debug log shows those of slow callbacks.
+                    loop.call_soon_threadsafe(lambda: done(result))
 
-        self._executor.submit_apart(job)
+        try:
+            self._executor.submit_apart(job)
+        except RuntimeError:
+            logger.exception("no thread is to be had for the handler; what the agent asked for stays open")
         return needed.clear
 
 
@@ -50,6 +57,7 @@ class BlockingAnswering(AnsweringBase):
     """For threads."""
 
     _coroutines = False
+    _reconnect_after_fork: bool
 
     def approve(
         self, approval: Approval | str, *, always: bool = False, grant_days: int | None = None
@@ -109,6 +117,8 @@ class BlockingAnswering(AnsweringBase):
         return self._interaction_stream("questions")
 
     def _interaction_stream(self, kind: Kind) -> BlockingEventStream[Any]:
+        if self._reconnect_after_fork:
+            self._ready_thread()
         interactions, on_slow = self._port.interactions, self._port.on_slow
         stream: BlockingEventStream[Any] = BlockingEventStream(
             (kind,), lambda leaving: self._soon(interactions.unlisten, leaving), on_slow, size_of_interaction

@@ -18,6 +18,9 @@ DECISIONS: Final[tuple[Decision, ...]] = ("allow-once", "allow-always", "deny")
 FAMILIES: Final[Mapping[str, str]] = {"exec": "exec", "plugin": "plugin", "openclaw": "system-agent"}
 """How the names of events and methods begin (`exec.approval.…`), and what kind of approval that is."""
 
+LATEST: Final = 1e15
+"""Milliseconds since 1970 beyond which a number is no time: the year 33658."""
+
 CLOSED_WITH_ITS_RUN: Final = "approval-scope-closed"
 """`resolvedBy` where nobody decided: the run was stopped (2026.8.1 and 2026.9.6)."""
 
@@ -57,6 +60,12 @@ class Approval:
     allowed_decisions: tuple[str, ...] = DECISIONS
     expires_at: float | None = None
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def states_decisions(self) -> bool:
+        """Whether the gateway itself says what may be answered (2026.4.15 and later)."""
+        request = self.raw.get("request")
+        return isinstance(request, Mapping) and isinstance(request.get("allowedDecisions"), list)
 
 
 class Verdict(NamedTuple):
@@ -103,10 +112,10 @@ def verdict_from(payload: Any) -> Verdict | None:
     if ident is None:
         return None
     decision, by = text(payload.get("decision")), text(payload.get("resolvedBy"))
-    if decision is None:
-        return Verdict(ident, "gone")
-    if decision != "deny":
+    if decision in ("allow-once", "allow-always"):
         return Verdict(ident, "allowed", decision)
+    if decision != "deny":
+        return Verdict(ident, "gone", decision)
     if by == CLOSED_WITH_ITS_RUN:
         return Verdict(ident, "cancelled", decision)
     # 2026.9.6 says so where the time was over.
@@ -132,8 +141,10 @@ def text(value: object) -> str | None:
 
 
 def seconds(value: object) -> float | None:
-    """Milliseconds as seconds."""
-    return value / 1000 if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """Milliseconds as seconds; None for what is no time."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < LATEST:
+        return None
+    return value / 1000
 
 
 def _joined(value: object) -> str | None:

@@ -18,8 +18,8 @@ from openclaw_client.chat.context import RunListener
 from openclaw_client.chat.held import HeldMessages
 from openclaw_client.client.events import EventSink, GatewayEvent
 from openclaw_client.connection.fast_path import FastPath
+from openclaw_client.interactions.events import ENDINGS, without_answers
 from openclaw_client.interactions.events import EVENTS as INTERACTION_EVENTS
-from openclaw_client.interactions.events import without_answers
 from openclaw_client.interactions.interactions import Interactions
 from openclaw_client.runs.proactive import ProactiveAssembler, ProactiveMessage
 from openclaw_client.runs.usage import row_of
@@ -367,7 +367,9 @@ class Router:
         payload = frame_payload(frame)
         if frame.event in INTERACTION_EVENTS:
             # Some name no session, and the ends what somebody answered: what was taken in has passed the wall.
-            return isinstance(payload, dict) and self._interactions().knows(payload.get("id"))
+            if isinstance(payload, dict) and self._interactions().knows(payload.get("id")):
+                return True
+            return frame.event not in ENDINGS and self._all_accepted(payload, unnamed=False)
         if isinstance(payload, dict) and self._listeners(payload.get("runId"), payload.get("sessionKey")):
             # The session of a run of one's own, which need not be one of those that were given.
             return self._all_accepted(payload, apart_from=payload.get("sessionKey"))

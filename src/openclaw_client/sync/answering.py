@@ -9,7 +9,6 @@ from typing import Any
 
 from openclaw_client.client.answering import AnsweringBase, size_of_interaction
 from openclaw_client.interactions.handling import InteractionHandler, log_failure
-from openclaw_client.logs import GuardedLogger
 from openclaw_client.runs.answering import SKIP, AnswerOutcome, Answers
 from openclaw_client.runs.events import ApprovalEvent, QuestionEvent
 from openclaw_client.runs.interactions import Interaction, Kind
@@ -18,8 +17,6 @@ from openclaw_client.sync.events import BlockingEventStream
 from openclaw_client.sync.loop_thread import LoopThread
 from openclaw_client.wire.approvals import Approval
 from openclaw_client.wire.questions import Question
-
-logger = GuardedLogger("openclaw_client.interactions")
 
 
 class ThreadRunner:
@@ -49,7 +46,8 @@ class ThreadRunner:
         try:
             self._executor.submit_apart(job)
         except RuntimeError:
-            logger.exception("no thread is to be had for the handler; what the agent asked for stays open")
+            # No thread is to be had.
+            log_failure(handler)
         return needed.clear
 
 

@@ -14,6 +14,7 @@ from openclaw_client.wire.frames import ErrorShape
 _ADMIN = "operator.admin"
 UNNAMED = frozenset(
     [
+        "browser.request",
         "chat.inject",
         "config.openFile",
         "device.pair.setupCode",

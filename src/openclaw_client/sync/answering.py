@@ -56,6 +56,7 @@ class BlockingAnswering(AnsweringBase):
 
     _coroutines = False
     _reconnect_after_fork: bool
+    _thread: LoopThread | None
 
     def approve(
         self, approval: Approval | str, *, always: bool = False, grant_days: int | None = None
@@ -121,7 +122,15 @@ class BlockingAnswering(AnsweringBase):
         stream: BlockingEventStream[Any] = BlockingEventStream(
             (kind,), lambda leaving: self._soon(interactions.unlisten, leaving), on_slow, size_of_interaction
         )
-        self._soon(interactions.listen, kind, stream)
+
+        async def listen() -> None:
+            interactions.listen(kind, stream)
+
+        if self._thread is None or self._thread.closing:
+            interactions.listen(kind, stream)
+        else:
+            # Waited for: a process may be forked in the next moment.
+            self._thread.call(listen, kind)
         return stream
 
     def _on_loop(self, call: Callable[..., object], *args: Any) -> None:

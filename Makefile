@@ -61,9 +61,9 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Most tests wait for something most of the time: two processes take little more than half as long as one.
+# Most tests wait for something most of the time: two processes leave two cores idle for more than half of it.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(PYTEST_ARGS)
 
 test-layers: $(VENV)/.dev
 	$(BIN)/python --version

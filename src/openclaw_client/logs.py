@@ -37,6 +37,11 @@ class GuardedLogger(_Adapter):
             _show(error)
 
 
+def handler_name(handler: object) -> str:
+    """What a log line calls a handler."""
+    return getattr(handler, "__qualname__", None) or type(handler).__qualname__
+
+
 def ends_more_than_a_callback(error: BaseException) -> bool:
     """Whether what a user's code raised within the client's own work must go on to who runs it.
 

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw_client.runs import interactions
-from openclaw_client.runs.interactions import MAX_CLOSED, MAX_PENDING, Ended, InteractionTable, kind_of
+from openclaw_client.runs.interactions import MAX_CLOSED, MAX_PENDING, InteractionEnd, InteractionTable, kind_of
 from openclaw_client.wire.approvals import Approval
 from openclaw_client.wire.questions import Question, QuestionItem
 
-DENIED = Ended("denied", "deny")
+DENIED = InteractionEnd("denied", "deny")
 
 
 def approval(ident: str, **fields: Any) -> Approval:
@@ -32,7 +32,7 @@ def test_each_is_told_once_and_nothing_comes_back() -> None:
     assert (entry.kind, entry.run_id, entry.over_at) == ("approvals", "r", inf)
     assert table.add(approval("a"), "r", named=True) is None
     assert table.end("a", DENIED) is entry
-    assert table.end("a", Ended("allowed", "allow-once")) is None
+    assert table.end("a", InteractionEnd("allowed", "allow-once")) is None
     assert table.ended("a") == DENIED
     assert table.get("a") is None
     assert table.add(approval("a"), "r", named=True) is None

@@ -10,10 +10,10 @@ import pytest
 from openclaw_client.wire.approvals import (
     DECISIONS,
     Approval,
-    Verdict,
+    ApprovalEnd,
+    approval_end_from,
     approval_from,
-    recorded_verdict,
-    verdict_from,
+    recorded_end,
 )
 
 OLD = {
@@ -92,19 +92,19 @@ def test_what_cannot_be_judged_is_none(payload: Any) -> None:
 @pytest.mark.parametrize(
     ("payload", "verdict"),
     [
-        ({"id": "a", "decision": "allow-once", "resolvedBy": "cli"}, Verdict("a", "allowed", "allow-once")),
-        ({"id": "a", "decision": "allow-always", "resolvedBy": "cli"}, Verdict("a", "allowed", "allow-always")),
-        ({"id": "a", "decision": "deny", "resolvedBy": "cli"}, Verdict("a", "denied", "deny")),
-        ({"id": "a", "decision": "deny", "resolvedBy": None}, Verdict("a", "expired", "deny")),
-        ({"id": "a", "decision": "deny", "resolvedBy": "approval-scope-closed"}, Verdict("a", "cancelled", "deny")),
-        ({"id": "a"}, Verdict("a", "gone")),
-        ({"id": "a", "decision": "of-a-later-release"}, Verdict("a", "gone", "of-a-later-release")),
+        ({"id": "a", "decision": "allow-once", "resolvedBy": "cli"}, ApprovalEnd("a", "allowed", "allow-once")),
+        ({"id": "a", "decision": "allow-always", "resolvedBy": "cli"}, ApprovalEnd("a", "allowed", "allow-always")),
+        ({"id": "a", "decision": "deny", "resolvedBy": "cli"}, ApprovalEnd("a", "denied", "deny")),
+        ({"id": "a", "decision": "deny", "resolvedBy": None}, ApprovalEnd("a", "expired", "deny")),
+        ({"id": "a", "decision": "deny", "resolvedBy": "approval-scope-closed"}, ApprovalEnd("a", "cancelled", "deny")),
+        ({"id": "a"}, ApprovalEnd("a", "gone")),
+        ({"id": "a", "decision": "of-a-later-release"}, ApprovalEnd("a", "gone", "of-a-later-release")),
         ({"decision": "deny"}, None),
         (None, None),
     ],
 )
-def test_how_one_ended(payload: Any, verdict: Verdict | None) -> None:
-    assert verdict_from(payload) == verdict
+def test_how_one_ended(payload: Any, verdict: ApprovalEnd | None) -> None:
+    assert approval_end_from(payload) == verdict
 
 
 @pytest.mark.parametrize(
@@ -113,17 +113,17 @@ def test_how_one_ended(payload: Any, verdict: Verdict | None) -> None:
         ({"approval": {"status": "pending"}}, None),
         (
             {"applied": True, "approval": {"status": "allowed", "decision": "allow-once"}},
-            Verdict("a", "allowed", "allow-once"),
+            ApprovalEnd("a", "allowed", "allow-once"),
         ),
-        ({"status": "denied", "decision": "deny"}, Verdict("a", "denied", "deny")),
-        ({"approval": {"status": "cancelled"}}, Verdict("a", "cancelled")),
-        ({"approval": {"status": "of-a-later-release"}}, Verdict("a", "gone")),
-        ({"approval": 5}, Verdict("a", "gone")),
-        (None, Verdict("a", "gone")),
+        ({"status": "denied", "decision": "deny"}, ApprovalEnd("a", "denied", "deny")),
+        ({"approval": {"status": "cancelled"}}, ApprovalEnd("a", "cancelled")),
+        ({"approval": {"status": "of-a-later-release"}}, ApprovalEnd("a", "gone")),
+        ({"approval": 5}, ApprovalEnd("a", "gone")),
+        (None, ApprovalEnd("a", "gone")),
     ],
 )
-def test_what_is_recorded_of_one(payload: Any, verdict: Verdict | None) -> None:
-    assert recorded_verdict("a", payload) == verdict
+def test_what_is_recorded_of_one(payload: Any, verdict: ApprovalEnd | None) -> None:
+    assert recorded_end("a", payload) == verdict
 
 
 @pytest.mark.parametrize("number", [True, "5", None, float("inf"), float("nan"), 10**400, -(10**400)])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from openclaw_client.wire.questions import Closing, QuestionItem, QuestionOption, closing_from, question_from
+from openclaw_client.wire.questions import QuestionEnd, QuestionItem, QuestionOption, question_end_from, question_from
 
 ASKED = {
     "id": "ask_1",
@@ -69,15 +69,15 @@ def test_what_cannot_be_answered_is_none(payload: Any) -> None:
 @pytest.mark.parametrize(
     ("payload", "closing"),
     [
-        ({"id": "q", "status": "answered", "answers": {}}, Closing("q", "answered")),
-        ({"id": "q", "status": "cancelled"}, Closing("q", "cancelled")),
-        ({"id": "q", "status": "expired"}, Closing("q", "expired")),
-        ({"id": "q", "status": "of-a-later-release"}, Closing("q", "gone")),
-        ({"id": "q"}, Closing("q", "gone")),
+        ({"id": "q", "status": "answered", "answers": {}}, QuestionEnd("q", "answered")),
+        ({"id": "q", "status": "cancelled"}, QuestionEnd("q", "cancelled")),
+        ({"id": "q", "status": "expired"}, QuestionEnd("q", "expired")),
+        ({"id": "q", "status": "of-a-later-release"}, QuestionEnd("q", "gone")),
+        ({"id": "q"}, QuestionEnd("q", "gone")),
         ({"id": "q", "status": "pending"}, None),
         ({"status": "answered"}, None),
         (None, None),
     ],
 )
-def test_how_one_ended(payload: Any, closing: Closing | None) -> None:
-    assert closing_from(payload) == closing
+def test_how_one_ended(payload: Any, closing: QuestionEnd | None) -> None:
+    assert question_end_from(payload) == closing

@@ -109,13 +109,12 @@ class RunRegistry(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """on_sent: a message is on its way. on_ended: its run is over. finished: the same, by the run's ids; returns the
-    outcome, with what is still waited for."""
+    """on_sent: a message is on its way. on_ended: a run is over, all of whose ids are given; of one that was sent, with
+    what is known of it. Returns the outcome, with what is still waited for."""
 
     methods: ChatMethods
     gates: SessionGates
     registry: RunRegistry
     redactor: Callable[[], Redactor]
     on_sent: Callable[[SentRun], None]
-    on_ended: Callable[[SentRun, Outcome], None]
-    finished: Callable[[tuple[str, ...], Outcome], Outcome]
+    on_ended: Callable[[tuple[str, ...], SentRun | None, Outcome], Outcome]

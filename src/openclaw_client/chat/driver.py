@@ -333,10 +333,8 @@ class RunDriver:
     # The end.
 
     def _end(self, outcome: Outcome) -> None:
-        outcome = self._context.finished(tuple(self.run_ids), outcome)
+        outcome = self._context.on_ended(tuple(self.run_ids), self.sent_run, outcome)
         reply = outcome if isinstance(outcome, ChatReply) else None
-        if self.sent_run is not None:
-            self._context.on_ended(self.sent_run, outcome)
         heard = self._shut(reply)
         if reply is not None and reply.answered_by is None and heard is not None:
             # Rows of this release name no run; the one that was heard to end with these words does.

@@ -27,6 +27,8 @@ class AnsweringBase:
 
     _port: Port
     _coroutines = True
+    _on_loop: Callable[..., object]
+    """Runs call(*args) on the loop's thread."""
 
     @property
     def pending_approvals(self) -> tuple[Approval, ...]:
@@ -69,13 +71,12 @@ class AnsweringBase:
             self._on_loop(interactions.handle, kind, handle)
         return handler
 
-    def _on_loop(self, call: Callable[..., object], *args: Any) -> None:
-        """Run call(*args) on the loop's thread."""
-        raise NotImplementedError
-
 
 class AsyncAnswering(AnsweringBase):
     """For coroutines, on the loop's thread."""
+
+    _bind: Callable[[], None]
+    """Of the client: it belongs to one loop."""
 
     async def approve(
         self, approval: Approval | str, *, always: bool = False, grant_days: int | None = None
@@ -144,9 +145,6 @@ class AsyncAnswering(AnsweringBase):
 
     def _on_loop(self, call: Callable[..., object], *args: Any) -> None:
         call(*args)
-
-    def _bind(self) -> None:
-        raise NotImplementedError
 
 
 def size_of_interaction(event: InteractionEvent) -> int:

@@ -13,7 +13,7 @@ from openclaw_client.chat.held import size_of
 from openclaw_client.client.events import GatewayEvent, size_of_event
 from openclaw_client.client.slow_consumer import LAGGING, OnSlow, SlowConsumer
 from openclaw_client.errors import UsageError
-from openclaw_client.logs import GuardedLogger
+from openclaw_client.logs import GuardedLogger, handler_name
 from openclaw_client.runs.proactive import ProactiveMessage
 
 MAX_CALLS = 10_000
@@ -27,11 +27,6 @@ SLOW = 5.0
 logger = GuardedLogger("openclaw_client.client")
 
 Handler = Callable[..., object]
-
-
-def handler_name(handler: object) -> str:
-    """What a log line calls a handler."""
-    return getattr(handler, "__qualname__", None) or type(handler).__qualname__
 
 
 def check_handler(handler: object, what: str = "the handler", *, coroutines: bool) -> None:

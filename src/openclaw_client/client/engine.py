@@ -104,13 +104,7 @@ class Engine:
         self.arguments, self.call, self.start = self.requests.arguments, self.requests.call, self.requests.start
         self.history = self._methods.page
         self._context = RunContext(
-            self._methods,
-            self._gates,
-            self.router,
-            self._redactor,
-            self._on_sent,
-            self._on_ended,
-            self.interactions.finished,
+            self._methods, self._gates, self.router, self._redactor, self._on_sent, self._on_ended
         )
 
     @cached_property
@@ -332,9 +326,10 @@ class Engine:
     def _on_sent(self, sent: SentRun) -> None:
         self._missed.sent(sent.session_key, sent.message)
 
-    def _on_ended(self, sent: SentRun, outcome: Outcome) -> None:
-        if isinstance(outcome, ChatReply):
+    def _on_ended(self, run_ids: tuple[str, ...], sent: SentRun | None, outcome: Outcome) -> Outcome:
+        if sent is not None and isinstance(outcome, ChatReply):
             self._missed.answered(sent.session_key, outcome.text)
+        return self.interactions.run_ended(run_ids, outcome)
 
     def _on_aborted(self, run_ids: tuple[str, ...]) -> None:
         for run in self.router.runs():

@@ -20,6 +20,7 @@ from typing import TypeVar
 import msgspec
 
 from openclaw_client.connection.admittance import Admittance, HeldBack
+from openclaw_client.connection.bonus_scopes import BonusScopes
 from openclaw_client.connection.connection import Connection, FrameSink, Refused
 from openclaw_client.connection.file_calls import call_blocking
 from openclaw_client.connection.grant import find_grant
@@ -40,14 +41,7 @@ from openclaw_client.identity.payload import PayloadVersion, prove
 from openclaw_client.identity.store import DeviceToken, MemoryIdentityStore, token_to_store
 from openclaw_client.logs import GuardedLogger
 from openclaw_client.policy import diagnose
-from openclaw_client.policy.credentials import (
-    Selection,
-    clarify,
-    may_retry_with_stored,
-    select,
-    trusted_endpoint,
-    wants_too_much,
-)
+from openclaw_client.policy.credentials import Selection, clarify, may_retry_with_stored, select, trusted_endpoint
 from openclaw_client.policy.redact import Redactor
 from openclaw_client.policy.scopes import missing_scopes
 from openclaw_client.policy.turns import pause_after
@@ -85,7 +79,6 @@ class _Memory:
     compat: bool = False
     retry_stored: bool = False
     retried_stored: bool = False
-    bonus_refused: bool = False
     gateway_version: str | None = None
 
 
@@ -109,6 +102,7 @@ class Dialer:
         self._given_up = self._held_back = 0
         self._pinned: ssl.SSLContext | None = None
         self._admittance = Admittance(settings, clock)
+        self._bonus = BonusScopes()
 
     def reconfigure(self, settings: Settings) -> None:
         """Other settings for the next attempt; only what is announced and asked for may differ."""
@@ -116,7 +110,7 @@ class Dialer:
 
     def ask_again(self) -> None:
         """Something has changed at the gateway: ask for all scopes once more."""
-        self._memory.bonus_refused = False
+        self._bonus.ask_again()
 
     @property
     def phase(self) -> str:
@@ -241,7 +235,7 @@ class Dialer:
             stored,
             scopes=settings.scopes,
             default_scopes=settings.requested_scopes,
-            bonus_scopes=() if memory.bonus_refused else settings.bonus_scopes,
+            bonus_scopes=self._bonus.of(settings),
             retry_with_stored=memory.retry_stored,
             trusted_endpoint=self._trusted,
             compat=memory.compat,
@@ -280,10 +274,7 @@ class Dialer:
     async def _try_otherwise(self, error: ErrorShape, stored: DeviceToken | None, selection: Selection) -> bool:
         """Whether the refusal is one that this attempt answers by sending something else; remembers what."""
         memory, code = self._memory, codes.detail_code_of(error)
-        if not memory.bonus_refused and wants_too_much(error, selection, self._settings.bonus_scopes):
-            # A chat that works is not taken down by what was asked for beside it.
-            memory.bonus_refused = True
-            logger.warning("%s", diagnose.done_without(error, self._settings.bonus_scopes))
+        if self._bonus.were_refused(error, selection, self._settings):
             return True
         if code == codes.SIGNATURE_INVALID and memory.signature == 3 and self._device is not None:
             # 2026.2.17 verifies the older payload only, and has no way to say so.
@@ -329,10 +320,8 @@ class Dialer:
             if token is not None:
                 await self._blocking(lambda: store.save_token(settings.url.origin, device.id, token))
                 logger.debug("a device token was stored for %s", settings.url.origin)
-        # A release without questions is not asked for their scope again.
-        lacking = not any(method.startswith("question.") for method in hello.features.methods)
-        refused = self._memory.bonus_refused or lacking
-        self._memory = replace(self._memory, retried_stored=False, gateway_version=version, bonus_refused=refused)
+        self._bonus.learn(hello)
+        self._memory = replace(self._memory, retried_stored=False, gateway_version=version)
         needed = settings.needed_scopes
         granted = await find_grant(connection, hello, selection.scopes, needed, with_device=device is not None)
         connection.granted = granted

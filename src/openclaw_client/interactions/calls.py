@@ -12,9 +12,9 @@ from openclaw_client.errors import MethodUnavailable, RequestFailed
 from openclaw_client.logs import GuardedLogger
 from openclaw_client.requests.requests import DEFAULT_LIMIT, Requests
 from openclaw_client.runs.answering import AnswerOutcome
-from openclaw_client.runs.interactions import Ended, Interaction, Kind
-from openclaw_client.wire.approvals import FAMILIES, Approval, approval_from, recorded_verdict
-from openclaw_client.wire.questions import closing_from, question_from
+from openclaw_client.runs.interactions import Interaction, InteractionEnd, Kind
+from openclaw_client.wire.approvals import FAMILIES, Approval, approval_from, recorded_end
+from openclaw_client.wire.questions import question_end_from, question_from
 
 logger = GuardedLogger("openclaw_client.interactions")
 
@@ -59,20 +59,20 @@ class InteractionCalls:
             raise refused
         return found
 
-    async def look_up(self, item: Interaction) -> Ended | None:
+    async def look_up(self, item: Interaction) -> InteractionEnd | None:
         """How one ended that is not listed any more; None where it is pending all the same."""
         if isinstance(item, Approval):
             return await self._recorded(item.id)
         if not self._named("question.get"):
-            return Ended("gone")
+            return InteractionEnd("gone")
         try:
             payload = await self._call("question.get", {"id": item.id})
         except RequestFailed as error:
             return _lost(error)
         record = payload.get("question", payload) if isinstance(payload, Mapping) else None
-        closing = closing_from(record) if isinstance(record, Mapping) else None
+        closing = question_end_from(record) if isinstance(record, Mapping) else None
         pending = isinstance(record, Mapping) and record.get("status") == "pending"
-        return None if pending else Ended("gone" if closing is None else closing.status)
+        return None if pending else InteractionEnd("gone" if closing is None else closing.status)
 
     async def decide(self, ident: str, kind: str, decision: str, days: int | None, *, exact: bool) -> AnswerOutcome:
         """Decide on an approval. exact: whether kind and decision are such as the gateway has asked for them.
@@ -102,15 +102,15 @@ class InteractionCalls:
             return _too_late(error)
         return AnswerOutcome("applied")
 
-    async def _recorded(self, ident: str) -> Ended | None:
+    async def _recorded(self, ident: str) -> InteractionEnd | None:
         """How an approval ended; None while it is pending."""
         if not self._named("approval.get"):
-            return Ended("gone")
+            return InteractionEnd("gone")
         try:
-            verdict = recorded_verdict(ident, await self._call("approval.get", {"id": ident}))
+            verdict = recorded_end(ident, await self._call("approval.get", {"id": ident}))
         except RequestFailed as error:
             return _lost(error)
-        return None if verdict is None else Ended(verdict.status, verdict.decision)
+        return None if verdict is None else InteractionEnd(verdict.status, verdict.decision)
 
     def _named(self, method: str) -> bool:
         hello = self._requests.facts.hello
@@ -131,7 +131,7 @@ def read_list(payload: Any, kind: Kind, sort: str) -> list[Interaction]:
 
 def _recorded(ident: str, payload: Any, decision: str) -> AnswerOutcome:
     """What `approval.resolve` tells: whether this decision was applied, and which one counts."""
-    verdict = recorded_verdict(ident, payload)
+    verdict = recorded_end(ident, payload)
     counts = decision if verdict is None or verdict.decision is None else verdict.decision
     if isinstance(payload, Mapping) and payload.get("applied") is False:
         if verdict is not None and verdict.status in ("expired", "cancelled", "gone"):
@@ -157,9 +157,9 @@ def _too_late(error: RequestFailed) -> AnswerOutcome:
     raise error
 
 
-def _lost(error: RequestFailed) -> Ended | None:
+def _lost(error: RequestFailed) -> InteractionEnd | None:
     """What a refused look means: that the gateway has it no more, or nothing."""
     try:
-        return Ended("gone") if _too_late(error).status == "gone" else None
+        return InteractionEnd("gone") if _too_late(error).status == "gone" else None
     except RequestFailed:
         return None

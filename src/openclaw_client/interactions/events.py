@@ -16,7 +16,7 @@ from openclaw_client.runs.events import (
     QuestionClosed,
     QuestionEvent,
 )
-from openclaw_client.runs.interactions import Ended, Pending
+from openclaw_client.runs.interactions import InteractionEnd, Pending
 from openclaw_client.wire.approvals import FAMILIES, Approval
 from openclaw_client.wire.frames import Event, decode_payload
 from openclaw_client.wire.questions import Question
@@ -59,7 +59,7 @@ def id_of(target: object, kind: type[Approval | Question]) -> str:
     )
 
 
-def outcome_of(ended: Ended) -> AnswerOutcome:
+def outcome_of(ended: InteractionEnd) -> AnswerOutcome:
     """What somebody learns who answers what is over."""
     answered = ended.status in ("allowed", "denied", "answered", "skipped")
     return AnswerOutcome("already" if answered else "gone", ended.decision if answered else None)
@@ -70,7 +70,7 @@ def asked_event(entry: Pending) -> InteractionEvent:
     return ApprovalRequested(run_id, item) if isinstance(item, Approval) else QuestionAsked(run_id, item)
 
 
-def ended_event(entry: Pending, ended: Ended) -> InteractionEvent:
+def ended_event(entry: Pending, ended: InteractionEnd) -> InteractionEvent:
     run_id, item, status = entry.run_id or "", entry.item, ended.status
     if isinstance(item, Approval):
         return ApprovalResolved(run_id, item, status, ended.decision)  # type: ignore[arg-type]

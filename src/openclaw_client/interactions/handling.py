@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from openclaw_client.logs import GuardedLogger
+from openclaw_client.logs import GuardedLogger, handler_name
 from openclaw_client.runs.interactions import Interaction
 
 logger = GuardedLogger("openclaw_client.interactions")
@@ -30,6 +30,8 @@ class HandlerRunner(Protocol):
 
 class TaskRunner:
     """Each handler in a task of its own, which is cancelled when nobody needs its answer any more."""
+
+    __slots__ = ("_tasks",)
 
     def __init__(self) -> None:
         self._tasks: dict[asyncio.Task[None], None] = {}
@@ -78,5 +80,5 @@ async def _call(handler: InteractionHandler, item: Interaction, done: Callable[[
 
 def log_failure(handler: object) -> None:
     """A handler raised: neither a yes nor a no."""
-    name = getattr(handler, "__qualname__", None) or type(handler).__qualname__
-    logger.error("the handler %s raised; what the agent asked for stays open", name, exc_info=True)  # noqa: LOG014 - called where it was caught
+    what = "the handler %s raised; what the agent asked for stays open"
+    logger.error(what, handler_name(handler), exc_info=True)  # noqa: LOG014 - called where it was caught

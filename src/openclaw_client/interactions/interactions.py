@@ -8,10 +8,8 @@ comes back.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from dataclasses import replace
-from math import inf
 from typing import Any, Protocol
 
 from openclaw_client.chat.context import RunListener
@@ -33,6 +31,7 @@ from openclaw_client.interactions.events import (
     asked_event,
     ended_event,
 )
+from openclaw_client.interactions.expiry import Expiry
 from openclaw_client.interactions.handling import HandlerRunner, InteractionHandler
 from openclaw_client.interactions.replies import Replies
 from openclaw_client.interactions.warnings import Warnings
@@ -47,8 +46,8 @@ from openclaw_client.runs.events import (
 )
 from openclaw_client.runs.interactions import (
     KINDS,
-    Ended,
     Interaction,
+    InteractionEnd,
     InteractionTable,
     Kind,
     Pending,
@@ -57,20 +56,14 @@ from openclaw_client.runs.interactions import (
 from openclaw_client.runs.phases import Outcome
 from openclaw_client.sessions.filter import SessionFilter
 from openclaw_client.wire.agent import AgentPayload
-from openclaw_client.wire.approvals import Approval, approval_from, seconds, verdict_from
+from openclaw_client.wire.approvals import Approval, approval_end_from, approval_from
 from openclaw_client.wire.frames import Event, decode_payload
-from openclaw_client.wire.questions import Question, closing_from, question_from
+from openclaw_client.wire.questions import Question, question_end_from, question_from
 
 logger = GuardedLogger("openclaw_client.interactions")
 
 
-UNDATED = 3600.0
-"""Seconds after which one is over that does not say when: twice as long as the longest of any release."""
-LONGEST_WAIT = 3600.0
-"""Seconds until it is looked again whether one has expired, however far ahead the gateway says that is."""
-
-
-class Runs(Protocol):
+class RunFinder(Protocol):
     """The client's runs, as far as somebody waits for them."""
 
     def run_of(self, run_id: str, session: str | None) -> RunListener | None:
@@ -94,7 +87,7 @@ class Interactions:
         "__weakref__",
         "_calls",
         "_cancels",
-        "_clock_offset",
+        "_expiry",
         "_limit",
         "_look_soon",
         "_reading",
@@ -106,7 +99,6 @@ class Interactions:
         "_sinks",
         "_table",
         "_tasks",
-        "_timer",
         "_warnings",
         "alive",
         "handlers",
@@ -118,7 +110,7 @@ class Interactions:
         self,
         requests: Requests,
         sessions: SessionFilter,
-        runs: Runs,
+        runs: RunFinder,
         runner: HandlerRunner,
         *,
         with_device: bool,
@@ -137,11 +129,9 @@ class Interactions:
         self._sinks: tuple[tuple[Kind, InteractionSink], ...] = ()
         self._cancels: dict[str, list[Callable[[], object]]] = {}
         self._tasks: dict[asyncio.Task[None], None] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._expiry = Expiry(self._look)
         self._reading: dict[Kind, asyncio.Task[None]] = {}
         self._limit = limit
-        # Seconds by which the gateway's clock is ahead of the loop's, as they were at the connect; None: not told.
-        self._clock_offset: float | None = None
         self._look_soon = False
         self._replies = Replies(self._table, self._calls, sessions, self._close, self._lists_are_read)
         self._warnings = Warnings(with_device=with_device)
@@ -182,13 +172,13 @@ class Interactions:
         elif frame.event == "question.requested":
             self._hear(question_from(payload))
         elif frame.event in RESOLVED:
-            verdict = verdict_from(payload)
+            verdict = approval_end_from(payload)
             if verdict is not None:
-                self._close(verdict.id, Ended(verdict.status, verdict.decision))
+                self._close(verdict.id, InteractionEnd(verdict.status, verdict.decision))
         else:
-            closing = closing_from(payload)
+            closing = question_end_from(payload)
             if closing is not None:
-                self._close(closing.id, Ended(closing.status))
+                self._close(closing.id, InteractionEnd(closing.status))
 
     def on_tool(self, payload: AgentPayload) -> None:
         """A tool of a run of one's own: its result may say that nobody could be asked."""
@@ -197,8 +187,7 @@ class Interactions:
     def on_connected(self, connection: Connection) -> None:
         """Events come from now on."""
         self.alive = True
-        offset = connection.clock_offset
-        self._clock_offset = None if offset is None else time.time() + offset - asyncio.get_running_loop().time()
+        self._expiry.set_clock(connection.clock_offset)
         self._warnings.connected(connection.hello, connection.granted, self.wanted)
 
     def session_added(self) -> None:
@@ -214,14 +203,13 @@ class Interactions:
             if kind in self.wanted:
                 # One that was begun before may have missed what happened since.
                 self._reading[kind] = self._start(self._read_list(kind, self._reading.get(kind)))
-        self._arm()
 
     def run_added(self, run: RunListener) -> None:
         """Somebody follows a run: it learns what the run waits for already."""
         if self.pending:
             asyncio.get_running_loop().call_soon(self._tell_pending, run)
 
-    def finished(self, run_ids: tuple[str, ...], outcome: Outcome) -> Outcome:
+    def run_ended(self, run_ids: tuple[str, ...], outcome: Outcome) -> Outcome:
         """A run of this client is over: nothing that it asked for is needed any more, but on releases whose runs end
         before their approvals. Returns its outcome, with what is still waited for."""
         entries = self._table.of_runs(run_ids)
@@ -233,7 +221,7 @@ class Interactions:
             # One that is being answered in this moment ends with what becomes of that.
             if not entry.answering and (entry.named or not completed):
                 over = entry.over_at <= asyncio.get_running_loop().time()
-                self._close(entry.item.id, Ended("expired" if over else "cancelled"))
+                self._close(entry.item.id, InteractionEnd("expired" if over else "cancelled"))
         left = [entry.item for entry in self._table.of_runs(run_ids) if isinstance(entry.item, Approval)]
         if not left or not isinstance(outcome, ChatReply):
             return outcome
@@ -243,9 +231,6 @@ class Interactions:
         """The connection is gone for good: handlers learn that nobody needs their answers, readers end with the
         error. What is pending stays so at the gateway."""
         self.alive = False
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         for task in list(self._tasks):
             task.cancel()
         for ident in list(self._cancels):
@@ -287,7 +272,7 @@ class Interactions:
             return
         run_id = run.run_ids[0] if run is not None else None
         refused = self._table.refused
-        entry = self._table.add(item, run_id, named=item.run_id is not None, over_at=self._over_at(item))
+        entry = self._table.add(item, run_id, named=item.run_id is not None, over_at=self._expiry.over_at(item))
         if entry is None:
             if self._table.refused > refused:
                 self._warnings.full()
@@ -348,7 +333,7 @@ class Interactions:
             if result is not None:
                 self._start(self._answer_for(entry, result))
 
-    def _close(self, ident: str, ended: Ended) -> None:
+    def _close(self, ident: str, ended: InteractionEnd) -> None:
         entry = self._table.end(ident, ended)
         if entry is None:
             return
@@ -379,7 +364,13 @@ class Interactions:
 
     def _changed(self) -> None:
         self.pending = tuple(entry.item for entry in self._table.pending())
-        self._arm()
+        self._expiry.arm(self._table.next_end)
+
+    def _look(self) -> None:
+        """Some may be over."""
+        for entry in self._table.over(asyncio.get_running_loop().time()):
+            self._close(entry.item.id, InteractionEnd("expired"))
+        self._expiry.arm(self._table.next_end)
 
     async def _read_list(self, kind: Kind, earlier: asyncio.Task[None] | None) -> None:
         if earlier is not None:
@@ -407,30 +398,3 @@ class Interactions:
         self._tasks[task] = None
         task.add_done_callback(self._tasks.pop)
         return task
-
-    # Time.
-
-    def _over_at(self, item: Interaction) -> float:
-        """When one is over, by the loop's clock; too late rather than too early, since the gateway says so, too."""
-        now, created = asyncio.get_running_loop().time(), seconds(item.raw.get("createdAtMs"))
-        if item.expires_at is None:
-            return now + UNDATED
-        life = UNDATED if created is None else max(0.0, item.expires_at - created)
-        at = inf if self._clock_offset is None else item.expires_at - self._clock_offset
-        # The gateway asks it, so it is not over; where the clocks say so, as if it had just been asked.
-        return at if now < at < now + life else now + life
-
-    def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        at = self._table.next_end
-        if at != inf:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(min(max(0.0, at - loop.time()), LONGEST_WAIT), self._on_timer)
-
-    def _on_timer(self) -> None:
-        self._timer = None
-        for entry in self._table.over(asyncio.get_running_loop().time()):
-            self._close(entry.item.id, Ended("expired"))
-        self._arm()

@@ -10,7 +10,7 @@ from openclaw_client.interactions.calls import InteractionCalls
 from openclaw_client.interactions.events import id_of, outcome_of
 from openclaw_client.logs import GuardedLogger
 from openclaw_client.runs.answering import SKIP, AnswerOutcome, check_answers, check_decision, check_grant_days
-from openclaw_client.runs.interactions import Ended, Interaction, InteractionTable, Kind, Pending
+from openclaw_client.runs.interactions import Interaction, InteractionEnd, InteractionTable, Kind, Pending
 from openclaw_client.sessions.filter import SessionFilter
 from openclaw_client.wire.approvals import Approval
 from openclaw_client.wire.questions import Question
@@ -30,7 +30,7 @@ class Replies:
         table: InteractionTable,
         calls: InteractionCalls,
         sessions: SessionFilter,
-        close: Callable[[str, Ended], None],
+        close: Callable[[str, InteractionEnd], None],
         settled: Callable[[Kind], Awaitable[None]],
     ) -> None:
         self._table = table
@@ -58,7 +58,7 @@ class Replies:
         if outcome.status == "applied":
             if counts != decision:
                 logger.error("%s was given as the answer to %s, and the gateway made it %s", decision, ident, counts)
-            self._end(ident, Ended("denied" if counts == "deny" else "allowed", counts))
+            self._end(ident, InteractionEnd("denied" if counts == "deny" else "allowed", counts))
         return self._told(ident, outcome)
 
     async def answer(self, target: Question | str, answers: object) -> AnswerOutcome:
@@ -72,7 +72,7 @@ class Replies:
             return over
         outcome = await self._give(entry, partial(self._calls.answer, ident, checked))
         if outcome.status == "applied":
-            self._end(ident, Ended("skipped" if checked is None else "answered"))
+            self._end(ident, InteractionEnd("skipped" if checked is None else "answered"))
         return self._told(ident, outcome)
 
     async def _find(self, ident: str, kind: Kind) -> None:
@@ -132,14 +132,14 @@ class Replies:
             # 2026.4.15 forgets what was answered; its event says it.
             return outcome_of(ended)
         if outcome.status == "gone":
-            self._end(ident, Ended("gone"))
+            self._end(ident, InteractionEnd("gone"))
         elif outcome.status == "already":
             # Its event may be on its way, and may have been lost.
             status = {None: "gone", "deny": "denied"}.get(outcome.decision, "allowed")
-            self._end(ident, Ended(status, outcome.decision))
+            self._end(ident, InteractionEnd(status, outcome.decision))
         return outcome
 
-    def _end(self, ident: str, ended: Ended) -> None:
+    def _end(self, ident: str, ended: InteractionEnd) -> None:
         """One that is known here is over. An id that nobody heard of may be asked yet."""
         if self._table.get(ident) is not None:
             self._close(ident, ended)

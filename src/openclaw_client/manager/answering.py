@@ -13,6 +13,7 @@ from openclaw_client.client.options import kinds_of
 from openclaw_client.client.port import InteractionPort, Port
 from openclaw_client.errors import UsageError
 from openclaw_client.interactions.handling import InteractionHandler
+from openclaw_client.logs import handler_name
 from openclaw_client.runs.interactions import Interaction, Kind
 from openclaw_client.sync import unpatched
 
@@ -54,7 +55,8 @@ class ManagerAnswers:
         def handle(item: Interaction) -> object:
             return handler(user, item) if self._takes((user, item.id, number), mine) else None
 
-        handle.__qualname__ = getattr(handler, "__qualname__", type(handler).__qualname__)
+        # A log line is to name the user's.
+        handle.__qualname__ = handler_name(handler)
         return cast(InteractionHandler, handle)
 
     def _takes(self, key: tuple[Hashable, str, int], mine: ref[InteractionPort]) -> bool:

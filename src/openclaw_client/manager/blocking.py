@@ -9,11 +9,11 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
-from openclaw_client.client.callbacks import check_handler, handler_name
+from openclaw_client.client.callbacks import check_handler
 from openclaw_client.client.options import ClientInfo, Proxy, ReconnectPolicy, Timeouts, check_kinds
 from openclaw_client.errors import GatewayError
 from openclaw_client.errors.frames import without_frames
-from openclaw_client.logs import GuardedLogger
+from openclaw_client.logs import GuardedLogger, handler_name
 from openclaw_client.manager.core import IDLE_TIMEOUT, MAX_CONNECTIONS, ManagerCore
 from openclaw_client.manager.credentials import ClientOptions, Credentials
 from openclaw_client.manager.effects import AskFor, CloseIdle, Connect, Effect, Effects, LetGo

@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager
 from typing import Any, Self
 
 from openclaw_client.client.async_client import AsyncGatewayClient
-from openclaw_client.client.callbacks import check_handler, handler_name
+from openclaw_client.client.callbacks import check_handler
 from openclaw_client.client.options import ClientInfo, Proxy, ReconnectPolicy, Timeouts, check_kinds
 from openclaw_client.errors import GatewayError, UsageError
 from openclaw_client.errors.frames import without_frames
-from openclaw_client.logs import GuardedLogger
+from openclaw_client.logs import GuardedLogger, handler_name
 from openclaw_client.manager.core import IDLE_TIMEOUT, MAX_CONNECTIONS, ManagerCore
 from openclaw_client.manager.credentials import ClientOptions, Credentials
 from openclaw_client.manager.effects import AskFor, CloseIdle, Connect, Effect, Effects, LetGo

@@ -1,7 +1,7 @@
 """What agents wait for from people: the approvals and questions that are pending, and how the latest of them ended.
 
-Pure: every time is an argument. What is known to be over never comes
-back, wherever it is heard of again: a list that was asked for may be older than the event that overtook it.
+Pure: every time is an argument. What is known to be over never comes back, wherever it is heard of again: a list that
+was asked for may be older than the event that overtook it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ What comes beyond that is left to others, and a warning says so."""
 MAX_PENDING_BYTES = 4_194_304
 """Bytes of all of them, as they came: a command has some hundred, a script some ten thousand."""
 MAX_CLOSED = 1024
-"""Ended ones that are remembered, so that who answers late learns what became of it; some ten bytes each."""
+"""InteractionEnd ones that are remembered, so that who answers late learns what became of it; some ten bytes each."""
 
 Interaction: TypeAlias = Approval | Question
 Kind: TypeAlias = Literal["approvals", "questions"]
 KINDS: tuple[Kind, ...] = ("approvals", "questions")
 
 
-class Ended(NamedTuple):
+class InteractionEnd(NamedTuple):
     """How one ended: the status, and for an approval the decision that counts."""
 
     status: str
@@ -77,7 +77,7 @@ class InteractionTable:
         self.refused = 0
         # Plain dicts, which keep the order: most clients never have any, and there are many clients.
         self._pending: dict[str, Pending] = {}
-        self._ended: dict[str, Ended] = {}
+        self._ended: dict[str, InteractionEnd] = {}
         # Lists that are on their way, and the ends that were heard since: they may overtake a list. Anybody's.
         self._lists = 0
         self._overtaken: dict[str, None] = {}
@@ -95,7 +95,7 @@ class InteractionTable:
         self._bytes += size
         return entry
 
-    def end(self, ident: str, ended: Ended) -> Pending | None:
+    def end(self, ident: str, ended: InteractionEnd) -> Pending | None:
         """One is over; what it was, or None where it was not pending. The first end counts."""
         entry = self._pending.pop(ident, None)
         if entry is None:
@@ -126,7 +126,7 @@ class InteractionTable:
     def get(self, ident: str) -> Pending | None:
         return self._pending.get(ident)
 
-    def ended(self, ident: str) -> Ended | None:
+    def ended(self, ident: str) -> InteractionEnd | None:
         """How one ended; None where it is pending, or nothing is remembered of it."""
         return self._ended.get(ident)
 

@@ -55,8 +55,11 @@ class BlockingAnswering(AnsweringBase):
     """For threads."""
 
     _coroutines = False
+    # Of the client.
     _reconnect_after_fork: bool
     _thread: LoopThread | None
+    _ready_thread: Callable[[], LoopThread]
+    _soon: Callable[..., None]
 
     def approve(
         self, approval: Approval | str, *, always: bool = False, grant_days: int | None = None
@@ -135,9 +138,3 @@ class BlockingAnswering(AnsweringBase):
 
     def _on_loop(self, call: Callable[..., object], *args: Any) -> None:
         self._soon(call, *args)
-
-    def _ready_thread(self) -> LoopThread:
-        raise NotImplementedError
-
-    def _soon(self, call: Callable[..., object], *args: Any) -> None:
-        raise NotImplementedError

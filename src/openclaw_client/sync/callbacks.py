@@ -9,9 +9,9 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from openclaw_client.client.callbacks import Backlog, Call, Handler, handler_name
+from openclaw_client.client.callbacks import Backlog, Call, Handler
 from openclaw_client.client.slow_consumer import OnSlow, SlowConsumer
-from openclaw_client.logs import GuardedLogger
+from openclaw_client.logs import GuardedLogger, handler_name
 from openclaw_client.sync import threads, unpatched
 
 MAX_WORKERS = 8

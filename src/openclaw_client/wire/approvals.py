@@ -68,7 +68,7 @@ class Approval:
         return isinstance(request, Mapping) and isinstance(request.get("allowedDecisions"), list)
 
 
-class Verdict(NamedTuple):
+class ApprovalEnd(NamedTuple):
     """How an approval ended. decision is None where the gateway does not tell."""
 
     id: str
@@ -106,33 +106,33 @@ def approval_from(payload: Any, kind: str = "exec") -> Approval | None:
     )
 
 
-def verdict_from(payload: Any) -> Verdict | None:
+def approval_end_from(payload: Any) -> ApprovalEnd | None:
     """How an approval ended, out of an event `….approval.resolved`; None where it is none."""
     ident = text(payload.get("id")) if isinstance(payload, Mapping) else None
     if ident is None:
         return None
     decision, by = text(payload.get("decision")), text(payload.get("resolvedBy"))
     if decision in ("allow-once", "allow-always"):
-        return Verdict(ident, "allowed", decision)
+        return ApprovalEnd(ident, "allowed", decision)
     if decision != "deny":
-        return Verdict(ident, "gone", decision)
+        return ApprovalEnd(ident, "gone", decision)
     if by == CLOSED_WITH_ITS_RUN:
-        return Verdict(ident, "cancelled", decision)
+        return ApprovalEnd(ident, "cancelled", decision)
     # 2026.9.6 says so where the time was over.
-    return Verdict(ident, "denied" if by is not None else "expired", decision)
+    return ApprovalEnd(ident, "denied" if by is not None else "expired", decision)
 
 
-def recorded_verdict(ident: str, payload: Any) -> Verdict | None:
+def recorded_end(ident: str, payload: Any) -> ApprovalEnd | None:
     """What `approval.get` or `approval.resolve` tells of an approval; None where it is still pending."""
     record = payload.get("approval", payload) if isinstance(payload, Mapping) else None
     if not isinstance(record, Mapping):
-        return Verdict(ident, "gone")
+        return ApprovalEnd(ident, "gone")
     status, decision = text(record.get("status")), text(record.get("decision"))
     if status == "pending":
         return None
     if status in ("allowed", "denied", "expired", "cancelled"):
-        return Verdict(ident, status, decision)  # type: ignore[arg-type]
-    return Verdict(ident, "gone", decision)
+        return ApprovalEnd(ident, status, decision)  # type: ignore[arg-type]
+    return ApprovalEnd(ident, "gone", decision)
 
 
 def text(value: object) -> str | None:

@@ -83,7 +83,7 @@ class Question:
         return any(item.secret for item in self.items)
 
 
-class Closing(NamedTuple):
+class QuestionEnd(NamedTuple):
     """How a question ended."""
 
     id: str
@@ -110,7 +110,7 @@ def question_from(payload: Any) -> Question | None:
     )
 
 
-def closing_from(payload: Any) -> Closing | None:
+def question_end_from(payload: Any) -> QuestionEnd | None:
     """How a question ended, out of an event `question.resolved` or a record of it; None while it is pending."""
     ident = text(payload.get("id")) if isinstance(payload, Mapping) else None
     if ident is None:
@@ -118,7 +118,7 @@ def closing_from(payload: Any) -> Closing | None:
     status = text(payload.get("status"))
     if status == "pending":
         return None
-    return Closing(ident, status if status in ("answered", "expired", "cancelled") else "gone")  # type: ignore[arg-type]
+    return QuestionEnd(ident, status if status in ("answered", "expired", "cancelled") else "gone")  # type: ignore[arg-type]
 
 
 def _item(value: Any) -> QuestionItem | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from openclaw_client.testing.approvals import Approval, Approvals, resolver_of
+from openclaw_client.testing.approvals import ApprovalRequest, Approvals, resolver_of
 from openclaw_client.testing.callers import Caller, MethodError, Params
 from openclaw_client.testing.turn import Decision
 
@@ -67,14 +67,14 @@ class ApprovalMethods:
         self._approvals.decide(approval, made[0] if made else "deny", by, resolver_of(caller, by), reason)
         return {"applied": True, "approval": snapshot(approval)}
 
-    def _known(self, caller: Caller, ident: Any) -> Approval:
+    def _known(self, caller: Caller, ident: Any) -> ApprovalRequest:
         found = self._approvals.exact(ident, caller) if isinstance(ident, str) else None
         if found is None:
             raise MethodError("approval not found", details=_NOT_FOUND)
         return found
 
 
-def snapshot(approval: Approval) -> Params:
+def snapshot(approval: ApprovalRequest) -> Params:
     """A request as approval.get shows it, its end included."""
     fields = approval.fields
     presentation = {
@@ -99,7 +99,7 @@ def snapshot(approval: Approval) -> Params:
     return {**shown, "source": source, "resolver": approval.resolver}
 
 
-def _allowed(approval: Approval) -> Params:
+def _allowed(approval: ApprovalRequest) -> Params:
     return {"allowedDecisions": list(approval.allowed)}
 
 

@@ -30,7 +30,7 @@ _REMEDY: Final = "Re-request the action; pending approvals are cleared after exp
 
 
 @dataclass(slots=True, eq=False)
-class Approval:
+class ApprovalRequest:
     """One request. fields: as the event shows it. Times in milliseconds since 1970.
 
     decided: its decision, or None where nobody made one in time.
@@ -71,11 +71,11 @@ class Approvals:
         self._profile = profile
         self._herald = herald
         self._seconds = seconds
-        self._table: dict[str, Approval] = {}
+        self._table: dict[str, ApprovalRequest] = {}
         self._stopped = False
 
     @property
-    def pending(self) -> list[Approval]:
+    def pending(self) -> list[ApprovalRequest]:
         """What waits for an answer, oldest first."""
         return [one for one in self._table.values() if one.status == "pending"]
 
@@ -85,24 +85,24 @@ class Approvals:
         """Whether somebody who is there would be asked about a command of this client."""
         return bool(self._herald.who(lambda caller: self._is_asked(owner, caller)))
 
-    def add(self, fields: dict[str, Any], run_id: str, owner: Owner, seconds: float | None) -> Approval:
-        """Begin to wait for an answer. fields: see `Approval`."""
+    def add(self, fields: dict[str, Any], run_id: str, owner: Owner, seconds: float | None) -> ApprovalRequest:
+        """Begin to wait for an answer. fields: see `ApprovalRequest`."""
         loop = asyncio.get_running_loop()
         seconds = self._seconds if seconds is None else seconds
         now = self._herald.now_ms()
         ends = now + round(seconds * 1000)
-        approval = Approval(str(uuid.uuid4()), fields, run_id, owner, now, ends, loop.create_future())
+        approval = ApprovalRequest(str(uuid.uuid4()), fields, run_id, owner, now, ends, loop.create_future())
         approval.timer = loop.call_later(seconds, self._expire, approval)
         self._table[approval.id] = approval
         if len(self._table) > KEPT:
             del self._table[next(iter(self._table))]
         return approval
 
-    def announce(self, approval: Approval) -> None:
+    def announce(self, approval: ApprovalRequest) -> None:
         """Ask those who may answer."""
         self._tell(approval, "exec.approval.requested", self.shown(approval))
 
-    def shown(self, approval: Approval) -> dict[str, Any]:
+    def shown(self, approval: ApprovalRequest) -> dict[str, Any]:
         """A request as its event and the list show it."""
         kind = {"approvalKind": "exec"} if self._profile.approval_kinds else {}
         times = {"createdAtMs": approval.created_at, "expiresAtMs": approval.expires_at}
@@ -110,11 +110,11 @@ class Approvals:
 
     # Looking.
 
-    def sees(self, approval: Approval, caller: Caller) -> bool:
+    def sees(self, approval: ApprovalRequest, caller: Caller) -> bool:
         """Whether a client with the scope may see and answer a request."""
         return self._sees(approval.owner, caller)
 
-    def find(self, ident: str, caller: Caller | None, *, pending: bool) -> Approval | None:
+    def find(self, ident: str, caller: Caller | None, *, pending: bool) -> ApprovalRequest | None:
         """The request with this id, or the only one whose id begins so, among those that the caller may see."""
         seen = [
             one
@@ -129,7 +129,7 @@ class Approvals:
             raise MethodError("ambiguous approval id prefix; use the full id")
         return begun[0] if begun else None
 
-    def exact(self, ident: str, caller: Caller) -> Approval | None:
+    def exact(self, ident: str, caller: Caller) -> ApprovalRequest | None:
         """The request with this id, answered or not, if the caller may see it."""
         found = self._table.get(ident)
         return found if found is not None and self.sees(found, caller) else None
@@ -166,14 +166,14 @@ class Approvals:
         return MethodError("unknown or expired approval id", details={"reason": "APPROVAL_NOT_FOUND", **remedy})
 
     def decide(
-        self, approval: Approval, decision: Decision, by: str, resolver: dict[str, Any], reason: str = "user"
+        self, approval: ApprovalRequest, decision: Decision, by: str, resolver: dict[str, Any], reason: str = "user"
     ) -> None:
         """Somebody decided about a request that waits."""
         approval.decision, approval.resolver = decision, resolver
         self._end(approval, "denied" if decision == "deny" else "allowed", reason)
         self._tell_end(approval, decision, by)
 
-    def close(self, approval: Approval) -> None:
+    def close(self, approval: ApprovalRequest) -> None:
         """The run that asked is over."""
         if approval.status != "pending" or self._stopped or not self._profile.approval_abort_told:
             return
@@ -190,13 +190,13 @@ class Approvals:
             if approval.timer is not None:
                 approval.timer.cancel()
 
-    def _expire(self, approval: Approval) -> None:
+    def _expire(self, approval: ApprovalRequest) -> None:
         approval.resolver = {"kind": "system"}
         self._end(approval, "expired", "timeout")
         if self._profile.approval_expiry_told:
             self._tell_end(approval, "deny", None)
 
-    def _end(self, approval: Approval, status: Status, reason: str) -> None:
+    def _end(self, approval: ApprovalRequest, status: Status, reason: str) -> None:
         approval.status, approval.reason = status, reason
         approval.resolved_at = self._herald.now_ms()
         if approval.timer is not None:
@@ -206,14 +206,14 @@ class Approvals:
 
     # Telling.
 
-    def _tell_end(self, approval: Approval, decision: str, by: str | None) -> None:
+    def _tell_end(self, approval: ApprovalRequest, decision: str, by: str | None) -> None:
         payload: dict[str, Any] = {"id": approval.id, "decision": decision, "resolvedBy": by}
         payload["ts"] = approval.resolved_at
         if self._profile.approval_in_resolved:
             payload["request"] = approval.fields
         self._tell(approval, "exec.approval.resolved", payload)
 
-    def _tell(self, approval: Approval, event: str, payload: Mapping[str, Any]) -> None:
+    def _tell(self, approval: ApprovalRequest, event: str, payload: Mapping[str, Any]) -> None:
         if self._profile.approval_viewers == "scope":
             self._herald.to_scope(SCOPE, event, payload)
         else:

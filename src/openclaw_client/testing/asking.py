@@ -13,13 +13,13 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from openclaw_client.errors import UsageError
-from openclaw_client.testing.approvals import SCOPE, Approval, Approvals
+from openclaw_client.testing.approvals import SCOPE, ApprovalRequest, Approvals
 from openclaw_client.testing.callers import Herald
 from openclaw_client.testing.pairing import allows
-from openclaw_client.testing.questions import QUESTION_SCOPE, AnswerMap, Question, Questions, items_of
+from openclaw_client.testing.questions import QUESTION_SCOPE, AnswerMap, QuestionRequest, Questions, items_of
 from openclaw_client.testing.run import Run, agent_of
 from openclaw_client.testing.traits import Profile
-from openclaw_client.testing.turn import Agent, Command, Decision, Turn, TurnOver, tool_result
+from openclaw_client.testing.turn import Agent, CommandToApprove, Decision, Turn, TurnOver, tool_result
 
 HEADLESS: Final = "exec denied: Headless runs cannot wait for interactive exec approval."
 """The result of a command that nobody may be asked about, on releases that see that."""
@@ -34,7 +34,7 @@ FollowUp = Callable[[Run, str, str, Agent], None]
 """Starts another run behind this one: with this id, for this message, by this agent."""
 
 
-class Answers:
+class Asked:
     """What people are asked in one life of a gateway."""
 
     def __init__(self, profile: Profile, herald: Herald, approval_seconds: float, question_seconds: float) -> None:
@@ -48,16 +48,16 @@ class Answers:
 
 
 class Asker:
-    """The desk of one turn."""
+    """Asks people for one turn."""
 
-    def __init__(self, run: Run, answers: Answers, follow_up: FollowUp) -> None:
+    def __init__(self, run: Run, asked: Asked, follow_up: FollowUp) -> None:
         self._run = run
         self._profile = run.profile
-        self._approvals = answers.approvals
-        self._questions = answers.questions
+        self._approvals = asked.approvals
+        self._questions = asked.questions
         self._follow_up = follow_up
 
-    async def ask_approval(self, command: Command) -> Decision | None:
+    async def ask_approval(self, command: CommandToApprove) -> Decision | None:
         refusal = self._refusal()
         if refusal:
             self._finish(command, _error_of("exec", refusal), error=True)
@@ -79,7 +79,7 @@ class Asker:
 
     # Where the run waits.
 
-    async def _wait(self, approval: Approval, command: Command) -> Decision | None:
+    async def _wait(self, approval: ApprovalRequest, command: CommandToApprove) -> Decision | None:
         self._tell_phase("waiting-approval", approval, command)
         try:
             decision = await asyncio.shield(approval.decided)
@@ -93,7 +93,7 @@ class Asker:
             self._show_denial(approval, command)
         return decision
 
-    def _show_denial(self, approval: Approval, command: Command) -> None:
+    def _show_denial(self, approval: ApprovalRequest, command: CommandToApprove) -> None:
         self._finish(command, denied(approval), error=True)
         data = {"phase": "resolved", "kind": "exec", "status": "denied", "title": "Command approval resolved"}
         data |= {"itemId": f"command:{command.call}", "toolCallId": command.call, "message": approval.command}
@@ -101,14 +101,14 @@ class Asker:
         if self._profile.approval_denial_error:
             self._run.complaint = f"Exec failed: `{approval.command}`"
 
-    def _tell_phase(self, phase: str, approval: Approval, command: Command) -> None:
+    def _tell_phase(self, phase: str, approval: ApprovalRequest, command: CommandToApprove) -> None:
         if self._profile.approval_lifecycle:
             data = {"phase": phase, "approvalId": approval.id, "toolCallId": command.call}
             self._run.show_agent("lifecycle", data)
 
     # Where the run ends.
 
-    def _leave(self, approval: Approval, command: Command) -> TurnOver:
+    def _leave(self, approval: ApprovalRequest, command: CommandToApprove) -> TurnOver:
         """Announce the request, and end the run; what is decided later is told in a run of its own."""
         slug = approval.id[:8]
         loop = asyncio.get_running_loop()
@@ -125,14 +125,14 @@ class Asker:
         approval.decided.add_done_callback(lambda _decided: self._tell_later(approval, command))
         return TurnOver(text if self._profile.approval_run == "ends-with-text" else "")
 
-    def _tell_later(self, approval: Approval, command: Command) -> None:
+    def _tell_later(self, approval: ApprovalRequest, command: CommandToApprove) -> None:
         ident = self._later_id(approval)
         if approval.status == "allowed":
             self._follow_up(self._run, ident, FOLLOW_UP, command.then or _says(FOLLOW_UP))
         else:
             self._follow_up(self._run, ident, FOLLOW_UP_DENIED, _says(FOLLOW_UP_DENIED))
 
-    def _later_id(self, approval: Approval) -> str:
+    def _later_id(self, approval: ApprovalRequest) -> str:
         how = self._profile.follow_up_ids
         if how == "random":
             return str(uuid.uuid4())
@@ -165,7 +165,7 @@ class Asker:
 
     # Inside.
 
-    def _finish(self, command: Command, text: str, *, error: bool = False) -> None:
+    def _finish(self, command: CommandToApprove, text: str, *, error: bool = False) -> None:
         self._run.show_tool(tool_result(command.call, "exec", text, error=error))
 
 
@@ -174,7 +174,7 @@ def _error_of(tool: str, message: str) -> str:
     return json.dumps({"status": "error", "tool": tool, "error": message}, indent=2)
 
 
-def _told(question: Question) -> str:
+def _told(question: QuestionRequest) -> str:
     """The result of a question."""
     if question.answers is None:
         why = "was cancelled" if question.status == "cancelled" else "was not answered in time"
@@ -191,13 +191,13 @@ def _says(text: str) -> Agent:
     return agent
 
 
-def denied(approval: Approval) -> str:
+def denied(approval: ApprovalRequest) -> str:
     """The result of a command that was not allowed."""
     why = "user-denied" if approval.status == "denied" else "approval-timeout"
     return f"Exec denied (gateway id={approval.id}, {why}): {approval.command}"
 
 
-def request_fields(run: Run, command: Command) -> dict[str, Any]:
+def request_fields(run: Run, command: CommandToApprove) -> dict[str, Any]:
     """What the request of a command shows, on this release."""
     always = command.ask == "always"
     fields: dict[str, Any] = {
@@ -233,7 +233,7 @@ def request_fields(run: Run, command: Command) -> dict[str, Any]:
     return fields | {name: more[name] for name in run.profile.approval_fields if name in more}
 
 
-def approval_data(approval: Approval, command: Command) -> dict[str, Any]:
+def approval_data(approval: ApprovalRequest, command: CommandToApprove) -> dict[str, Any]:
     """The agent event of the stream "approval"."""
     return {
         "phase": "requested",

@@ -13,12 +13,12 @@ from typing import Any, Self, TypeVar
 
 from openclaw_client.errors import UsageError
 from openclaw_client.errors.frames import without_frames
-from openclaw_client.testing.approvals import Approval
+from openclaw_client.testing.approvals import ApprovalRequest
 from openclaw_client.testing.custom import MethodHandler
 from openclaw_client.testing.faults import Faults
 from openclaw_client.testing.hub import Seen
 from openclaw_client.testing.pairing import Device, PairingRequest
-from openclaw_client.testing.questions import Question
+from openclaw_client.testing.questions import QuestionRequest
 from openclaw_client.testing.registry import READ
 from openclaw_client.testing.server import GatewayServer
 from openclaw_client.testing.traits import Profile
@@ -197,7 +197,7 @@ class BlockingEmbeddedGateway:
         self.call(lambda: self.gateway.approve(request_id))
 
     @property
-    def pending_approvals(self) -> list[Approval]:
+    def pending_approvals(self) -> list[ApprovalRequest]:
         return self.call(lambda: self.gateway.pending_approvals)
 
     def resolve(self, approval_id: str, decision: Decision, *, by: str = "another-client") -> None:
@@ -205,7 +205,7 @@ class BlockingEmbeddedGateway:
         self.call(lambda: self.gateway.resolve(approval_id, decision, by=by))
 
     @property
-    def pending_questions(self) -> list[Question]:
+    def pending_questions(self) -> list[QuestionRequest]:
         return self.call(lambda: self.gateway.pending_questions)
 
     def answer(self, question_id: str, answers: Mapping[str, Sequence[str]] | None) -> None:

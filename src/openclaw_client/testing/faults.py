@@ -102,7 +102,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ConnectRefusal:
     """What the next handshake gets instead of a verdict."""
 
     error: ErrorShape
@@ -146,7 +146,7 @@ class Faults:
         self._ports = ports
         self._loop: asyncio.AbstractEventLoop | None = None
         self.rules: tuple[Rule, ...] = ()
-        self.refusals: list[Refusal] = []
+        self.refusals: list[ConnectRefusal] = []
         self.upgrades: list[tuple[int, bytes]] = []
         self.intercepted: list[Intercepted] = []
         self.withheld_challenges = 0
@@ -234,7 +234,7 @@ class Faults:
     ) -> None:
         """Refuse the next connect requests with this error and this close."""
         shape = ErrorShape(code, message, None if details is None else dict(details), retryable, retry_after_ms)
-        self.refusals.extend([Refusal(shape, close_code, message if reason is None else reason)] * times)
+        self.refusals.extend([ConnectRefusal(shape, close_code, message if reason is None else reason)] * times)
 
     def starting(self, *, times: int = 1, retry_after_ms: float = 500) -> None:
         """Refuse the next connect requests as a gateway does that has not started all its parts."""

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from openclaw_client.protocol.server import RequestReceived
-from openclaw_client.testing.asking import Answers
+from openclaw_client.testing.asking import Asked
 from openclaw_client.testing.auth import Accepted, Doorman, RateLimit, Refused, Secrets, Visit
 from openclaw_client.testing.callers import Caller, Owner
 from openclaw_client.testing.connection import Connection
@@ -114,7 +114,7 @@ class Hub:
         self._timers: list[asyncio.TimerHandle] = []
         self._empty: asyncio.Future[None] | None = None
         self._doorman = Doorman(self.profile, settings.secrets, memory.pairing, limit)
-        self.answers = Answers(self.profile, self, settings.approval_seconds, settings.question_seconds)
+        self.asked = Asked(self.profile, self, settings.approval_seconds, settings.question_seconds)
         self.runs = Runs(
             self.profile,
             self,
@@ -122,7 +122,7 @@ class Hub:
             settings.agent,
             settings.throttle,
             settings.settle_time,
-            self.answers,
+            self.asked,
         )
         self._methods = Methods(self.profile, memory, self.runs, self, settings.methods)
         self._every(settings.tick_interval, self._tick)
@@ -338,7 +338,7 @@ class Hub:
         await self._end_tasks()
 
     async def _end_tasks(self) -> None:
-        self.answers.stop()
+        self.asked.stop()
         await self.runs.stop()
         await self._methods.stop()
 

@@ -16,10 +16,10 @@ from openclaw_client.protocol.server import RequestReceived
 from openclaw_client.testing.callers import Caller, MethodError, Params, Switchboard
 from openclaw_client.testing.chat import Chat
 from openclaw_client.testing.families.agent import AgentRuns
-from openclaw_client.testing.families.answers import Answers
 from openclaw_client.testing.families.asked import asked_methods
 from openclaw_client.testing.families.chat import chat_methods
 from openclaw_client.testing.families.devices import Devices
+from openclaw_client.testing.families.empty import EmptyAnswers
 from openclaw_client.testing.families.session_changes import SessionChanges
 from openclaw_client.testing.families.sessions import Sessions
 from openclaw_client.testing.families.system import System
@@ -57,10 +57,10 @@ class Methods:
             AgentRuns(memory.transcripts, runs, chat).methods(),
             Sessions(profile, history, runs, board).methods(),
             SessionChanges(memory.transcripts, runs, history.rows, board).methods(),
-            Answers(history).methods(),
+            EmptyAnswers(history).methods(),
             System(profile, memory, board).methods(),
             Devices(profile, memory.pairing, board).methods(),
-            asked_methods(runs.answers),
+            asked_methods(runs.asked),
         )
         self._own = {name: one for family in families for name, one in family.items() if name in self._rules}
         self._tasks: set[asyncio.Task[None]] = set()

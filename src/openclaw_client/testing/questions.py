@@ -33,7 +33,7 @@ STORED: Final = "stored"
 
 
 @dataclass(slots=True, eq=False)
-class Question:
+class QuestionRequest:
     """One request, of one or more items. Times in milliseconds since 1970.
 
     items: as the event shows them. decided: the answers, or None where there are none.
@@ -80,24 +80,24 @@ class Questions:
     def __init__(self, herald: Herald, seconds: float) -> None:
         self._herald = herald
         self._seconds = seconds
-        self._table: dict[str, Question] = {}
+        self._table: dict[str, QuestionRequest] = {}
         self._stopped = False
 
     @property
-    def pending(self) -> list[Question]:
+    def pending(self) -> list[QuestionRequest]:
         """What waits for an answer, oldest first."""
         return [one for one in self._table.values() if one.status == "pending"]
 
     def add(
         self, items: list[dict[str, Any]], agent_id: str, session_key: str, run_id: str, seconds: float | None
-    ) -> Question:
+    ) -> QuestionRequest:
         """Ask everybody who has the scope."""
         loop = asyncio.get_running_loop()
         seconds = self._seconds if seconds is None else seconds
         now = self._herald.now_ms()
         ends = now + round(seconds * 1000)
         ident = f"ask_{uuid.uuid4().hex}"
-        question = Question(ident, items, agent_id, session_key, run_id, now, ends, loop.create_future())
+        question = QuestionRequest(ident, items, agent_id, session_key, run_id, now, ends, loop.create_future())
         question.timer = loop.call_later(seconds, self._end, question, "expired")
         self._table[ident] = question
         if len(self._table) > KEPT:
@@ -105,20 +105,20 @@ class Questions:
         self._herald.to_scope(QUESTION_SCOPE, "question.requested", question.shown())
         return question
 
-    def answer(self, ident: str, answers: Mapping[str, Sequence[str]]) -> Question:
+    def answer(self, ident: str, answers: Mapping[str, Sequence[str]]) -> QuestionRequest:
         """Answer one. Raises MethodError where that may not be."""
         question = self._waiting(ident)
         question.answers = _canonical(question.items, answers)
         self._end(question, "answered")
         return question
 
-    def cancel(self, ident: str) -> Question:
+    def cancel(self, ident: str) -> QuestionRequest:
         """Say that nobody answers. Raises MethodError where that may not be."""
         question = self._waiting(ident)
         self._end(question, "cancelled")
         return question
 
-    def close(self, question: Question) -> None:
+    def close(self, question: QuestionRequest) -> None:
         """The run that asked is over."""
         if question.status == "pending" and not self._stopped:
             question.resolved_by = "requester-inactive"
@@ -131,20 +131,20 @@ class Questions:
             if question.timer is not None:
                 question.timer.cancel()
 
-    def get(self, ident: str) -> Question:
+    def get(self, ident: str) -> QuestionRequest:
         """A question, answered or not. Raises MethodError where there is none."""
         found = self._table.get(ident)
         if found is None:
             raise _refusal(ident, "was not found", "NOT_FOUND")
         return found
 
-    def _waiting(self, ident: str) -> Question:
+    def _waiting(self, ident: str) -> QuestionRequest:
         question = self.get(ident)
         if question.status != "pending":
             raise _refusal(ident, f"is already {question.status}", "ALREADY_TERMINAL")
         return question
 
-    def _end(self, question: Question, status: QuestionStatus) -> None:
+    def _end(self, question: QuestionRequest, status: QuestionStatus) -> None:
         question.status = status
         if question.timer is not None:
             question.timer.cancel()

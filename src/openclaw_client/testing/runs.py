@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from openclaw_client.logs import GuardedLogger
-from openclaw_client.testing.asking import Answers, Asker
+from openclaw_client.testing.asking import Asked, Asker
 from openclaw_client.testing.busy import LateMessages
 from openclaw_client.testing.callers import Audience, Owner
 from openclaw_client.testing.messages import Message, mode_of, queue_command
@@ -57,14 +57,14 @@ class Runs:
         agent: Agent,
         throttle: float,
         settle_time: float,
-        answers: Answers,
+        asked: Asked,
     ) -> None:
         self._profile = profile
         self._audience = audience
         self._transcripts = transcripts
         self._agent = agent
         self._throttle = throttle
-        self.answers = answers
+        self.asked = asked
         self.roster = Roster(profile, settle_time)
         self.recorder = Recorder(audience, profile)
         self._lates = LateMessages(self, self.roster, profile, audience)
@@ -259,8 +259,8 @@ class Runs:
     def _turn(self, run: Run, text: str | None = None, attachments: list[dict[str, Any]] | None = None) -> Turn:
         """What the agent gets: the message of a run, or one that was steered into it."""
         text, attachments = (run.message, run.attachments) if text is None else (text, attachments or [])
-        desk = Asker(run, self.answers, self.follow_up)
-        return Turn(text, run.key, run.id, attachments, run.gate, run, run.session, desk)
+        asker = Asker(run, self.asked, self.follow_up)
+        return Turn(text, run.key, run.id, attachments, run.gate, run, run.session, asker)
 
     def follow_up(self, run: Run, ident: str, message: str, agent: Agent) -> None:
         """What a run left behind has come to an end: answer that in a run that nobody asked for."""

@@ -17,7 +17,7 @@ from picows import WSListener, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeRes
 from openclaw_client.errors import UsageError
 from openclaw_client.errors.frames import without_frames
 from openclaw_client.logs import GuardedLogger
-from openclaw_client.testing.approvals import Approval
+from openclaw_client.testing.approvals import ApprovalRequest
 from openclaw_client.testing.auth import AuthMode, RateLimit, Secrets
 from openclaw_client.testing.callers import MethodError
 from openclaw_client.testing.connection import Connection
@@ -27,7 +27,7 @@ from openclaw_client.testing.hub import Hub, Seen, Settings
 from openclaw_client.testing.memory import Memory, now_ms
 from openclaw_client.testing.pairing import Device, PairingRequest
 from openclaw_client.testing.profiles import profile_for
-from openclaw_client.testing.questions import QUESTION_SECONDS, Question
+from openclaw_client.testing.questions import QUESTION_SECONDS, QuestionRequest
 from openclaw_client.testing.registry import READ, Method
 from openclaw_client.testing.scripts import echo
 from openclaw_client.testing.traits import Busy, Profile
@@ -288,26 +288,26 @@ class GatewayServer:
                     self._hub.announce_verdict(request.id, request.device_id, "approved")
 
     @property
-    def pending_approvals(self) -> list[Approval]:
+    def pending_approvals(self) -> list[ApprovalRequest]:
         """The commands that wait for an approval, oldest first."""
-        return self._hub.answers.approvals.pending if self._hub is not None else []
+        return self._hub.asked.approvals.pending if self._hub is not None else []
 
     def resolve(self, approval_id: str, decision: Decision, *, by: str = "another-client") -> None:
         """Decide about a command as another client would. UsageError where the gateway would refuse that client."""
         try:
-            self._running_hub().answers.approvals.answer(approval_id, decision, None, by)
+            self._running_hub().asked.approvals.answer(approval_id, decision, None, by)
         except MethodError as refusal:
             raise UsageError(message=f"the gateway refuses this answer: {refusal}") from None
 
     @property
-    def pending_questions(self) -> list[Question]:
+    def pending_questions(self) -> list[QuestionRequest]:
         """The questions that wait for an answer, oldest first."""
-        return self._hub.answers.questions.pending if self._hub is not None else []
+        return self._hub.asked.questions.pending if self._hub is not None else []
 
     def answer(self, question_id: str, answers: Mapping[str, Sequence[str]] | None) -> None:
         """Answer a question as another client would, as `{"drink": ["Tea"]}`; None cancels it. UsageError where the
         gateway would refuse that client."""
-        questions = self._running_hub().answers.questions
+        questions = self._running_hub().asked.questions
         try:
             if answers is None:
                 questions.cancel(question_id)

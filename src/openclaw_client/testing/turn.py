@@ -75,7 +75,7 @@ class TurnOver(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class CommandToApprove:
     """A command that needs an approval; see `Turn.ask_approval`."""
 
     call: str
@@ -99,10 +99,10 @@ class Stage(Protocol):
     def show_agent(self, stream: str, data: Mapping[str, Any]) -> None: ...
 
 
-class Desk(Protocol):
-    """Where a turn asks people: implemented beside the run."""
+class Asking(Protocol):
+    """Asks people for a turn: implemented beside the run."""
 
-    async def ask_approval(self, command: Command) -> Decision | None: ...
+    async def ask_approval(self, command: CommandToApprove) -> Decision | None: ...
     async def ask_question(
         self, call: str, questions: Sequence[Mapping[str, Any]], expires_in: float | None
     ) -> dict[str, list[str]] | None: ...
@@ -130,7 +130,7 @@ class Turn:
     gate: Gate
     _stage: Stage = field(repr=False)
     _past: Past = field(repr=False)
-    _desk: Desk = field(repr=False)
+    _asking: Asking = field(repr=False)
     _tools: int = 0
 
     @property
@@ -185,7 +185,7 @@ class Turn:
         """
         args = {"command": command} if cwd is None else {"command": command, "workdir": cwd}
         call = self.tool_start("exec", args)
-        wish = Command(
+        wish = CommandToApprove(
             call=call,
             command=command,
             cwd=cwd,
@@ -195,7 +195,7 @@ class Turn:
             then=then,
             expires_in=expires_in,
         )
-        return await self._desk.ask_approval(wish)
+        return await self._asking.ask_approval(wish)
 
     async def ask_question(
         self, questions: Sequence[Mapping[str, Any]], *, expires_in: float | None = None
@@ -207,9 +207,9 @@ class Turn:
         not be asked. expires_in: seconds, where not as for the gateway. Raises UsageError on releases without
         questions, and for what no gateway would ask.
         """
-        self._desk.check_questions(questions)
+        self._asking.check_questions(questions)
         call = self.tool_start("ask_user", {"questions": [dict(one) for one in questions]})
-        return await self._desk.ask_question(call, questions, expires_in)
+        return await self._asking.ask_question(call, questions, expires_in)
 
     def replace(self, text: str) -> None:
         """Void the text so far: the answer is now this."""

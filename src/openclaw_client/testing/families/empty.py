@@ -49,7 +49,7 @@ COMMANDS: Final = [
 """Those that the embedded gateway answers itself."""
 
 
-class Answers:
+class EmptyAnswers:
     """The methods whose answers say that there is nothing."""
 
     def __init__(self, history: History) -> None:

@@ -17,7 +17,8 @@ from openclaw_client.testing.approvals import SCOPE, ApprovalRequest, Approvals
 from openclaw_client.testing.callers import Herald
 from openclaw_client.testing.pairing import allows
 from openclaw_client.testing.questions import QUESTION_SCOPE, AnswerMap, QuestionRequest, Questions, items_of
-from openclaw_client.testing.run import Run, agent_of
+from openclaw_client.testing.run import Run
+from openclaw_client.testing.run_events import agent_of
 from openclaw_client.testing.traits import Profile
 from openclaw_client.testing.turn import Agent, CommandToApprove, Decision, Turn, TurnOver, tool_result
 

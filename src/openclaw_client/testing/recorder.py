@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from openclaw_client.testing.callers import Audience
-from openclaw_client.testing.run import Run, Step
+from openclaw_client.testing.run import Run
+from openclaw_client.testing.run_events import Step
 from openclaw_client.testing.traits import Profile
 from openclaw_client.testing.transcripts import Row, Transcript, assistant_extra, new_row, shown
 

@@ -1,67 +1,37 @@
-"""One run of an agent: what it says becomes chat and agent events, in the shape of the release.
+"""One run of an agent: how it begins, and in which of many ways it ends, as each release tells of it.
 
-Knows the events of one run and their counters. Refuses to know queues, idempotency keys and who may abort.
+Knows what an end looks like. Refuses to know queues, idempotency keys and who may abort.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from openclaw_client.testing.callers import Audience, Owner
-from openclaw_client.testing.traits import Profile
-from openclaw_client.testing.transcripts import Transcript
+from openclaw_client.testing.run_events import SILENT_REPLY, RunEvents, RunState
 from openclaw_client.testing.turn import Agent, Gate
 
-RunState = Literal["queued", "running", "ok", "error", "aborted"]
-
-SILENT_REPLY = "NO_REPLY"
-"""What a model says when it has nothing to say; never shown."""
 NO_ANSWER = "The agent gave no answer."
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A part of a run that is written down: a message of the model that calls a tool, or what the tool said."""
-
-    kind: Literal["call", "result"]
-    text: str
-
-
 @dataclass(slots=True, eq=False)
-class Run:
-    """State and events of one run. written_key: the session key as the client spelled it."""
+class Run(RunEvents):
+    """State and events of one run."""
 
-    id: str
-    session: Transcript
-    written_key: str
-    message: str
-    attachments: list[dict[str, Any]]
-    owner: Owner
-    profile: Profile
-    audience: Audience
-    throttle: float
     gate: Gate = field(default_factory=Gate)
-    state: RunState = "queued"
-    text: str = ""
     error: str = ""
     stop_reason: str = "stop"
     started_at: int = 0
     ended_at: int = 0
-    silent: bool = False
     recorded: bool = False
     follow_up: bool = False
     """Whether nobody asked for it by this id."""
     held: bool = False
     """Whether it met a busy session, so that its turn does not come by itself: it is folded into another run, or
     stops it."""
-    by_agent: bool = False
-    """Whether it was asked for by the method `agent`: no chat event but the run's own tells of it."""
-    on_step: Callable[[Step], None] | None = None
     asked_by: str | None = None
     """The id under which it was asked for, where the gateway chose another."""
     row_id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -70,8 +40,6 @@ class Run:
     """The idempotency key that its message's row shows, where it is not that of the run."""
     agent: Agent | None = None
     """Who answers, where it is not the gateway's agent."""
-    unheard: bool = False
-    """Whether no chat event tells of it."""
     complaint: str = ""
     """What an error event says behind the final."""
     broken: bool = False
@@ -79,22 +47,6 @@ class Run:
     task: asyncio.Task[None] | None = None
     timer: asyncio.TimerHandle | None = None
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
-    _seq: int = 0
-    _message: str = ""
-    _called: bool = False
-    _shown: str = ""
-    _told: str = ""
-    """The text of the last agent event that had some, where not every piece has one."""
-    _shown_at: float = -1e9
-    _trailing: asyncio.TimerHandle | None = None
-
-    @property
-    def over(self) -> bool:
-        return self.state not in ("queued", "running")
-
-    @property
-    def key(self) -> str:
-        return self.session.key
 
     @property
     def said_nothing(self) -> bool:
@@ -107,80 +59,6 @@ class Run:
         if self.silent or self.profile.empty_answer == "final":
             return False
         return not self.text or (self.said_nothing and not self.profile.knows_silence)
-
-    # The stage of a turn.
-
-    def show_status(self, phase: str, retry: Mapping[str, Any] | None = None) -> None:
-        """A status event, on releases that have them."""
-        if self.over or self.by_agent or not self.profile.status_phases:
-            return
-        self._seq += 1
-        self.chat("status", {"phase": phase} if retry is None else {"phase": phase, "retry": dict(retry)})
-        self._agent("run_status", {"phase": phase})
-
-    def show_thinking(self, text: str) -> None:
-        self.show_agent("thinking", {"text": text, "delta": text})
-
-    def show_tool(self, data: dict[str, Any]) -> None:
-        """To the connection that started the run if it has the cap; newer releases show everybody an item."""
-        if self.over:
-            return
-        self._seq += 1
-        if data["phase"] == "start":
-            self._step(Step("call", self.take_message()))
-            self._called = True
-        elif data["phase"] == "result":
-            self._step(Step("result", data["result"]["content"][0]["text"]))
-        payload = self._agent_payload("tool", data)
-        self.audience.to_starter(self.owner, "agent", payload)
-        if self.profile.session_methods:
-            self.audience.to_watchers(self.key, "session.tool", payload)
-        if self.profile.item_events:
-            item = {"itemId": f"tool:{data['toolCallId']}", "kind": "tool", "name": data["name"]}
-            phase = {"start": "start", "result": "end"}.get(data["phase"], "update")
-            self.show_agent("item", {**item, "toolCallId": data["toolCallId"], "phase": phase})
-
-    def show_agent(self, stream: str, data: Mapping[str, Any]) -> None:
-        if not self.over:
-            self._seq += 1
-            self._agent(stream, data)
-
-    def replace_text(self, text: str) -> None:
-        """The answer is this now, whatever was said."""
-        if self.over:
-            return
-        self._seq += 1
-        self.text = self._message = text
-        self._called = False
-        self._send_delta(replace=True)
-
-    def silence(self) -> None:
-        self.silent = True
-
-    def say(self, piece: str) -> None:
-        """The next piece of the answer: shown at once, or with a later one where the last delta is too young."""
-        if self.over or not piece:
-            return
-        self._seq += 1
-        self._message += piece
-        if self._called:
-            self._called = False
-            piece = self._behind_tool(piece)
-        self.text += piece
-        if self.profile.agent_pieces:
-            self._agent("assistant", {"text": self.text, "delta": piece})
-        if SILENT_REPLY.startswith(self.text.strip()):
-            return
-        wait = self._shown_at + self.throttle - time.monotonic()
-        if wait <= 0:
-            self._send_delta()
-        elif self.profile.trailing_delta and self._trailing is None:
-            self._trailing = asyncio.get_running_loop().call_later(wait, self._send_trailing)
-
-    def take_message(self) -> str:
-        """What the model said since its last tool call; its next message begins here."""
-        message, self._message = self._message, ""
-        return message
 
     # Beginning and end.
 
@@ -350,10 +228,6 @@ class Run:
         """End without a word: its message was taken back before its turn came."""
         self._end("aborted")
 
-    def next_message(self) -> None:
-        """A message was steered into the run: the model begins another of its own, as it does behind a tool."""
-        self._called = True
-
     def answer_command(self, text: str, extra: Mapping[str, Any]) -> None:
         """The answer to a slash command: one final, by the gateway itself."""
         self._end("ok")
@@ -367,81 +241,11 @@ class Run:
 
     # Inside.
 
-    def chat(
-        self,
-        state: str,
-        more: Mapping[str, Any] | None = None,
-        *,
-        key: str | None = None,
-        seq: int | None = None,
-        bare: bool = False,
-    ) -> None:
-        """A chat event to everybody, with these fields beside the common ones.
-
-        bare: without the agent's id, as those that do not come from the run itself.
-        """
-        if self.unheard:
-            return
-        payload: dict[str, Any] = {"runId": self.id, "sessionKey": key or self.key}
-        if self.profile.agent_in_chat and not bare:
-            payload["agentId"] = agent_of(self.key)
-        payload["seq"] = self._seq if seq is None else seq
-        payload["state"] = state
-        payload.update(more or {})
-        self.audience.broadcast("chat", payload, self.key)
-
-    def message_of(self, text: str) -> dict[str, Any]:
-        content = [{"type": "text", "text": text}]
-        return {"role": "assistant", "content": content, "timestamp": self.audience.now_ms()}
-
-    def _step(self, step: Step) -> None:
-        if self.on_step is not None:
-            self.on_step(step)
-
-    def _behind_tool(self, piece: str) -> str:
-        if self.profile.after_tool == "anew":
-            self.text = self._shown = self._told = ""
-        return f"\n\n{piece}" if self.text and self.profile.after_tool == "paragraph" else piece
-
-    def _send_delta(self, *, replace: bool = False, with_agent: bool = True) -> None:
-        self._drop_trailing()
-        fresh = self.text if replace else self.text[len(self._shown) :]
-        if not self.profile.agent_pieces and with_agent:
-            self._told = self.text
-            self._agent("assistant", {"text": self.text, "delta": fresh})
-        more: dict[str, Any] = {}
-        if self.profile.delta_text:
-            more["deltaText"] = fresh
-            if replace:
-                more["replace"] = True
-        self._shown, self._shown_at = self.text, time.monotonic()
-        self.chat("delta", {**more, "message": self.message_of(self.text)})
-
-    def _drop_trailing(self) -> None:
-        if self._trailing is not None:
-            self._trailing.cancel()
-            self._trailing = None
-
-    def _send_trailing(self) -> None:
-        self._trailing = None
-        if not self.over and self.text != self._shown:
-            self._send_delta()
-
     def _stop(self) -> dict[str, Any]:
         return {"stopReason": self.stop_reason} if self.profile.stop_reason_on_final else {}
 
     def _final_key(self) -> str:
         return self.key if self.profile.canonical_finals else self.written_key
-
-    def _agent(self, stream: str, data: Mapping[str, Any]) -> None:
-        self.audience.broadcast("agent", self._agent_payload(stream, data), self.key)
-
-    def _agent_payload(self, stream: str, data: Mapping[str, Any]) -> dict[str, Any]:
-        payload: dict[str, Any] = {"runId": self.id, "stream": stream, "data": data, "sessionKey": self.key}
-        if self.profile.agent_in_chat:
-            payload["agentId"] = agent_of(self.key)
-        payload |= {"seq": self._seq, "ts": self.audience.now_ms()}
-        return payload
 
     def _end(self, state: RunState, error: str = "") -> None:
         self.state, self.error = state, error
@@ -453,8 +257,3 @@ class Run:
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
-
-
-def agent_of(key: str) -> str:
-    """The agent's id in a canonical session key."""
-    return key.split(":", 2)[1] if key.startswith("agent:") else "main"

@@ -1,4 +1,4 @@
-"""Runs of all sessions: which starts when, what a repeated key gets, who may abort what.
+"""Runs of all sessions: which starts when, and who may abort what.
 
 Knows the acknowledgements and the order of a run's steps. Refuses to know connections: an owner is a name.
 """
@@ -6,7 +6,6 @@ Knows the acknowledgements and the order of a run's steps. Refuses to know conne
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -21,7 +20,7 @@ from openclaw_client.testing.run import Run
 from openclaw_client.testing.traits import Busy, Profile
 from openclaw_client.testing.transcripts import Row, Transcript, Transcripts, assistant_extra, new_row
 from openclaw_client.testing.turn import Agent, Turn, TurnFailed, TurnOver
-from openclaw_client.wire.frames import ErrorShape
+from openclaw_client.testing.used_keys import Sent, UsedKeys
 
 _log = GuardedLogger(__name__)
 
@@ -33,17 +32,6 @@ BROKEN: Final = "The session was changed while the run worked in it."
 
 ODD_KEY: Final = "The run's rows could not be written under this key."
 """How a run ends whose idempotency key has white space at an end, on a release that breaks over it."""
-
-INTERRUPTED: Final = "Error: this message was lost with the process that held it; send it again under another key."
-"""What the key of a message gets that waited when the gateway was killed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """The answer to chat.send: a payload, an error, or both."""
-
-    payload: dict[str, Any] | None
-    error: ErrorShape | None = None
 
 
 class Runs:
@@ -67,6 +55,7 @@ class Runs:
         self.asked = asked
         self.roster = Roster(profile, settle_time)
         self.recorder = Recorder(audience, profile)
+        self._keys = UsedKeys(profile, audience, transcripts, self.roster)
         self._lates = LateMessages(self, self.roster, profile, audience)
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -75,7 +64,7 @@ class Runs:
 
     def send(self, message: Message, owner: Owner) -> Sent:
         """Take a message: a run starts, waits, or is folded into one; or a known key is answered."""
-        known = self._lost(message) or self._known(message)
+        known = self._keys.answer(message)
         if known is not None:
             return known
         session = self._transcripts.open(message.key)
@@ -115,41 +104,6 @@ class Runs:
             else:
                 self._lates.fold(run, performed[0] if performed else None, mode)
         self.start_next(run.key)
-
-    def _lost(self, message: Message) -> Sent | None:
-        """What the key of a message gets that waited when the process ended."""
-        session = self._transcripts.get(message.key)
-        if session is None or not session.lost(message.run_id):
-            return None
-        error = {"runId": message.run_id, "sessionKey": session.key, "seq": 1, "state": "error"}
-        self._audience.broadcast("chat", {**error, "errorMessage": INTERRUPTED}, session.key)
-        return Sent(None, ErrorShape(code="UNAVAILABLE", message=INTERRUPTED))
-
-    def _known(self, message: Message) -> Sent | None:
-        run = self.roster.find(message.run_id)
-        if run is None:
-            return None
-        if self._profile.conflicts and (run.key, run.message) != (message.key, message.text):
-            text = "this idempotency key was used for different input; use a new one"
-            details = {"reason": "chat-request-conflict"}
-            return Sent(None, ErrorShape(code="INVALID_REQUEST", message=text, details=details))
-        if not run.over:
-            return Sent({"runId": run.id, "status": "in_flight"})
-        if run.state == "aborted":
-            if self._profile.rerun_aborted:
-                self.roster.finished.pop(run.id, None)
-                return None
-            return Sent(self._aborted_ack(run))
-        if run.state == "error":
-            payload = {"runId": run.id, "status": "error", "summary": run.error}
-            return Sent(payload, ErrorShape(code="UNAVAILABLE", message=run.error))
-        return Sent({"runId": run.id, "status": "ok"})
-
-    def _aborted_ack(self, run: Run) -> dict[str, Any]:
-        if self._profile.abort_status == "ok":
-            return {"runId": run.id, "status": "ok"}
-        ended = {"stopReason": run.stop_reason, "endedAt": run.ended_at}
-        return {"runId": run.id, "status": "timeout", "summary": "aborted", **ended}
 
     def new_run(self, message: Message, session: Transcript, owner: Owner) -> Run:
         run = Run(

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from openclaw_client.testing.memory import now_ms
 from openclaw_client.testing.roster import Roster
-from openclaw_client.testing.run import Run, agent_of
+from openclaw_client.testing.run import Run
+from openclaw_client.testing.run_events import agent_of
 from openclaw_client.testing.traits import Profile
 from openclaw_client.testing.transcripts import Row, Transcript
 

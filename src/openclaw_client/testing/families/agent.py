@@ -13,7 +13,8 @@ from openclaw_client.testing.chat import Chat
 from openclaw_client.testing.messages import Message
 from openclaw_client.testing.pairing import allows
 from openclaw_client.testing.registry import ADMIN, WRITE, Family, Method, TwoAnswers
-from openclaw_client.testing.run import NO_ANSWER, Run, agent_of
+from openclaw_client.testing.run import NO_ANSWER, Run
+from openclaw_client.testing.run_events import agent_of
 from openclaw_client.testing.runs import Runs
 from openclaw_client.testing.transcripts import Transcripts
 from openclaw_client.wire.sessions import canonical_key

@@ -12,7 +12,7 @@ from openclaw_client.testing.callers import Caller, MethodError, Params, Switchb
 from openclaw_client.testing.memory import now_ms
 from openclaw_client.testing.messages import Message
 from openclaw_client.testing.registry import ADMIN, READ, WRITE, Family, Method
-from openclaw_client.testing.run import agent_of
+from openclaw_client.testing.run_events import agent_of
 from openclaw_client.testing.runs import Runs
 from openclaw_client.testing.session_rows import MAIN_KEY, SessionRows, previewed
 from openclaw_client.testing.transcripts import Transcript, Transcripts

@@ -9,6 +9,7 @@ import pytest
 
 from openclaw_client.errors import UsageError
 from openclaw_client.testing import PROFILES, BlockingEmbeddedGateway, EmbeddedGateway, Gate, MethodCaller, Refusal
+from openclaw_client.testing.registry import Method, joined
 from openclaw_client.testing.release_methods import scopes_of
 from tests.gateways.raw import Frame, RawDevice, RawError
 from tests.testing.helpers import CLI, RELEASES, raw
@@ -138,3 +139,10 @@ def test_what_the_release_has_and_the_gateway_does_not_serve_says_so_to_who_may_
 def test_a_release_does_not_know_what_came_later() -> None:
     with BlockingEmbeddedGateway(release="2026.2.17") as gateway:
         assert error_of(gateway, "tasks.list")["message"] == "unknown method: tasks.list"
+
+
+def test_two_families_do_not_serve_the_same_method() -> None:
+    first, second, third = (Method(lambda _caller, _params: None) for _ in range(3))
+    assert joined([{"a": first}, {"b": second}]) == {"a": first, "b": second}
+    with pytest.raises(ValueError, match="two families serve a"):
+        joined([{"a": first}, {"b": second, "a": third}])

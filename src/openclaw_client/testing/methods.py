@@ -27,7 +27,7 @@ from openclaw_client.testing.history import History
 from openclaw_client.testing.memory import Memory
 from openclaw_client.testing.method_schema import method_rules
 from openclaw_client.testing.pairing import allows
-from openclaw_client.testing.registry import ADMIN, WRITE, Method, TwoAnswers
+from openclaw_client.testing.registry import ADMIN, WRITE, Method, TwoAnswers, joined
 from openclaw_client.testing.release_methods import NODE_ROLE, named_in_hello, scopes_of
 from openclaw_client.testing.runs import Runs
 from openclaw_client.testing.schema import complaint
@@ -62,7 +62,7 @@ class Methods:
             Devices(profile, memory.pairing, board).methods(),
             asked_methods(runs.asked),
         )
-        self._own = {name: one for family in families for name, one in family.items() if name in self._rules}
+        self._own = {name: one for name, one in joined(families).items() if name in self._rules}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def advertised(self) -> list[str]:

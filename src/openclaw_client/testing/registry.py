@@ -5,7 +5,7 @@ Knows the scopes by name. Refuses to know which methods there are.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -43,3 +43,14 @@ class TwoAnswers:
 
 Family = Mapping[str, Method]
 """Methods by name."""
+
+
+def joined(families: Iterable[Family]) -> dict[str, Method]:
+    """The methods of all families. ValueError where two of them serve the same: one would never be performed."""
+    methods: dict[str, Method] = {}
+    for family in families:
+        twice = sorted(methods.keys() & family.keys())
+        if twice:
+            raise ValueError(f"two families serve {', '.join(twice)}")
+        methods |= family
+    return methods

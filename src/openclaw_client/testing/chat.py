@@ -130,9 +130,6 @@ class Chat:
             raise MethodError(stopped)
         return {"ok": True, "aborted": bool(stopped), "runIds": stopped}
 
-    def now_ms(self) -> int:
-        return self._audience.now_ms()
-
     def attachments(self, given: list[Any]) -> list[Params]:
         """Those with content, decoded and within the limits."""
         taken = []

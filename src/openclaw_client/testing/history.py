@@ -8,7 +8,8 @@ from __future__ import annotations
 from openclaw_client.testing.callers import Caller, Params
 from openclaw_client.testing.memory import now_ms
 from openclaw_client.testing.roster import Roster
-from openclaw_client.testing.session_rows import DEFAULTS, SessionRows
+from openclaw_client.testing.session_rows import CONTEXT, DEFAULTS, SessionRows
+from openclaw_client.testing.shapes import PLACE
 from openclaw_client.testing.traits import Profile
 from openclaw_client.testing.transcripts import DEFAULT_LIMIT, Transcript, Transcripts, cut, shown
 from openclaw_client.wire.sessions import canonical_key
@@ -62,13 +63,13 @@ class History:
         start = int(params.get("offset", 0))
         end = start + limit
         listed = [self._listed(one, params) for one in sessions[start:end]]
-        result: Params = {"ts": now_ms(), "path": "(memory)", "count": len(listed)}
+        result: Params = {"ts": now_ms(), "path": PLACE, "count": len(listed)}
         if self._profile.list_totals:
             more = len(sessions) > end
             result |= {"totalCount": len(sessions), "limitApplied": limit, "nextOffset": end if more else None}
             result["hasMore"] = more
             listed = [info | self._roster.activity(info["key"]) for info in listed]
-        defaults = DEFAULTS if self._profile.more_methods else {"model": "embedded-1", "contextTokens": 200_000}
+        defaults = DEFAULTS if self._profile.more_methods else {"model": "embedded-1", "contextTokens": CONTEXT}
         return {**result, "defaults": defaults, "sessions": listed}
 
     # Inside.

@@ -35,7 +35,7 @@ from openclaw_client.testing.traits import Profile
 
 _log = GuardedLogger(__name__)
 
-WITH_WRITE: Final = frozenset({"operator.talk", "operator.sessions.write"})
+COVERED_BY_WRITE: Final = frozenset({"operator.talk", "operator.sessions.write"})
 """Scopes of newer releases for what took operator.write before, and still does."""
 
 
@@ -137,7 +137,7 @@ class Methods:
     def _check_scope(self, caller: Caller, needed: str | None) -> None:
         if needed is None or allows(caller.scopes, needed):
             return
-        if needed in WITH_WRITE and allows(caller.scopes, WRITE):
+        if needed in COVERED_BY_WRITE and allows(caller.scopes, WRITE):
             return
         message = f"missing scope: {needed}"
         if not self._profile.forbidden:

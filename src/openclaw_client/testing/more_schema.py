@@ -99,9 +99,7 @@ MORE: Final[dict[str, Fields | None]] = {
     "tools.catalog": _fields("agentId", includePlugins=Flag()),
     "tools.effective": _fields("sessionKey agentId", ("sessionKey",)),
     # Heard, and without effect: nothing beats here.
-    "wake": _fields(
-        "text sessionKey agentId", ("mode", "text"), mode=Text(choices=frozenset({"now", "next-heartbeat"}))
-    ),
+    "wake": _fields("text sessionKey agentId", ("mode", "text"), mode=Text(choices=_WAKE_MODES)),
     "config.get": None,
     "cron.list": None,
     "cron.status": None,

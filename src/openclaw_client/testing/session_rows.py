@@ -28,9 +28,9 @@ MODEL: Final[dict[str, Any]] = {
     **_THINKING,
     "available": True,
 }
-_NAMES: Final = {"modelProvider": "embedded", "model": "embedded-1"}
+MODEL_NAMES: Final = {"modelProvider": "embedded", "model": "embedded-1"}
 DEFAULTS: Final[dict[str, Any]] = {
-    **_NAMES,
+    **MODEL_NAMES,
     "contextTokens": CONTEXT,
     "agentRuntime": {"id": "auto", "cloudPlacementSupported": False, "source": "implicit"},
     **_THINKING,
@@ -53,12 +53,12 @@ class SessionRows:
         info: dict[str, Any] = {"key": key, "kind": "direct", "updatedAt": session.updated_at if session else None}
         if session is not None:
             info |= {"chatType": "direct", "sessionId": session.session_id, "systemSent": True}
-        info |= {**_NAMES, "contextTokens": CONTEXT}
+        info |= {**MODEL_NAMES, "contextTokens": CONTEXT}
         return info | self._more(key, session) if self._profile.more_methods else info
 
     def titled(self, row: dict[str, Any], session: Transcript, *, title: bool, last: bool) -> dict[str, Any]:
         """The row with what a client may ask for beside it."""
-        said = [one for one in session.rows if one.text and one.role in ("user", "assistant")]
+        said = _said(session.rows)
         if title and said:
             row = {**row, "derivedTitle": session.settings.get("label") or said[0].text}
         return {**row, "lastMessagePreview": said[-1].text} if last and said else row
@@ -111,5 +111,9 @@ def shown_settings(settings: dict[str, Any]) -> dict[str, Any]:
 
 def previewed(rows: list[Row], limit: int, chars: int) -> list[dict[str, str]]:
     """The last rows with words, as sessions.preview shows them."""
-    said = [row for row in rows if row.text and row.role in ("user", "assistant")]
-    return [{"role": row.role, "text": row.text[:chars]} for row in said[-limit:]]
+    return [{"role": row.role, "text": row.text[:chars]} for row in _said(rows)[-limit:]]
+
+
+def _said(rows: list[Row]) -> list[Row]:
+    """The rows with words of somebody."""
+    return [row for row in rows if row.text and row.role in ("user", "assistant")]

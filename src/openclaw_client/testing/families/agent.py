@@ -10,19 +10,19 @@ from typing import Any, Final
 
 from openclaw_client.testing.callers import Caller, MethodError, Params
 from openclaw_client.testing.chat import Chat
+from openclaw_client.testing.memory import now_ms
 from openclaw_client.testing.messages import Message
 from openclaw_client.testing.pairing import allows
 from openclaw_client.testing.registry import ADMIN, WRITE, Family, Method, TwoAnswers
 from openclaw_client.testing.run import NO_ANSWER, Run
 from openclaw_client.testing.run_events import agent_of
 from openclaw_client.testing.runs import Runs
+from openclaw_client.testing.session_rows import CONTEXT
 from openclaw_client.testing.transcripts import Transcripts
 from openclaw_client.wire.sessions import canonical_key
 
 AGENTS: Final = frozenset({"main"})
 _EMPTY: Final = "Message (--message) is required"
-
-
 RESETS: Final = frozenset({"/new", "/reset"})
 
 
@@ -58,7 +58,7 @@ class AgentRuns:
         known = self._runs.roster.find(run_id)
         if known is not None:
             return outcome(known) if known.over else {"runId": run_id, "status": "in_flight", **named}
-        accepted = {"runId": run_id, **named, "status": "accepted", "acceptedAt": self._chat.now_ms()}
+        accepted = {"runId": run_id, **named, "status": "accepted", "acceptedAt": now_ms()}
         if not params["message"].strip():
             return TwoAnswers(accepted, _refused(run_id))
         attachments = self._chat.attachments(params.get("attachments", []))
@@ -121,7 +121,7 @@ def _meta(run: Run) -> Params:
         "sessionFile": run.key,
         "provider": "embedded",
         "model": "embedded-1",
-        "contextTokens": 200_000,
+        "contextTokens": CONTEXT,
         "usage": usage,
         "lastCallUsage": usage,
         "promptTokens": 1,

@@ -14,7 +14,8 @@ from openclaw_client.testing.messages import Message
 from openclaw_client.testing.registry import ADMIN, READ, WRITE, Family, Method
 from openclaw_client.testing.run_events import agent_of
 from openclaw_client.testing.runs import Runs
-from openclaw_client.testing.session_rows import MAIN_KEY, SessionRows, previewed
+from openclaw_client.testing.session_rows import MAIN_KEY, MODEL_NAMES, SessionRows, previewed
+from openclaw_client.testing.shapes import PLACE
 from openclaw_client.testing.transcripts import Transcript, Transcripts
 from openclaw_client.wire.sessions import canonical_key
 
@@ -30,10 +31,7 @@ MAX_LABEL: Final = 512
 """Characters of a session's label: the gateways' own number."""
 _LABEL_RULE: Final = "at /label: must be null; at /label: must match a schema in anyOf"
 _WAYS: Final = ("key", "sessionId", "label")
-_RESOLVED: Final = {"modelProvider": "embedded", "model": "embedded-1"}
-
-
-WITH_WRITE: Final = frozenset(
+PATCHED_WITH_WRITE: Final = frozenset(
     [
         *("key", "agentId", "expectedSessionId", "expectedLifecycleRevision"),
         *("label", "autoLabel", "model", "agentRuntime", "pinned", "unread", "archived", "category", "icon", "color"),
@@ -48,7 +46,7 @@ def _create_scope(params: Params) -> str:
 
 
 def _patch_scope(params: Params) -> str:
-    return WRITE if params.keys() <= WITH_WRITE else ADMIN
+    return WRITE if params.keys() <= PATCHED_WITH_WRITE else ADMIN
 
 
 def _delete_scope(params: Params) -> str:
@@ -90,9 +88,9 @@ class SessionChanges:
         text = params.get("message") or params.get("task")
         self._tell(session, "create" if text is None else "send")
         if text is None:
-            return {**answer, "runStarted": False, "resolved": _RESOLVED}
+            return {**answer, "runStarted": False, "resolved": MODEL_NAMES}
         sent = self._runs.send(Message(key, key, text, [], str(uuid.uuid4())), caller.owner)
-        return {**answer, "runStarted": True, **(sent.payload or {}), "resolved": _RESOLVED}
+        return {**answer, "runStarted": True, **(sent.payload or {}), "resolved": MODEL_NAMES}
 
     def _patch(self, _caller: Caller, params: Params) -> Params:
         key = canonical_key(params["key"])
@@ -104,9 +102,9 @@ class SessionChanges:
         session.updated_at = now_ms()
         _apply(session, settings, session.updated_at)
         self._tell(session, "patch")
-        resolved: Params = {**_RESOLVED, "agentRuntime": {"id": "openclaw", "source": "implicit"}}
+        resolved: Params = {**MODEL_NAMES, "agentRuntime": {"id": "openclaw", "source": "implicit"}}
         resolved |= {"runtimeSelectionLocked": False}
-        return {"ok": True, "path": "(memory)", "key": key, "entry": _entry(session), "resolved": resolved}
+        return {"ok": True, "path": PLACE, "key": key, "entry": _entry(session), "resolved": resolved}
 
     def _delete(self, _caller: Caller, params: Params) -> Params:
         key = canonical_key(params["key"])
@@ -125,7 +123,7 @@ class SessionChanges:
         self._board.to_session_lists("sessions.changed", {**names, **gone})
         self._board.to_session_lists("sessions.changed", gone)
         kept = params.get("deleteTranscript", True)
-        return {**answer, "archived": [f"(memory)/{session.session_id}.jsonl.deleted"] if kept else []}
+        return {**answer, "archived": [f"{PLACE}/{session.session_id}.jsonl.deleted"] if kept else []}
 
     def _describe(self, _caller: Caller, params: Params) -> Params:
         session = self._transcripts.get(canonical_key(params["key"]))

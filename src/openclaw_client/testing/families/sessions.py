@@ -6,6 +6,7 @@ from openclaw_client.testing.callers import Caller, Params, Switchboard
 from openclaw_client.testing.history import History
 from openclaw_client.testing.registry import READ, Family, Method
 from openclaw_client.testing.runs import Runs
+from openclaw_client.testing.session_rows import MODEL_NAMES
 from openclaw_client.testing.traits import Profile
 from openclaw_client.wire.sessions import canonical_key
 
@@ -52,5 +53,5 @@ class Sessions:
         entry: Params = {"sessionId": session.session_id, "updatedAt": session.updated_at}
         if self._profile.reset_keeps_id:
             entry |= {"lifecycleRevision": session.generation, "sessionStartedAt": session.updated_at}
-        entry |= {"systemSent": False, "abortedLastRun": False, "model": "embedded-1", "modelProvider": "embedded"}
+        entry |= {"systemSent": False, "abortedLastRun": False, **MODEL_NAMES}
         return {"ok": True, "key": session.key, "entry": entry}

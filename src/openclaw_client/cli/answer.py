@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from openclaw_client.cli.connect import connected
 from openclaw_client.cli.input import read_stdin
 from openclaw_client.cli.options import Options
-from openclaw_client.cli.pending import QUESTIONS, find_question, tell_outcome
+from openclaw_client.cli.pending import QUESTIONS, find_question, give
 from openclaw_client.errors import UsageError
+from openclaw_client.runs.answering import AnswerOutcome
+from openclaw_client.sync.client import GatewayClient
 from openclaw_client.wire.questions import Question
 
 HELP = """\
@@ -30,13 +31,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: Options) -> int:
-    assert options.ident is not None
     texts = [read_stdin()] if options.texts == ["-"] else options.texts
-    with connected(options, scopes=QUESTIONS) as client:
-        question = find_question(client, options.ident)
+
+    def answer(client: GatewayClient, ident: str) -> AnswerOutcome:
+        question = find_question(client, ident)
         # What is not listed is over, but that is for the gateway to say.
-        outcome = client.answer(question or options.ident, answers_by_item(texts, question))
-    return tell_outcome(options, outcome, "answered")
+        return client.answer(question or ident, answers_by_item(texts, question))
+
+    return give(options, QUESTIONS, answer, "answered")
 
 
 def answers_by_item(texts: Sequence[str], question: Question | None) -> dict[str, list[str]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from openclaw_client.cli.connect import connected
 from openclaw_client.cli.options import Options
-from openclaw_client.cli.pending import APPROVALS, find_approval, tell_outcome
+from openclaw_client.cli.pending import APPROVALS, find_approval, give
+from openclaw_client.runs.answering import AnswerOutcome
+from openclaw_client.sync.client import GatewayClient
 
 HELP = """\
 allow what an agent asks for, once
@@ -19,8 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: Options) -> int:
-    assert options.ident is not None
-    with connected(options, scopes=APPROVALS) as client:
-        approval = find_approval(client, options.ident) or options.ident
-        outcome = client.approve(approval, always=options.always)
-    return tell_outcome(options, outcome, "allowed from now on" if options.always else "allowed once")
+    def approve(client: GatewayClient, ident: str) -> AnswerOutcome:
+        return client.approve(find_approval(client, ident), always=options.always)
+
+    return give(options, APPROVALS, approve, "allowed from now on" if options.always else "allowed once")

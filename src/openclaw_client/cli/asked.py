@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from openclaw_client.errors.peer_text import escaped, harmless, one_line
+from openclaw_client.runs.events import ApprovalEvent, ApprovalRequested, ApprovalResolved, QuestionEvent
 from openclaw_client.wire.approvals import Approval
 from openclaw_client.wire.questions import Question, QuestionItem
 
@@ -43,6 +44,11 @@ ENDINGS: dict[str, str] = {
 
 _KINDS = {"exec": "run a command", "plugin": "use a plugin", "system-agent": "change the system"}
 _BETWEEN = re.compile(r"[,\s]+")
+
+
+def item_of(event: ApprovalEvent | QuestionEvent) -> Approval | Question:
+    """What an event is about."""
+    return event.approval if isinstance(event, ApprovalRequested | ApprovalResolved) else event.question
 
 
 def approval_lines(approval: Approval, *, now: float | None = None) -> list[Line]:
@@ -94,9 +100,14 @@ def time_left(item: Approval | Question, now: float | None = None) -> str:
     return f"{amount} left"
 
 
+def decision_words(approval: Approval) -> list[str]:
+    """The words for what may be answered, as far as it is known here."""
+    return [KEYS[one][0] for one in approval.allowed_decisions if one in KEYS]
+
+
 def choices(approval: Approval) -> str:
     """The prompt: what may be answered; "" where nothing is that is known here."""
-    words = [KEYS[one][0] for one in approval.allowed_decisions if one in KEYS]
+    words = decision_words(approval)
     return " ".join(f"[{word[0]}]{word[1:]}" for word in words) + "? " if words else ""
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from openclaw_client.cli.connect import connected
 from openclaw_client.cli.options import Options
-from openclaw_client.cli.pending import APPROVALS, find_approval, tell_outcome
+from openclaw_client.cli.pending import APPROVALS, find_approval, give
 
 HELP = """\
 refuse what an agent asks to be allowed
@@ -18,7 +17,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: Options) -> int:
-    assert options.ident is not None
-    with connected(options, scopes=APPROVALS) as client:
-        outcome = client.deny(find_approval(client, options.ident) or options.ident)
-    return tell_outcome(options, outcome, "denied")
+    return give(options, APPROVALS, lambda client, ident: client.deny(find_approval(client, ident)), "denied")

@@ -18,6 +18,7 @@ from openclaw_client.cli.asked import (
     decision_of,
     how_to_answer,
     item_lines,
+    item_of,
     question_lines,
 )
 from openclaw_client.cli.options import Options
@@ -77,14 +78,13 @@ class Dialog:
         wants the run to end instead.
         """
         if isinstance(event, ApprovalRequested | QuestionAsked):
-            item = event.approval if isinstance(event, ApprovalRequested) else event.question
+            item = item_of(event)
             if self.waits(item.id):
                 with screen():
                     self.ask(item, interrupted)
         elif isinstance(event, ApprovalResolved | QuestionClosed):
-            ident = event.approval.id if isinstance(event, ApprovalResolved) else event.question.id
-            if ident not in self._settled and not interrupted.is_set():
-                return ENDINGS[event.status]
+            elsewhere = item_of(event).id not in self._settled and not interrupted.is_set()
+            return ENDINGS[event.status] if elsewhere else ""
         return ""
 
     def waits(self, ident: str) -> bool:

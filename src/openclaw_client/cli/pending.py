@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from openclaw_client.cli.asked import ENDINGS, KEYS, approval_lines, item_lines, time_left
+from openclaw_client.cli.asked import ENDINGS, KEYS, approval_lines, decision_words, item_lines, item_of, time_left
 from openclaw_client.cli.connect import connected
 from openclaw_client.cli.converse import describe_change
 from openclaw_client.cli.exit_codes import ExitCode
@@ -57,11 +57,11 @@ def list_questions(client: GatewayClient) -> list[Question]:
     return [question for question in found if question is not None]
 
 
-def find_approval(client: GatewayClient, ident: str) -> Approval | None:
-    """The pending approval with this id; None where there is none, or the gateway has no list."""
+def find_approval(client: GatewayClient, ident: str) -> Approval | str:
+    """The pending approval with this id; the id where there is none, or the gateway has no list."""
     if not any(client.supports(f"{family}.approval.list") for family in FAMILIES):
-        return None
-    return next((one for one in list_approvals(client) if one.id == ident), None)
+        return ident
+    return next((one for one in list_approvals(client) if one.id == ident), ident)
 
 
 def find_question(client: GatewayClient, ident: str) -> Question | None:
@@ -92,8 +92,15 @@ def show(
     return ExitCode.OK
 
 
-def tell_outcome(options: Options, outcome: AnswerOutcome, done: str) -> int:
-    """What became of an answer; returns the exit code."""
+def give(options: Options, scopes: Sequence[str], act: Callable[[GatewayClient, str], AnswerOutcome], done: str) -> int:
+    """The commands that answer: act() does it, done says what an answer that counts did. Returns the exit code."""
+    assert options.ident is not None
+    with connected(options, scopes=scopes) as client:
+        outcome = act(client, options.ident)
+    return _tell_outcome(options, outcome, done)
+
+
+def _tell_outcome(options: Options, outcome: AnswerOutcome, done: str) -> int:
     code = ExitCode.OK if outcome.status == "applied" else ExitCode.FAILED
     if options.json:
         json_line("outcome", {"id": options.ident, **fields_of(outcome), "exit_code": int(code)})
@@ -119,8 +126,7 @@ def _watch(client: GatewayClient, options: Options, kind: str, watched: Callable
                 if options.json:
                     json_line(event.type, fields_of(event))
                 elif isinstance(event, ApprovalRequested | QuestionAsked):
-                    asked = isinstance(event, ApprovalRequested)
-                    _show_pending(event.approval if asked else event.question, options)  # type: ignore[union-attr]
+                    _show_pending(item_of(event), options)
                 else:
                     write(_ended(event))
         except KeyboardInterrupt:
@@ -134,8 +140,7 @@ def _tell(change: StateChange) -> None:
 
 
 def _ended(event: ApprovalResolved | QuestionClosed) -> str:
-    ident = event.approval.id if isinstance(event, ApprovalResolved) else event.question.id
-    return f"{one_line(ident)} {ENDINGS[event.status].removeprefix('answered elsewhere: ')}\n\n"
+    return f"{one_line(item_of(event).id)} {ENDINGS[event.status].removeprefix('answered elsewhere: ')}\n\n"
 
 
 def _show_pending(item: Pending, options: Options) -> None:
@@ -147,8 +152,7 @@ def _show_pending(item: Pending, options: Options) -> None:
     lines = [" ".join(part for part in (one_line(item.id), *map(one_line, who), left) if part)]
     if isinstance(item, Approval):
         lines += [line.text for line in approval_lines(item)[1:]]
-        words = [KEYS[one][0] for one in item.allowed_decisions if one in KEYS]
-        lines.append(f"  answers: {', '.join(words)}")
+        lines.append(f"  answers: {', '.join(decision_words(item))}")
     else:
         for entry in item.items:
             lines += [line.text for line in item_lines(entry, f"{entry.id}:" if len(item.items) > 1 else "")]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from openclaw_client.cli.connect import connected
 from openclaw_client.cli.options import Options
-from openclaw_client.cli.pending import QUESTIONS, tell_outcome
+from openclaw_client.cli.pending import QUESTIONS, give
 
 HELP = """\
 leave a question of an agent without an answer
@@ -18,7 +17,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: Options) -> int:
-    assert options.ident is not None
-    with connected(options, scopes=QUESTIONS) as client:
-        outcome = client.skip(options.ident)
-    return tell_outcome(options, outcome, "skipped")
+    return give(options, QUESTIONS, lambda client, ident: client.skip(ident), "skipped")

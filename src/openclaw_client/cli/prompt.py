@@ -5,15 +5,14 @@ Knows the terminal's cursor. Refuses to know gateways and messages.
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Any
 
-Draw = Callable[[], object]
+from openclaw_client.cli.drawings import Draw, Drawings
 
 
 def load_readline() -> Any:
@@ -46,8 +45,7 @@ class Screen:
         self._readline = readline
         self._lock = threading.RLock()
         self._asking = False
-        self._busy = False
-        self._held: list[Draw] = []
+        self._drawings = Drawings(self._lock)
 
     def ask(self) -> str:
         """The next line. On the main thread.
@@ -62,30 +60,22 @@ class Screen:
                     raise
                 print()
 
-    @contextlib.contextmanager
-    def busy(self) -> Iterator[None]:
+    def busy(self) -> AbstractContextManager[object]:
         """For the length of a block the screen belongs to somebody else; what is shown meanwhile comes after it."""
-        self._busy = True
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._busy = False
-                held, self._held = self._held, []
-                for draw in held:
-                    draw()
+        return self._drawings.held()
 
     def show(self, draw: Draw) -> None:
         """Let draw() write something, now or after the run. From any thread."""
         with self._lock:
-            if self._busy:
-                self._held.append(draw)
-            elif self._asking:
-                self._clear_line()
-                draw()
-                self._draw_line()
-            else:
-                draw()
+            self._drawings.add(lambda: self._show(draw))
+
+    def _show(self, draw: Draw) -> None:
+        if self._asking:
+            self._clear_line()
+            draw()
+            self._draw_line()
+        else:
+            draw()
 
     def _ask(self) -> str:
         if self._readline is None:

@@ -9,8 +9,8 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +22,7 @@ from rich.text import Text
 
 from openclaw_client.cli.asked import Line
 from openclaw_client.cli.blocks import mark
+from openclaw_client.cli.drawings import Drawings
 from openclaw_client.cli.markdown import finished_length, markdown
 from openclaw_client.cli.view import REPLY, WAITING, RunView, describe, remarks
 from openclaw_client.errors.peer_text import harmless, one_line
@@ -107,7 +108,7 @@ class RichRunView:
         self._settled, self._tail = "", ""
         self._fresh, self._apart, self._interrupted = False, False, False
         self._stopping = False
-        self._held: list[Callable[[], object]] | None = None
+        self._drawings = Drawings(self._lock)
         self._way_out = "Ctrl-C stops it"
 
     def __enter__(self) -> Self:
@@ -119,8 +120,7 @@ class RichRunView:
         self._over.set()
         self._ticker.join()
         with self._lock:
-            self._settle(whole=True)
-            self._clear_away()
+            self._leave()
 
     def event(self, event: RunEvent) -> None:
         with self._lock:
@@ -159,21 +159,8 @@ class RichRunView:
             self._interrupted = True
             return True
 
-    @contextmanager
-    def asking(self) -> Iterator[None]:
-        with self._lock:
-            self._settle(whole=True)
-            self._clear_away()
-            self._held = []
-        try:
-            yield
-        finally:
-            with self._lock:
-                held, self._held = self._held, None
-                self._live = self._new_live()
-                self._live.start()
-                for draw in held or ():
-                    self._above(draw)
+    def asking(self) -> AbstractContextManager[object]:
+        return self._drawings.held(self._leave, self._come_back)
 
     def aborting(self) -> None:
         self._stopping = True
@@ -261,16 +248,24 @@ class RichRunView:
         self._above(lambda: self._console.print(what))
 
     def _above(self, draw: Callable[[], object]) -> None:
-        if self._held is not None:
-            self._held.append(draw)
-            return
-        # In one piece, the picture first: what is printed goes above the picture as it was drawn last.
-        with self._console:
-            self._live.update(self._picture(), refresh=True)
-            draw()
+        def draw_above() -> None:
+            # In one piece, the picture first: what is printed goes above the picture as it was drawn last.
+            with self._console:
+                self._live.update(self._picture(), refresh=True)
+                draw()
+
+        self._drawings.add(draw_above)
 
     def _new_live(self) -> Live:
         return Live(console=self._console, auto_refresh=False, transient=True, redirect_stdout=False)
+
+    def _leave(self) -> None:
+        self._settle(whole=True)
+        self._clear_away()
+
+    def _come_back(self) -> None:
+        self._live = self._new_live()
+        self._live.start()
 
     def _clear_away(self) -> None:
         self._live.update(Text(""), refresh=True)
@@ -279,7 +274,7 @@ class RichRunView:
     def _tick(self) -> None:
         while not self._over.wait(FRAME):
             with self._lock:
-                if self._held is not None:
+                if self._drawings.are_held:
                     continue
                 if self._fresh:
                     # Reading a long block costs time; without new text it reads the same.

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Protocol, Self
 
 from openclaw_client.cli.asked import Line
 from openclaw_client.cli.blocks import mark
+from openclaw_client.cli.drawings import Drawings
 from openclaw_client.cli.output import fields_of, json_line, write
 from openclaw_client.errors.peer_text import one_line
 from openclaw_client.runs.events import (
@@ -90,8 +91,8 @@ class PlainRunView:
         self._shown: list[str] = []
         self._in_line = self._apart = False
         self._doing = ""
-        self._held: list[Callable[[], object]] | None = None
         self._lock = threading.RLock()
+        self._drawings = Drawings(self._lock)
 
     def __enter__(self) -> Self:
         return self
@@ -129,22 +130,12 @@ class PlainRunView:
         with self._lock:
             if self._shown:
                 return False
-            self._now_or_later(draw)
+            self._drawings.add(draw)
             self._apart = True
             return True
 
-    @contextmanager
-    def asking(self) -> Iterator[None]:
-        with self._lock:
-            self._end_line()
-            self._held = []
-        try:
-            yield
-        finally:
-            with self._lock:
-                held, self._held = self._held, None
-                for draw in held or ():
-                    draw()
+    def asking(self) -> AbstractContextManager[object]:
+        return self._drawings.held(self._end_line)
 
     def aborting(self) -> None:
         self.note("stopping the run; Ctrl-C again leaves without waiting")
@@ -181,13 +172,7 @@ class PlainRunView:
         if self._terminal:
             # There, the remark would stand in the middle of the line.
             self._end_line()
-        self._now_or_later(lambda: remark(text))
-
-    def _now_or_later(self, draw: Callable[[], object]) -> None:
-        if self._held is None:
-            draw()
-        else:
-            self._held.append(draw)
+        self._drawings.add(lambda: remark(text))
 
 
 class PlainLook:

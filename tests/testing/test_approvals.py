@@ -20,11 +20,6 @@ WAITING = tuple(release for release, profile in PROFILES.items() if profile.appr
 ENDING = tuple(release for release in RELEASES if release not in WAITING)
 ASKED = tuple(release for release, profile in PROFILES.items() if profile.approval_caps)
 
-RELEASES = tuple(PROFILES)
-WAITING = tuple(release for release, profile in PROFILES.items() if profile.approval_run == "waits")
-ENDING = tuple(release for release in RELEASES if release not in WAITING)
-ASKED = tuple(release for release, profile in PROFILES.items() if profile.approval_caps)
-
 
 def runs(command: str = "rm -r build", **options: Any) -> Agent:
     """Asks for an approval and answers with the decision."""

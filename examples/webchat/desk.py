@@ -121,7 +121,7 @@ class Desk:
         known = self._asks.get(ask.id)
         same = self._owners.get(ask.id) is client
         self._owners[ask.id] = client
-        if known is not None and (known.state == "pending" or known.state not in UNANSWERED or same):
+        if known is not None and (known.state not in UNANSWERED or same):
             # Another connection of this user has told it already.
             return
         if known is not None:

@@ -6,8 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pytest
 from openclaw_client import ChatRun, DeviceIdentity, GatewayClient
 from openclaw_client.testing import BlockingEmbeddedGateway
 from tests.cli.agents import agent
+from tests.cli.terminal import Terminal
 from tests.waiting import PATIENCE, wait_until
 
 TOKEN = "canary-shared-token-7f3a"
@@ -26,6 +27,10 @@ WITHOUT_RICH = (
     "-c",
     "import sys; sys.modules['rich'] = None; from openclaw_client.cli import main; sys.exit(main())",
 )
+LOOKS = pytest.mark.parametrize("look", [PROGRAM, WITHOUT_RICH], ids=["rich", "plain"])
+"""With colours, and without."""
+
+Open = Callable[..., Terminal]
 
 
 @dataclass
@@ -116,6 +121,17 @@ def alone(own_home: Path) -> Program:
 def program(own_home: Path, gateway: BlockingEmbeddedGateway) -> Program:
     """The program, with the gateway of the test in its environment."""
     return Program(own_home, {"OPENCLAW_GATEWAY_URL": gateway.url, "OPENCLAW_GATEWAY_TOKEN": TOKEN})
+
+
+@pytest.fixture
+def open_terminal(program: Program) -> Iterator[Open]:
+    """Opens a terminal with the program in it."""
+    with ExitStack() as stack:
+
+        def opened(*arguments: str, look: tuple[str, ...] = PROGRAM, term: str = "screen-256color") -> Terminal:
+            return stack.enter_context(Terminal((*look, *arguments), program.environ(), term=term))
+
+        yield opened
 
 
 def read_until(process: subprocess.Popen[str], kind: str) -> list[dict[str, Any]]:

@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 
 from openclaw_client.testing import BlockingEmbeddedGateway
-from tests.cli.conftest import PROGRAM, WITHOUT_RICH, Program
+from tests.cli.conftest import LOOKS, Open
 from tests.cli.terminal import Terminal
-from tests.cli.test_terminal import Open
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 
-LOOKS = pytest.mark.parametrize("look", [PROGRAM, WITHOUT_RICH], ids=["rich", "plain"])
 WAITS = pytest.mark.parametrize("gateway", ["2026.9.6"], indirect=True)
 ENDS_EARLY = pytest.mark.parametrize("gateway", ["2026.4.15"], indirect=True)
 
 QUESTION = "a number or text; Enter skips it:"
-
-
-@pytest.fixture
-def open_terminal(program: Program) -> Iterator[Open]:
-    with ExitStack() as stack:
-
-        def opened(*arguments: str, look: tuple[str, ...] = PROGRAM) -> Terminal:
-            return stack.enter_context(Terminal((*look, *arguments), program.environ()))
-
-        yield opened
 
 
 def reply(terminal: Terminal, prompt: str, typed: str, *, shown: bool = True) -> None:

@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 
 import pytest
 
 from openclaw_client import GatewayClient
 from openclaw_client.testing import BlockingEmbeddedGateway
-from tests.cli.conftest import PROGRAM, WITHOUT_RICH, Program, held
+from tests.cli.conftest import LOOKS, WITHOUT_RICH, Open, Program, held
 from tests.cli.terminal import Terminal
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
-
-Open = Callable[..., Terminal]
-LOOKS = pytest.mark.parametrize("look", [PROGRAM, WITHOUT_RICH], ids=["rich", "plain"])
-
-
-@pytest.fixture
-def open_terminal(program: Program) -> Iterator[Open]:
-    """Opens a terminal with the program in it."""
-    with ExitStack() as stack:
-
-        def opened(*arguments: str, look: tuple[str, ...] = PROGRAM, term: str = "screen-256color") -> Terminal:
-            return stack.enter_context(Terminal((*look, *arguments), program.environ(), term=term))
-
-        yield opened
 
 
 @pytest.fixture

@@ -142,20 +142,19 @@ class Asker:
 
     # Questions.
 
-    def check_questions(self, questions: Sequence[Mapping[str, Any]]) -> None:
+    def checked_items(self, questions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """What is asked, as the event shows it. Raises UsageError for what this release would not ask."""
         if not self._profile.questions:
             has = "2026.8.1 and 2026.9.6 have"
             raise UsageError(message=f"an agent of {self._profile.release} cannot ask questions", remedy=f"{has} them")
-        items_of(questions)
+        return items_of(questions)
 
-    async def ask_question(
-        self, call: str, questions: Sequence[Mapping[str, Any]], expires_in: float | None
-    ) -> AnswerMap | None:
+    async def ask_question(self, call: str, items: list[dict[str, Any]], expires_in: float | None) -> AnswerMap | None:
         run = self._run
         if self._profile.asker_scopes and not allows(run.owner.scopes, QUESTION_SCOPE):
             run.show_tool(tool_result(call, "ask_user", _error_of("ask_user", NO_PROFILE), error=True))
             return None
-        question = self._questions.add(items_of(questions), agent_of(run.key), run.key, run.id, expires_in)
+        question = self._questions.add(items, agent_of(run.key), run.key, run.id, expires_in)
         try:
             answers = await asyncio.shield(question.decided)
         except asyncio.CancelledError:

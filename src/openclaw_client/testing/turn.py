@@ -103,10 +103,10 @@ class Asking(Protocol):
     """Asks people for a turn: implemented beside the run."""
 
     async def ask_approval(self, command: CommandToApprove) -> Decision | None: ...
+    def checked_items(self, questions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]: ...
     async def ask_question(
-        self, call: str, questions: Sequence[Mapping[str, Any]], expires_in: float | None
+        self, call: str, items: list[dict[str, Any]], expires_in: float | None
     ) -> dict[str, list[str]] | None: ...
-    def check_questions(self, questions: Sequence[Mapping[str, Any]]) -> None: ...
 
 
 class Past(Protocol):
@@ -207,9 +207,9 @@ class Turn:
         not be asked. expires_in: seconds, where not as for the gateway. Raises UsageError on releases without
         questions, and for what no gateway would ask.
         """
-        self._asking.check_questions(questions)
+        items = self._asking.checked_items(questions)
         call = self.tool_start("ask_user", {"questions": [dict(one) for one in questions]})
-        return await self._asking.ask_question(call, questions, expires_in)
+        return await self._asking.ask_question(call, items, expires_in)
 
     def replace(self, text: str) -> None:
         """Void the text so far: the answer is now this."""

@@ -13,6 +13,7 @@ from openclaw_client.wire.approvals import (
     ApprovalEnd,
     approval_end_from,
     approval_from,
+    approvals_from,
     recorded_end,
 )
 
@@ -140,3 +141,10 @@ def test_who_says_what_may_be_answered() -> None:
     assert not old.states_decisions
     assert new.states_decisions
     assert not Approval("a").states_decisions
+
+
+@pytest.mark.parametrize("payload", [[OLD, {}, NEW], {"count": 3, "approvals": [OLD, 5, NEW]}])
+def test_a_list_wherever_a_release_has_it(payload: Any) -> None:
+    assert [one.id for one in approvals_from(payload, "plugin")] == ["a", "b"]
+    assert [one.kind for one in approvals_from(payload, "plugin")] == ["plugin", "exec"]
+    assert approvals_from({"count": 0}) == approvals_from(None) == []

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from openclaw_client.wire.questions import QuestionEnd, QuestionItem, QuestionOption, question_end_from, question_from
+from openclaw_client.wire.questions import (
+    QuestionEnd,
+    QuestionItem,
+    QuestionOption,
+    question_end_from,
+    question_from,
+    questions_from,
+)
 
 ASKED = {
     "id": "ask_1",
@@ -81,3 +88,8 @@ def test_what_cannot_be_answered_is_none(payload: Any) -> None:
 )
 def test_how_one_ended(payload: Any, closing: QuestionEnd | None) -> None:
     assert question_end_from(payload) == closing
+
+
+def test_a_list() -> None:
+    assert [one.id for one in questions_from({"questions": [ASKED, {}]})] == ["ask_1"]
+    assert questions_from("?") == []

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from openclaw_client.cli.asked import ENDINGS, KEYS, approval_lines, decision_words, item_lines, item_of, time_left
 from openclaw_client.cli.connect import connected
@@ -26,8 +25,8 @@ from openclaw_client.runs.events import (
 )
 from openclaw_client.sync.client import GatewayClient
 from openclaw_client.sync.events import BlockingEventStream
-from openclaw_client.wire.approvals import FAMILIES, Approval, approval_from
-from openclaw_client.wire.questions import Question, question_from
+from openclaw_client.wire.approvals import LISTS, Approval, approvals_from
+from openclaw_client.wire.questions import Question, questions_from
 
 APPROVALS = ("operator.read", "operator.write", "operator.approvals")
 """What the other commands ask for, too."""
@@ -44,22 +43,19 @@ def add_watch(parser: argparse.ArgumentParser) -> None:
 
 def list_approvals(client: GatewayClient) -> list[Approval]:
     """What is pending, of every kind that this gateway lists. Raises what `request` raises."""
-    names = {f"{family}.approval.list": kind for family, kind in FAMILIES.items()}
     # Releases without any (2026.2.17) say that they don't know the first.
-    listed = [name for name in names if client.supports(name)] or list(names)[:1]
-    found = [approval_from(row, names[name]) for name in listed for row in _rows(client.request(name, {}))]
-    return [approval for approval in found if approval is not None]
+    listed = [name for name in LISTS if client.supports(name)] or list(LISTS)[:1]
+    return [one for name in listed for one in approvals_from(client.request(name, {}), LISTS[name])]
 
 
 def list_questions(client: GatewayClient) -> list[Question]:
     """The pending ones. Raises what `request` raises."""
-    found = map(question_from, _rows(client.request("question.list", {})))
-    return [question for question in found if question is not None]
+    return questions_from(client.request("question.list", {}))
 
 
 def find_approval(client: GatewayClient, ident: str) -> Approval | str:
     """The pending approval with this id; the id where there is none, or the gateway has no list."""
-    if not any(client.supports(f"{family}.approval.list") for family in FAMILIES):
+    if not any(map(client.supports, LISTS)):
         return ident
     return next((one for one in list_approvals(client) if one.id == ident), ident)
 
@@ -162,10 +158,3 @@ def _show_pending(item: Pending, options: Options) -> None:
 def _in_session(item: Pending, options: Options) -> bool:
     """Gateways name the agent, too: "agent:main:work" is the session "work"."""
     return options.session is None or f":{item.session_key}".endswith(f":{options.session}")
-
-
-def _rows(payload: Any) -> list[Any]:
-    """The list in an answer, wherever a release has it."""
-    if isinstance(payload, Mapping):
-        payload = next((value for value in payload.values() if isinstance(value, list)), [])
-    return payload if isinstance(payload, list) else []

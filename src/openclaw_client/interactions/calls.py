@@ -13,19 +13,12 @@ from openclaw_client.logs import GuardedLogger
 from openclaw_client.requests.requests import DEFAULT_LIMIT, Requests
 from openclaw_client.runs.answering import AnswerOutcome
 from openclaw_client.runs.interactions import Interaction, InteractionEnd, Kind
-from openclaw_client.wire.approvals import FAMILIES, Approval, approval_from, recorded_end
-from openclaw_client.wire.questions import question_end_from, question_from
+from openclaw_client.wire.approvals import FAMILIES, LISTS, Approval, approvals_from, recorded_end
+from openclaw_client.wire.questions import question_end_from, questions_from
 
 logger = GuardedLogger("openclaw_client.interactions")
 
-SCOPES: Final[Mapping[Kind, str]] = {"approvals": "operator.approvals", "questions": "operator.questions"}
-"""What each kind takes."""
-
-LISTS: Final[Mapping[Kind, Mapping[str, str]]] = {
-    "approvals": {f"{family}.approval.list": kind for family, kind in FAMILIES.items()},
-    "questions": {"question.list": ""},
-}
-"""The methods that tell what is pending, and of what kind. Asked where hello names them (2026.4.15 and later)."""
+QUESTION_LIST: Final = "question.list"
 
 _GONE: Final = ("APPROVAL_NOT_FOUND", "QUESTION_NOT_FOUND")
 _ALREADY: Final = ("APPROVAL_ALREADY_RESOLVED", "QUESTION_ALREADY_TERMINAL")
@@ -44,17 +37,19 @@ class InteractionCalls:
 
     async def pending(self, kind: Kind) -> list[Interaction] | None:
         """What is pending at the gateway; None where this release cannot tell."""
-        lists = {name: sort for name, sort in LISTS[kind].items() if self._named(name)}
+        lists = [name for name in (LISTS if kind == "approvals" else (QUESTION_LIST,)) if self._named(name)]
         if not lists:
             return None
         found: list[Interaction] = []
         refused: RequestFailed | None = None
-        for name, sort in lists.items():
+        for name in lists:
             try:
-                found += read_list(await self._call(name, {}), kind, sort)
+                payload = await self._call(name, {})
             except RequestFailed as error:
                 # The others are read all the same.
                 refused = error
+            else:
+                found += questions_from(payload) if name == QUESTION_LIST else approvals_from(payload, LISTS[name])
         if refused is not None and len(lists) == 1:
             raise refused
         return found
@@ -118,15 +113,6 @@ class InteractionCalls:
 
     async def _call(self, method: str, params: dict[str, Any]) -> Any:
         return await self._requests.call(method, params, DEFAULT_LIMIT, None, False)
-
-
-def read_list(payload: Any, kind: Kind, sort: str) -> list[Interaction]:
-    """The approvals or questions of a list, wherever in the answer a release has it."""
-    if isinstance(payload, Mapping):
-        payload = next((value for value in payload.values() if isinstance(value, list)), [])
-    rows = payload if isinstance(payload, list) else []
-    made = [approval_from(row, sort) if kind == "approvals" else question_from(row) for row in rows]
-    return [item for item in made if item is not None]
 
 
 def _recorded(ident: str, payload: Any, decision: str) -> AnswerOutcome:

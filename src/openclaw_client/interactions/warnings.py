@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from openclaw_client.errors import GatewayError
-from openclaw_client.interactions.calls import SCOPES
 from openclaw_client.logs import GuardedLogger
 from openclaw_client.policy.scopes import covers
 from openclaw_client.runs.interactions import MAX_PENDING, Interaction, Kind, kind_of
@@ -13,6 +12,8 @@ from openclaw_client.wire.handshake import Hello
 
 logger = GuardedLogger("openclaw_client.interactions")
 
+SCOPE = "operator.approvals"
+"""Without which nobody is asked."""
 HEADLESS = (b"Headless runs cannot wait for", b"missing scope: operator.approvals")
 """What stands in the result of a command that was refused because nobody could be asked (2026.8.1 and 2026.9.6)."""
 ADMIN_ONLY = "2026.6."
@@ -37,12 +38,12 @@ class Warnings:
         """A connection is ready: what it lacks for the kinds that somebody answers."""
         self._said = frozenset()
         version = hello.server.version if hello is not None else ""
-        if "approvals" in wanted and granted is not None and not covers(granted, SCOPES["approvals"]):
+        if "approvals" in wanted and granted is not None and not covers(granted, SCOPE):
             # Of questions it is said where the connect was refused for their scope; older releases have none.
             what = (
                 "approvals cannot be answered: this connection lacks %s; have it approved, or pass a token that has it"
             )
-            self._say("approvals", what, SCOPES["approvals"])
+            self._say("approvals", what, SCOPE)
         if "approvals" not in wanted or granted is None or covers(granted, "operator.admin"):
             return
         if version.startswith(ADMIN_ONLY):

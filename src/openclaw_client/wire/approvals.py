@@ -18,6 +18,9 @@ DECISIONS: Final[tuple[Decision, ...]] = ("allow-once", "allow-always", "deny")
 FAMILIES: Final[Mapping[str, str]] = {"exec": "exec", "plugin": "plugin", "openclaw": "system-agent"}
 """How the names of events and methods begin (`exec.approval.…`), and what kind of approval that is."""
 
+LISTS: Final[Mapping[str, str]] = {f"{family}.approval.list": kind for family, kind in FAMILIES.items()}
+"""The methods that tell what is pending, and of what kind that is (2026.4.15 and later)."""
+
 LATEST: Final = 1e15
 """Milliseconds since 1970 beyond which a number is no time: the year 33658."""
 
@@ -104,6 +107,19 @@ def approval_from(payload: Any, kind: str = "exec") -> Approval | None:
         seconds(payload.get("expiresAtMs")),
         payload,
     )
+
+
+def approvals_from(payload: Any, kind: str = "exec") -> list[Approval]:
+    """The approvals of a list of them."""
+    found = (approval_from(row, kind) for row in rows_of(payload))
+    return [approval for approval in found if approval is not None]
+
+
+def rows_of(payload: Any) -> list[Any]:
+    """The rows of a list, wherever in the answer a release has it."""
+    if isinstance(payload, Mapping):
+        payload = next((value for value in payload.values() if isinstance(value, list)), [])
+    return payload if isinstance(payload, list) else []
 
 
 def approval_end_from(payload: Any) -> ApprovalEnd | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from openclaw_client.wire.approvals import seconds, text
+from openclaw_client.wire.approvals import rows_of, seconds, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,11 @@ def question_from(payload: Any) -> Question | None:
         seconds(payload.get("expiresAtMs")),
         payload,
     )
+
+
+def questions_from(payload: Any) -> list[Question]:
+    """The questions of a list of them."""
+    return [question for question in map(question_from, rows_of(payload)) if question is not None]
 
 
 def question_end_from(payload: Any) -> QuestionEnd | None:

@@ -28,12 +28,12 @@ def ask(page: Page, text: str) -> None:
 
 def outcome(page: Page, words: str) -> None:
     """The last card says that it ended so."""
-    page.wait(lambda: not page.sees(PENDING))
+    page.wait(lambda: page.sees(".ask .outcome") and not page.sees(PENDING))
     page.wait(lambda: page.text(".ask:last-of-type .outcome") == words)
 
 
 def reply(page: Page, text: str) -> None:
-    page.wait(lambda: page.texts()[-1] == text)
+    page.wait(lambda: page.texts()[-1:] == [text])  # an empty list as long as the page shows nothing yet
 
 
 def announced(page: Page) -> str:

@@ -97,6 +97,21 @@ def run(measurements: list[Measurement]) -> Results:
     return results
 
 
+def commit() -> str:
+    """What was measured, by the name of its commit."""
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty=, with changes"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown: this is no git checkout"
+    return found.stdout.strip()
+
+
 def machine() -> dict[str, Any]:
     """The facts of this machine that a reader needs to judge the figures."""
     import platform
@@ -106,6 +121,7 @@ def machine() -> dict[str, Any]:
     node = subprocess.run([str(node_binary()), "--version"], capture_output=True, text=True, check=True).stdout.strip()
     packages = ("picows", "msgspec", "uvloop")
     return {
+        "commit": commit(),
         "CPU": f"{os.cpu_count()} of {names[0].partition(':')[2].strip() if names else platform.machine()}",
         "system": f"{platform.system()} {platform.release()}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",

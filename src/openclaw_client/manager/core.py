@@ -39,7 +39,7 @@ from openclaw_client.sync import unpatched
 logger = GuardedLogger("openclaw_client.manager")
 
 MAX_CONNECTIONS = 10_000
-"""Users at once by default. An idle connection costs some 26 KiB here and a descriptor; a process that needs more of
+"""Users at once by default. An idle connection costs some 28 KiB here and a descriptor; a process that needs more of
 them has raised its descriptor limit, and can raise this one as well."""
 IDLE_TIMEOUT = 1800.0
 """Seconds; half an hour without a message is a user who has left the page."""

@@ -257,8 +257,8 @@ def _judge_error(sent: Sent, record: Record | None, error: GatewayError) -> tupl
         true = sent.errand.fails and REASON in str(error) and record is not None
         return "failed", None if true else what
     if isinstance(error, RunLost):
-        # Its process ended before the run did, or the gateway forgot what it had said.
-        true = forgot or (restarted and record is not None and not record.ended)
+        # Its process ended before the run did, or before it began; or the gateway forgot what it had said.
+        true = forgot or (restarted and (record is None or not record.ended))
         return "lost_truly" if true else "lost", None if true else f"{what}; {record}, restarted={restarted}"
     if isinstance(error, OutcomeUnknown):
         return "unknown", None if restarted else f"{what}; the gateway was the same all the time"

@@ -28,7 +28,7 @@ ADAPTERS = {"telemetry.otel": ["OpenTelemetry"], "telemetry.prometheus": ["Prome
 STREAMS = {"AsyncChatRun", "BlockingEventStream", "ChatRun", "EventStream"}
 INTERNAL = {"put", "end", "wants"}
 """Of streams: how those who receive hand events over."""
-MADE_HERE = STREAMS | {"Faults", "MethodCaller", "OutFrame", "Seen", "SeenConnect", "Turn"}
+MADE_HERE = STREAMS | {"Faults", "MethodCaller", "OutFrame", "Seen", "SeenConnect", "Tool", "Turn"}
 """Classes that users get and never call."""
 NAME_ONLY = {"Profile"}
 """What the embedded gateway knows of a release grows with what is observed."""

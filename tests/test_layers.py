@@ -88,9 +88,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "wire",
         "errors",
     },
+    "tools": {"logs", "os_threads", "sync", "client", "connection", "identity", "policy", "wire", "errors"},
     "testing": {"logs", "transport", "protocol", "wire", "errors"},
     "pytest_plugin": {"testing", "client", "sync"},
-    "cli": {"manager", "sync", "client", "identity", "runs", "wire", "testing", "errors"},
+    "cli": {"tools", "manager", "sync", "client", "identity", "runs", "wire", "testing", "errors"},
     "__main__": {"cli"},
 }
 

@@ -84,12 +84,17 @@ NAMES = {
     "TextReplaced",
     "ThinkingAppended",
     "Timeouts",
+    "Tool",
+    "ToolCall",
+    "ToolError",
     "ToolFinished",
+    "ToolResult",
     "ToolStarted",
     "ToolUpdated",
     "UserConnection",
     "__version__",
     "errors",
+    "tool",
 }
 CLIENT_NAMES = (
     "connect disconnect close state connected user idle_seconds hello negotiated_protocol chat_send chat_stream "

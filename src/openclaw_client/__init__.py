@@ -69,6 +69,9 @@ if TYPE_CHECKING:
     from openclaw_client.sync.client import GatewayClient
     from openclaw_client.sync.events import BlockingEventStream
     from openclaw_client.sync.run import ChatRun
+    from openclaw_client.tools.call import ToolCall
+    from openclaw_client.tools.results import ToolError, ToolResult
+    from openclaw_client.tools.tool import Tool, tool
     from openclaw_client.wire.approvals import Approval
     from openclaw_client.wire.history import HistoryMessage, HistoryPage, InFlightRun, InputReceipt, PendingInput
     from openclaw_client.wire.questions import Question, QuestionItem, QuestionOption
@@ -145,10 +148,15 @@ _HOME = {
     "TextReplaced": "runs.events",
     "ThinkingAppended": "runs.events",
     "Timeouts": "policy.timeouts",
+    "Tool": "tools.tool",
+    "ToolCall": "tools.call",
+    "ToolError": "tools.results",
     "ToolFinished": "runs.events",
+    "ToolResult": "tools.results",
     "ToolStarted": "runs.events",
     "ToolUpdated": "runs.events",
     "UserConnection": "manager.status",
+    "tool": "tools.tool",
 }
 
 
@@ -232,10 +240,15 @@ __all__ = [
     "TextReplaced",
     "ThinkingAppended",
     "Timeouts",
+    "Tool",
+    "ToolCall",
+    "ToolError",
     "ToolFinished",
+    "ToolResult",
     "ToolStarted",
     "ToolUpdated",
     "UserConnection",
     "__version__",
     "errors",
+    "tool",
 ]

@@ -8,6 +8,7 @@ never for sending: some channels' ids are case-sensitive.
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote_to_bytes
 
 from openclaw_client.errors import UsageError
 from openclaw_client.wire.limits import MAX_SESSION_KEY
@@ -49,6 +50,24 @@ class SessionKey:
                 remedy='Begin with a name of your own, such as "web"',
             )
         return check_session_key(":".join(("agent", agent_id, *map(_escape, texts))))
+
+    @staticmethod
+    def parse(key: str | None) -> tuple[str, tuple[str, ...]] | None:
+        """Undo `agent`: `SessionKey.parse("agent:ops:web:17")` is `("ops", ("web", "17"))`; parts come as text.
+
+        Returns:
+            The agent's id and the parts; None for every key that `agent` does not make, in that very spelling: those of
+            channels and cron jobs are nobody's mistake, and must not be taken for a user's by their looks.
+        """
+        word, *rest = (key or "").split(":")
+        if word != "agent" or len(rest) < 2:
+            return None
+        try:
+            parts = tuple(unquote_to_bytes(part).decode(errors="surrogatepass") for part in rest[1:])
+            made = SessionKey.agent(rest[0], *parts)
+        except (UnicodeError, UsageError):
+            return None
+        return (rest[0], parts) if made == key else None
 
     @staticmethod
     def canonical(key: str, *, default_agent: str = DEFAULT_AGENT, main_key: str = "main") -> str:

@@ -69,7 +69,11 @@ if TYPE_CHECKING:
     from openclaw_client.sync.client import GatewayClient
     from openclaw_client.sync.events import BlockingEventStream
     from openclaw_client.sync.run import ChatRun
+    from openclaw_client.tools.async_host import AsyncToolHost
+    from openclaw_client.tools.blocking_host import ToolHost
     from openclaw_client.tools.call import ToolCall
+    from openclaw_client.tools.host import HostStateChange
+    from openclaw_client.tools.publication import HostState
     from openclaw_client.tools.results import ToolError, ToolResult
     from openclaw_client.tools.tool import Tool, tool
     from openclaw_client.wire.approvals import Approval
@@ -93,6 +97,7 @@ _HOME = {
     "AsyncChatRun": "client.async_run",
     "AsyncConnectionManager": "manager.coroutines",
     "AsyncGatewayClient": "client.async_client",
+    "AsyncToolHost": "tools.async_host",
     "Attachment": "chat.attachments",
     "BlockingEventStream": "sync.events",
     "Certificate": "connection.certificate",
@@ -111,6 +116,8 @@ _HOME = {
     "GatewayEvent": "client.events",
     "HistoryMessage": "wire.history",
     "HistoryPage": "wire.history",
+    "HostState": "tools.publication",
+    "HostStateChange": "tools.host",
     "IdentityStore": "identity.store",
     "InFlightRun": "wire.history",
     "InjectResult": "chat.arguments",
@@ -152,6 +159,7 @@ _HOME = {
     "ToolCall": "tools.call",
     "ToolError": "tools.results",
     "ToolFinished": "runs.events",
+    "ToolHost": "tools.blocking_host",
     "ToolResult": "tools.results",
     "ToolStarted": "runs.events",
     "ToolUpdated": "runs.events",
@@ -186,6 +194,7 @@ __all__ = [
     "AsyncChatRun",
     "AsyncConnectionManager",
     "AsyncGatewayClient",
+    "AsyncToolHost",
     "Attachment",
     "BlockingEventStream",
     "Certificate",
@@ -204,6 +213,8 @@ __all__ = [
     "GatewayEvent",
     "HistoryMessage",
     "HistoryPage",
+    "HostState",
+    "HostStateChange",
     "IdentityStore",
     "InFlightRun",
     "InjectResult",
@@ -244,6 +255,7 @@ __all__ = [
     "ToolCall",
     "ToolError",
     "ToolFinished",
+    "ToolHost",
     "ToolResult",
     "ToolStarted",
     "ToolUpdated",

@@ -78,6 +78,15 @@ class Workers:
                         raise
         self._jobs.put(job)
 
+    def end(self) -> None:
+        """Threads that wait for a job end now, the others with their job. Nothing may be submitted after this."""
+        with self._lock:
+            self._limit = self._most = 0
+            waiting = self._idle - self._queued
+            self._queued += max(waiting, 0)
+        for _ in range(waiting):
+            self._jobs.put(_nothing)
+
     def _grow(self) -> None:
         if self._threads < self._limit:
             self._add()
@@ -122,3 +131,7 @@ class Workers:
                             self._add()
                 taken = self._taken
             time.sleep(HELD_UP)
+
+
+def _nothing() -> None:
+    """Wakes a thread that is to end."""

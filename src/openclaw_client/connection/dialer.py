@@ -113,6 +113,11 @@ class Dialer:
         self._bonus.ask_again()
 
     @property
+    def device_id(self) -> str | None:
+        """The device's; None before the first attempt, and without one."""
+        return self._device.id if self._device is not None else None
+
+    @property
     def phase(self) -> str:
         """How far the attempt under way has come, in words for an error."""
         if self._current is not None:
@@ -258,6 +263,7 @@ class Dialer:
             role=settings.role,
             scopes=selection.scopes,
             caps=settings.announced_caps,
+            commands=settings.commands,
             auth=selection.auth,
         )
         if device is None:

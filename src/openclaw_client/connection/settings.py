@@ -68,7 +68,7 @@ class ClientInfo:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """store is None for a client without a device; scopes is None for the default ones. answers: what of an agent's
-    requests is answered, "approvals" and "questions"."""
+    requests is answered, "approvals" and "questions". commands: what a node can be asked to do."""
 
     url: GatewayUrl
     credentials: AuthInput = field(default_factory=AuthInput)
@@ -77,6 +77,7 @@ class Settings:
     scopes: tuple[str, ...] | None = None
     caps: tuple[str, ...] = DEFAULT_CAPS
     answers: frozenset[str] = frozenset()
+    commands: tuple[str, ...] = ()
     client: ClientInfo = ClientInfo()
     timeouts: Timeouts = field(default_factory=Timeouts)
     reconnect: ReconnectPolicy = field(default_factory=ReconnectPolicy)

@@ -100,6 +100,11 @@ class Supervisor:
         return self._dialer.moments
 
     @property
+    def device_id(self) -> str | None:
+        """The device's; None before the first attempt, and without one."""
+        return self._dialer.device_id
+
+    @property
     def usable(self) -> Connection | None:
         """The connection where it is ready now."""
         return self.connection if self.state is _CONNECTED else None

@@ -19,6 +19,9 @@ MAX_TYPE_NAME: Final = 100
 class ToolError(Exception):
     """Raised in a tool: its text is told to the model, which can correct itself. That of no other exception is."""
 
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+
 
 @dataclass(frozen=True)
 class ToolResult:

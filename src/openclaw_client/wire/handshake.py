@@ -63,7 +63,10 @@ class AuthFields(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True
 
 
 class ConnectParams(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True, kw_only=True):
-    """Parameters of connect. Versions stand without a default: they must be sent always."""
+    """Parameters of connect. Versions stand without a default: they must be sent always.
+
+    commands: what a node can be asked to do; only a node has any.
+    """
 
     min_protocol: int
     max_protocol: int
@@ -71,6 +74,7 @@ class ConnectParams(msgspec.Struct, rename="camel", omit_defaults=True, frozen=T
     role: str
     scopes: list[str]
     caps: list[str] = []
+    commands: list[str] = []
     device: DeviceProof | None = None
     auth: AuthFields | None = None
     locale: str | None = None
@@ -78,7 +82,13 @@ class ConnectParams(msgspec.Struct, rename="camel", omit_defaults=True, frozen=T
 
 
 def connect_params(
-    *, client: ClientFields, role: str, scopes: tuple[str, ...], caps: tuple[str, ...], auth: AuthFields | None
+    *,
+    client: ClientFields,
+    role: str,
+    scopes: tuple[str, ...],
+    caps: tuple[str, ...],
+    auth: AuthFields | None,
+    commands: tuple[str, ...] = (),
 ) -> ConnectParams:
     """Parameters for the versions that this package speaks, not yet signed."""
     return ConnectParams(
@@ -88,6 +98,7 @@ def connect_params(
         role=role,
         scopes=list(scopes),
         caps=list(caps),
+        commands=list(commands),
         auth=auth,
     )
 

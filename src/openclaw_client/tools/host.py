@@ -1,0 +1,470 @@
+"""One host put together: its connection, what it publishes, and the calls that come. On one event loop's thread."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final
+
+from openclaw_client.client.callbacks import Callbacks
+from openclaw_client.client.pairing import POLL, Pairing
+from openclaw_client.client.slow_consumer import SlowConsumer
+from openclaw_client.connection.connection import Connection, Gap
+from openclaw_client.connection.fast_path import FastPath
+from openclaw_client.connection.supervisor import ConnectionState, StateChange, Supervisor
+from openclaw_client.errors import ClientClosed, ConnectionLost, GatewayError, NotConnected, PairingRequired
+from openclaw_client.logs import GuardedLogger
+from openclaw_client.tools.answers import Results, error_of
+from openclaw_client.tools.calls import CallEnd, CallRunner, Calls
+from openclaw_client.tools.options import HostOptions
+from openclaw_client.tools.publication import Action, HostState, Publication
+from openclaw_client.tools.registry import Registry
+from openclaw_client.wire.frames import ChatFrame, Event, decode_payload
+from openclaw_client.wire.nodes import (
+    INVOKE_CANCEL,
+    INVOKE_REQUEST,
+    PAIR_RESOLVED,
+    UPDATE_TOOLS,
+    cancelled_id,
+    counted_tools,
+    decision_from,
+    invocation_from,
+)
+
+ANSWER_LIMIT: Final = 30.0
+"""Seconds for the gateway's answer to a publication where `Timeouts.request` sets no limit: every wait has an end."""
+
+_OVER: Final = frozenset({HostState.DISCONNECTED, HostState.PAUSED, HostState.REPLACED})
+_SETTLED: Final = frozenset({HostState.PUBLISHED, HostState.WAITING_FOR_APPROVAL, HostState.WAITING_FOR_DEVICE})
+
+logger = GuardedLogger("openclaw_client.tools")
+
+MakeCallbacks = Callable[[Callable[[SlowConsumer], None]], Callbacks]
+
+
+@dataclass(frozen=True, slots=True)
+class HostStateChange:
+    """Something happened to a host.
+
+    Attributes:
+        old: What its state was.
+        new: What it is now.
+        cause: Why; None for a change that the caller asked for, or that is what was hoped for.
+        waiting_for: What a person has to do now, with the command; None where nobody has to.
+    """
+
+    old: HostState
+    new: HostState
+    cause: GatewayError | None = None
+    waiting_for: str | None = None
+
+
+class HostHandlers:
+    """What users registered."""
+
+    def __init__(self) -> None:
+        self.state: list[Callable[[HostStateChange], object]] = []
+        self.fatal: list[Callable[[Any, GatewayError], object]] = []
+        self.call: list[Callable[[CallEnd], object]] = []
+
+
+class HostCore:
+    """owner: the host, handed to the handlers of a fatal close. callbacks makes the place where users' handlers run,
+    runner runs their functions."""
+
+    def __init__(
+        self,
+        options: HostOptions,
+        registry: Registry,
+        runner: CallRunner,
+        *,
+        owner: object,
+        callbacks: MakeCallbacks,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.fast_path = FastPath()
+        self.handlers = HostHandlers()
+        self.state = HostState.DISCONNECTED
+        self.closings = 0
+        self.options = options
+        self.registry = registry
+        self.publication = Publication()
+        self.supervisor = Supervisor(options.settings, self)
+        limit = options.settings.timeouts.request
+        self._limit = ANSWER_LIMIT if limit is None else limit
+        self._results = Results(lambda: self.supervisor.usable, self._limit)
+        self.calls = Calls(
+            runner, self._results.send, registry.find, name=options.name, most=options.max_concurrency, clock=clock
+        )
+        self.calls.on_end = self._on_call_end
+        self._owner = owner
+        self._clock = clock
+        self._callbacks = callbacks(_log_slow)
+        self._joining: asyncio.Task[None] | None = None
+        self._parting: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiters: dict[asyncio.Future[None], frozenset[HostState]] = {}
+        self._starting = False
+        self._closers = 0
+        self._withdrawn = False
+
+    # Life.
+
+    async def connect(self) -> None:
+        """Return when the tools are published, or when only a person can go on."""
+        if self._closers:
+            raise ClientClosed(message="close() is under way", remedy="Wait for its end, then connect again")
+        if self.state in _OVER:
+            self._begin()
+        limit = self.options.settings.timeouts.connect + self._limit
+        try:
+            await self._until(_SETTLED, limit)
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if self._starting and _SETTLED not in self._waiters.values():
+                gone = self._shut()
+                await gone
+            if isinstance(error, TimeoutError):
+                raise self._not_published(limit) from self.publication.error
+            raise
+
+    async def wait_published(self, timeout: float | None) -> bool:
+        """Return when the tools are published; False where that took longer than timeout seconds.
+
+        Raises NotConnected before connect() and after close(), and what the host is paused for.
+        """
+        if self.state in _OVER:
+            raise self._why_over()
+        try:
+            await self._until(frozenset({HostState.PUBLISHED}), timeout)
+        except TimeoutError:
+            return False
+        return True
+
+    async def stay(self) -> None:
+        """Return when the host is closed; raises what it is paused for, or was given up for."""
+        if self.state in _OVER:
+            raise self._why_over()
+        try:
+            await self._until(frozenset(), None)
+        except ClientClosed:
+            return
+
+    async def close(self, drain: float) -> None:
+        """Withdraw the tools, let running calls end within drain seconds, and disconnect. Safe at any time, also
+        twice."""
+        self.closings += 1
+        self._closers += 1
+        try:
+            if self.calls.unanswered and drain > 0:
+                self.calls.leave()
+                self._withdrawn = True
+                self.publication.changed()
+                self._act()
+                await self._drained(drain)
+        finally:
+            self._closers -= 1
+            # Done when this is left, however it is left.
+            gone = self._shut()
+        await gone
+
+    def changed(self) -> None:
+        """The host has other tools."""
+        self.publication.changed()
+        self._act()
+
+    def retry_now(self) -> None:
+        """Try at once instead of waiting; also where the host is paused or was replaced."""
+        if self.state in (HostState.PAUSED, HostState.REPLACED):
+            if self.supervisor.state is ConnectionState.PAUSED:
+                self.publication.begin()
+                self.supervisor.retry_now()
+                self._act()
+            else:
+                self._begin()
+        elif self.state is not HostState.DISCONNECTED:
+            self.supervisor.retry_now()
+            self.changed()
+
+    def after_fork(self) -> None:
+        """In a forked child: forget the parent's loop and socket without touching them."""
+        self.supervisor.after_fork()
+        self.state = HostState.DISCONNECTED
+
+    # The supervisor and the connection call these.
+
+    def on_frame(self, frame: ChatFrame | Event, _now: float) -> None:
+        if type(frame) is not Event:
+            return
+        if frame.event == INVOKE_REQUEST:
+            invocation = invocation_from(decode_payload(frame.payload))
+            if invocation is None:
+                logger.warning(
+                    "the gateway asks for something that cannot be answered: its frame has no id, or no node"
+                )
+                return
+            self.calls.take(invocation)
+            self._arm()
+        elif frame.event == INVOKE_CANCEL:
+            ident = cancelled_id(decode_payload(frame.payload))
+            if ident is not None:
+                self.calls.cancel(ident)
+        elif frame.event == PAIR_RESOLVED:
+            decision = decision_from(decode_payload(frame.payload))
+            logger.info("the gateway says of the approval of %s: %s", self.options.name, decision)
+            self.changed()
+
+    def on_gap(self, gap: Gap) -> None:
+        if gap.certain:
+            # What was not received may have been the approval.
+            self.changed()
+
+    def on_state(self, change: StateChange) -> None:
+        if change.new is ConnectionState.DISCONNECTED and change.cause is not None:
+            self._failed(change.cause)
+
+    def on_connected(self, connection: Connection) -> None:
+        self._results.begin(connection)
+
+    def on_usable(self) -> None:
+        if not self._closers:
+            self.calls.admit()
+            self._withdrawn = False
+        self.publication.ready()
+        self._act()
+
+    def on_lost(self, error: ConnectionLost, *, returning: bool) -> None:  # noqa: ARG002 - of `Watcher`
+        self.calls.lost()
+        self.publication.lost()
+        self._act(error)
+
+    def on_parked(self, error: GatewayError) -> None:
+        if isinstance(error, PairingRequired) and self.state not in _OVER:
+            self.publication.needs_device(error)
+            if self._joining is None:
+                self._join(error)
+        else:
+            self.publication.stopped(error)
+            self._tell_fatal(error)
+        self._act(error)
+
+    # The way to the gateway.
+
+    def _begin(self) -> None:
+        self.publication.begin()
+        self._starting = True
+        self._join(None)
+        self._act()
+
+    def _join(self, known: PairingRequired | None) -> None:
+        self._joining = asyncio.get_running_loop().create_task(self._reach(known), name="openclaw-host")
+
+    async def _reach(self, known: PairingRequired | None) -> None:
+        """Connect, and wait for the approval of the device where it has none."""
+        pairing = Pairing(_Door(self, known), wait=True, poll=POLL)
+        try:
+            while (request := await pairing.next_request()) is not None:
+                self.publication.needs_device(request)
+                self._act(request)
+        except GatewayError as error:
+            self._failed(error)
+        finally:
+            await pairing.close()
+            if self._joining is asyncio.current_task():
+                self._joining = None
+
+    def _failed(self, error: GatewayError) -> None:
+        """There is no connection, and none is being made."""
+        if self.publication.state not in _OVER:
+            self.calls.lost()
+            self.publication.off()
+            self._act(error)
+
+    def _shut(self) -> Coroutine[Any, Any, None]:
+        """Disconnect; what this returns waits for the socket to end."""
+        gone = self.supervisor.disconnect()
+        joining, self._joining = self._joining, None
+        if joining is not None:
+            joining.cancel()
+        self.calls.lost()
+        self._starting = False
+        self.publication.off()
+        self._act(ClientClosed(message="close() was called"))
+        return gone
+
+    # What the machines want.
+
+    def _on_call_end(self, end: CallEnd) -> None:
+        for handler in tuple(self.handlers.call):
+            self._callbacks.put_event(handler, end)
+
+    def _act(self, cause: GatewayError | None = None) -> None:
+        for action in self.publication.actions():
+            if action is Action.PUBLISH:
+                self._publish()
+            elif action is Action.RECONNECT:
+                logger.warning(
+                    "another process took the place of %s at the gateway; it is taken back", self.options.name
+                )
+                if (connection := self.supervisor.usable) is not None:
+                    connection.close()
+            else:
+                self._stop()
+        self._tell(cause)
+        self._arm()
+
+    def _publish(self) -> None:
+        connection = self.supervisor.usable
+        if connection is None:
+            return
+        entries = [] if self._withdrawn else self.registry.entries(self.options.name)
+        asked = tuple(entry["name"] for entry in entries)
+
+        def done(outcome: Any) -> None:
+            if self.supervisor.connection is not connection:
+                return
+            error = error_of(outcome, connection)
+            if error is not None:
+                logger.debug("the tools were not taken: %s", error)
+                self.publication.refused(error, self._clock())
+            else:
+                self._counted(counted_tools(decode_payload(outcome.payload)), asked)
+            self._act(error)
+
+        try:
+            connection.request(UPDATE_TOOLS, {"tools": entries}, self._limit, done)
+        except GatewayError as error:
+            self.publication.refused(error, self._clock())
+            # Not within the actions that are being done.
+            asyncio.get_running_loop().call_soon(self._act, error)
+
+    def _counted(self, counted: tuple[str, ...], asked: tuple[str, ...]) -> None:
+        found = self.publication.answered(counted, asked, self._clock())
+        if found.missing:
+            logger.warning(
+                "the gateway does not offer these tools of %s: %s", self.options.name, ", ".join(found.missing)
+            )
+
+    def _stop(self) -> None:
+        """Leave the gateway: it takes nothing from this host."""
+        error = self.publication.error
+        self._parting = asyncio.get_running_loop().create_task(self.supervisor.disconnect(), name="openclaw-parting")
+        self.calls.lost()
+        if error is not None:
+            self._tell_fatal(error)
+
+    def _tell_fatal(self, error: GatewayError) -> None:
+        logger.error("%s serves no more: %s", self.options.name, error)
+        for handler in tuple(self.handlers.fatal):
+            self._callbacks.put(handler, self._owner, error)
+
+    def _tell(self, cause: GatewayError | None) -> None:
+        """Tell of the state, where it is another one."""
+        old, new, publication = self.state, self.publication.state, self.publication
+        if old is new:
+            return
+        self.state = new
+        if new in _SETTLED:
+            self._starting = False
+        waiting_for = publication.waiting_for
+        wanted_by_us = new is HostState.PUBLISHED or isinstance(cause, ClientClosed)
+        change = HostStateChange(old, new, None if wanted_by_us else cause, waiting_for)
+        if waiting_for is not None:
+            logger.warning("%s waits: %s", self.options.name, waiting_for)
+        else:
+            logger.info("%s: %s -> %s", self.options.name, old, new)
+        for handler in tuple(self.handlers.state):
+            self._callbacks.put(handler, change)
+        for waiter, wanted in tuple(self._waiters.items()):
+            if waiter.done():
+                continue
+            if new in wanted:
+                waiter.set_result(None)
+            elif new in _OVER:
+                waiter.set_exception((publication.error or cause or self._why_over()).again())
+                # One that was cancelled in this very turn must not be reported as never retrieved.
+                waiter.exception()
+
+    async def _until(self, wanted: frozenset[HostState], timeout: float | None) -> None:
+        """Return in one of these states. Raises what ends the host before, and TimeoutError."""
+        if self.state in wanted:
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters[waiter] = wanted
+        try:
+            async with asyncio.timeout(timeout):
+                await waiter
+        finally:
+            self._waiters.pop(waiter, None)
+
+    async def _drained(self, seconds: float) -> None:
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        before = self.calls.on_idle
+
+        def idle() -> None:
+            before()
+            if not over.done():
+                over.set_result(None)
+
+        self.calls.on_idle = idle
+        try:
+            if self.calls.unanswered:
+                await asyncio.wait((over,), timeout=seconds)
+        finally:
+            self.calls.on_idle = before
+
+    def _arm(self) -> None:
+        due = min(self.publication.deadline(), self.calls.deadline())
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if due < float("inf"):
+            self._timer = asyncio.get_running_loop().call_later(max(due - self._clock(), 0.0), self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self.publication.handle_deadline(self._clock())
+        self.calls.handle_deadline()
+        self._act()
+
+    def _why_over(self) -> GatewayError:
+        if self.publication.error is not None:
+            return self.publication.error.again()
+        return NotConnected(
+            message="the host is not connected", remedy="Call connect() first, or use the host as a context manager"
+        )
+
+    def _not_published(self, limit: float) -> GatewayError:
+        return ConnectionLost(
+            message=f"the gateway did not say within {limit:g} s which tools count",
+            remedy="Look into the gateway's log; Timeouts(connect=…, request=…) sets the limit",
+        )
+
+
+class _Door:
+    """The way to the gateway, for `Pairing`. known: the refusal that the supervisor has just met."""
+
+    def __init__(self, core: HostCore, known: PairingRequired | None) -> None:
+        self._core = core
+        self._known = known
+
+    @property
+    def closings(self) -> int:
+        return self._core.closings
+
+    async def connect(self) -> None:
+        known, self._known = self._known, None
+        if known is not None:
+            raise known
+        await self._core.supervisor.connect()
+
+    async def pause(self, seconds: float) -> None:
+        await self._core.supervisor.pause(seconds)
+
+    def await_approval(self) -> Callable[[], None]:
+        return self._core.supervisor.await_approval()
+
+
+def _log_slow(report: SlowConsumer) -> None:
+    logger.warning("%s", report)

@@ -205,7 +205,10 @@ class HostCore:
                 )
                 return
             self.calls.take(invocation)
-            self._arm()
+            if self.state is HostState.WAITING_FOR_APPROVAL:
+                # So it is approved: what was published before counts from then on (observed).
+                self.publication.changed()
+            self._act()
         elif frame.event == INVOKE_CANCEL:
             ident = cancelled_id(decode_payload(frame.payload))
             if ident is not None:
@@ -340,11 +343,9 @@ class HostCore:
             asyncio.get_running_loop().call_soon(self._act, error)
 
     def _counted(self, counted: tuple[str, ...], asked: tuple[str, ...]) -> None:
-        found = self.publication.answered(counted, asked, self._clock())
-        if found.missing:
-            logger.warning(
-                "the gateway does not offer these tools of %s: %s", self.options.name, ", ".join(found.missing)
-            )
+        missing = self.publication.answered(counted, asked, self._clock())
+        if missing:
+            logger.warning("the gateway does not offer these tools of %s: %s", self.options.name, ", ".join(missing))
 
     def _stop(self) -> None:
         """Leave the gateway: it takes nothing from this host."""

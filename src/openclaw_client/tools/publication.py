@@ -10,12 +10,12 @@ refused. So the list is published again and again, also where nothing has change
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from math import inf
 from typing import Final
 
 from openclaw_client.errors import GatewayError, MethodUnavailable, PairingRequired, RequestFailed, RequestTimeout
+from openclaw_client.policy.verdict import LONGEST
 from openclaw_client.wire.nodes import UPDATE_TOOLS
 
 PUBLISH_EVERY: Final = 60.0
@@ -23,6 +23,11 @@ PUBLISH_EVERY: Final = 60.0
 taken its place. An answer has some hundred bytes."""
 RETRY_FIRST: Final = 1.0
 """Seconds to the next publication where a gateway could not take one; twice as many each time, to `PUBLISH_EVERY`."""
+ASK_FIRST: Final = 5.0
+"""Seconds to the next publication where an approval is missing: 2026.8.1 tells a node nothing of it (observed; 2026.9.6
+does), and somebody who approves at once should see the tools at once."""
+ASK_GROWTH: Final = 1.5
+"""From `ASK_FIRST` to `PUBLISH_EVERY` in the first three minutes."""
 REPLACED_WITHIN: Final = 300.0
 """Seconds within which the place may be lost once. A gateway that was restarted, or an approval, is a reason for that;
 two processes that take it from each other lose it every minute."""
@@ -67,15 +72,6 @@ class _Link(Enum):
     STOPPED = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """What became of one publication. missing: names that were published and do not count, told only when that is
-    new."""
-
-    published: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-
-
 class Publication:
     """One host's. published: the names that count at the gateway. error: why it is stopped, or what it waits for."""
 
@@ -89,6 +85,7 @@ class Publication:
         self._asked = self._wanted = False
         self._due = inf
         self._delay = RETRY_FIRST
+        self._ask = ASK_FIRST
         self._lost_at = -inf
         self._replaced = False
         self._told: tuple[str, ...] = ()
@@ -178,20 +175,24 @@ class Publication:
         if self._link is _Link.READY:
             self._publish()
 
-    def answered(self, counted: Iterable[str], asked: tuple[str, ...], now: float) -> Counted:
-        """The gateway has taken a list. counted: the names that count, asked: those that were published."""
+    def answered(self, counted: Iterable[str], asked: tuple[str, ...], now: float) -> tuple[str, ...]:
+        """The gateway has taken a list. counted: the names that count, asked: those that were published.
+
+        Returns those that do not count beside others that do, where that is news.
+        """
         taken = frozenset(counted)
         names = tuple(name for name in asked if name in taken)
         missing = tuple(name for name in asked if name not in taken)
         if self._link is not _Link.READY:
-            return Counted()
+            return ()
         self._unapproved = bool(asked) and not names
         self._answered, self._delay = True, RETRY_FIRST
         self.published, self.error = names, None
-        self._over(now + PUBLISH_EVERY)
+        self._over(now + (self._ask if self._unapproved else PUBLISH_EVERY))
+        self._ask = min(self._ask * ASK_GROWTH, PUBLISH_EVERY) if self._unapproved else ASK_FIRST
         news = missing if names and missing != self._told else ()
         self._told = missing if names else ()
-        return Counted(names, news)
+        return news
 
     def refused(self, error: GatewayError, now: float) -> None:
         """The gateway has not taken a list, or not said so in time."""
@@ -204,7 +205,8 @@ class Publication:
         elif self._passes(error) or self.published:
             # What counted before goes on counting: one bad tool that was added does not take the others along.
             self.error = error
-            self._over(now + max(self._delay, getattr(error, "retry_after", None) or 0.0))
+            hint = error.retry_after if isinstance(error, RequestFailed) else None
+            self._over(now + max(self._delay, min(hint or 0.0, LONGEST)))
             self._delay = min(self._delay * 2, PUBLISH_EVERY)
         else:
             self._stop(error)
@@ -257,7 +259,8 @@ class Publication:
         self._link = link
         self._waits_for_device = self._unapproved = self._answered = False
         self._asked = self._wanted = self._replaced = False
-        self.published, self._due, self._delay = (), inf, RETRY_FIRST
+        self.published, self._due = (), inf
+        self._delay, self._ask = RETRY_FIRST, ASK_FIRST
         self._actions.clear()
 
 

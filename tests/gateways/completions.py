@@ -38,8 +38,8 @@ class Answer:
         await self._delta({"content": piece})
 
     async def tool_call(self, call: dict[str, Any]) -> None:
+        await self._delta({"tool_calls": [{"index": len(self._calls), **call}]})
         self._calls.append(call)
-        await self._delta({"tool_calls": [{"index": 0, **call}]})
 
     async def end(self) -> None:
         reason = "tool_calls" if self._calls else "stop"

@@ -13,6 +13,7 @@ import asyncio
 import json
 import re
 import threading
+from collections.abc import Container
 from dataclasses import dataclass, field
 from itertools import takewhile
 from types import TracebackType
@@ -29,7 +30,7 @@ MAX_BODY = 64 * 1024 * 1024
 
 _DIRECTIVE = re.compile(
     r"stub:(?:(?:echo|say|empty|cut|tool|hang|exec|ask)\b|(?:slow|slowtool|long|work) \d+\b"
-    r"|fail [45]\d\d\b|latefail [45]\d\d \d+\b)[^\r\n]*"
+    r"|call [\w-]+ [{\[]|fail [45]\d\d\b|latefail [45]\d\d \d+\b)[^\r\n]*"
 )
 _ENVELOPE = re.compile(r"\A.*?\[[A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:\d\d [^\]\n]*\] ", re.DOTALL)
 _TRAILER = re.compile(r"\n\nRuntime: agent=[^\n]*\Z")
@@ -45,16 +46,31 @@ _TOOL = {"name": "process", "arguments": '{"action": "list"}'}
 """Lists the background commands of the session; offered by every release, changes nothing."""
 
 
-def _tool_call(directive: str, argument: str) -> dict[str, Any]:
-    """The call of `stub:exec` or `stub:ask`, and for all others one that changes nothing."""
+_THROUGH = "tool_call"
+"""The tool through which those are called that a gateway does not offer by their names."""
+
+
+def _tool_calls(directive: str, argument: str, offered: Container[str]) -> list[dict[str, Any]]:
+    """The calls of `stub:exec`, `stub:ask` and `stub:call`, and for all others one that changes nothing."""
     match directive:
         case "exec":
-            function = {"name": "exec", "arguments": json.dumps({"command": argument})}
+            functions = [{"name": "exec", "arguments": json.dumps({"command": argument})}]
         case "ask":
-            function = {"name": "ask_user", "arguments": json.dumps({"questions": json.loads(argument)})}
+            functions = [{"name": "ask_user", "arguments": json.dumps({"questions": json.loads(argument)})}]
+        case "call":
+            name, _, rest = argument.partition(" ")
+            given = json.loads(rest)
+            functions = [_function(name, one, offered) for one in (given if isinstance(given, list) else [given])]
         case _:
-            function = _TOOL
-    return {"id": "call-1", "type": "function", "function": function}
+            functions = [_TOOL]
+    # Counted anew with every answer, as models do: two sessions make calls with equal ids.
+    return [{"id": f"call-{number}", "type": "function", "function": one} for number, one in enumerate(functions, 1)]
+
+
+def _function(name: str, arguments: Any, offered: Container[str]) -> dict[str, Any]:
+    if name not in offered and _THROUGH in offered:
+        name, arguments = _THROUGH, {"id": name, "args": arguments}
+    return {"name": name, "arguments": json.dumps(arguments)}
 
 
 Outcome = Literal["answering", "answered", "failed", "cut", "dropped"]
@@ -89,10 +105,15 @@ class Request:
     after_tool: bool
     """Whether this call continues a run with the result of a tool, rather than beginning one."""
     tool_result: str
-    """The text of the last tool result behind that message; empty when there is none."""
+    """The texts of the tool results behind that message, a line each; empty when there is none."""
     streamed: bool
     body: dict[str, Any] = field(repr=False)
     outcome: Outcome = "answering"
+
+    @property
+    def tools(self) -> list[str]:
+        """The names of the tools that the gateway offers for this answer."""
+        return [tool["function"]["name"] for tool in self.body.get("tools") or ()]
 
 
 class StubModel:
@@ -265,8 +286,9 @@ class StubModel:
             await self._pieces(answer, numbers[0])
         if directive == "work" and not request.after_tool:
             await self._pieces(answer, *_pace(numbers), until=numbers[0] // 2)
-        if directive in ("tool", "slowtool", "work", "exec", "ask") and not request.after_tool:
-            await answer.tool_call(_tool_call(directive, argument))
+        if directive in ("tool", "slowtool", "work", "exec", "ask", "call") and not request.after_tool:
+            for call in _tool_calls(directive, argument, request.tools):
+                await answer.tool_call(call)
         else:
             await self._say(directive, argument, request, answer)
         await answer.end()
@@ -293,7 +315,7 @@ class StubModel:
                 await answer.tokens(_unescaped(argument))
             case "fail" | "cut":
                 await answer.tokens(f"recovered: {request.directive}")
-            case "exec" | "ask":
+            case "exec" | "ask" | "call":
                 await answer.tokens(request.tool_result)
             case "tool" | "slowtool":
                 await answer.tokens(f"tool answered: {argument}".rstrip(": "))
@@ -315,16 +337,17 @@ class StubModel:
 
 
 def _understand(body: dict[str, Any]) -> Request:
-    text, after_tool, result = "", False, ""
+    text, results = "", []
     for message in body.get("messages", ()):
         content = _text_of(message.get("content"))
         if message.get("role") == "tool":
-            after_tool, result = True, content
+            results.append(content)
         elif message.get("role") == "user" and not _unwrapped(content).startswith(_NOT_FROM_A_USER):
-            text, after_tool, result = content, False, ""
+            text, results = content, []
     found = _DIRECTIVE.findall(text)
     # The last one counts: a gateway that hands over several queued messages at once puts the newest at the end.
-    return Request(text, found[-1].rstrip() if found else "", after_tool, result, bool(body.get("stream")), body)
+    directive = found[-1].rstrip() if found else ""
+    return Request(text, directive, bool(results), "\n".join(results), bool(body.get("stream")), body)
 
 
 def _pace(numbers: list[int]) -> tuple[int, float | None]:

@@ -110,6 +110,10 @@ class RawClient:
     caps: Sequence[str] = ()
     client_id: str = "gateway-client"
     client_mode: str = "backend"
+    role: str = "operator"
+    commands: Sequence[str] = ()
+    """What a node offers; nothing is sent where it is empty."""
+    display_name: str | None = None
     protocols: tuple[int, int] = (3, 4)
     headers: Mapping[str, str] = field(default_factory=dict)
     on_frame: Callable[[Literal["sent", "received"], Frame], None] | None = None
@@ -224,15 +228,19 @@ class RawClient:
     def _connect_params(self, challenge: Frame) -> Frame:
         auth = {"token": self.token, "password": self.password}
         client = {"id": self.client_id, "version": "1.0.0", "platform": "linux", "mode": self.client_mode}
+        if self.display_name is not None:
+            client["displayName"] = self.display_name
         params: Frame = {
             "minProtocol": self.protocols[0],
             "maxProtocol": self.protocols[1],
             "client": client,
-            "role": "operator",
+            "role": self.role,
             "scopes": list(self.scopes),
             "caps": list(self.caps),
             "auth": {name: value for name, value in auth.items() if value is not None},
         }
+        if self.commands:
+            params["commands"] = list(self.commands)
         if self.device is not None:
             params["device"] = self.device.proof(params, challenge)
         return params

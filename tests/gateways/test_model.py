@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -18,11 +18,16 @@ def model() -> Iterator[StubModel]:
         yield model
 
 
-def post(model: StubModel, *messages: dict[str, Any] | str, stream: bool = True) -> http.client.HTTPResponse:
+def post(
+    model: StubModel, *messages: dict[str, Any] | str, stream: bool = True, tools: Sequence[str] = ()
+) -> http.client.HTTPResponse:
     listed = [{"role": "user", "content": one} if isinstance(one, str) else one for one in messages]
     host = model.url.removeprefix("http://").removesuffix("/v1")
     connection = http.client.HTTPConnection(host, timeout=10)
-    connection.request("POST", "/v1/chat/completions", json.dumps({"messages": listed, "stream": stream}))
+    body: dict[str, Any] = {"messages": listed, "stream": stream}
+    if tools:
+        body["tools"] = [{"type": "function", "function": {"name": name}} for name in tools]
+    connection.request("POST", "/v1/chat/completions", json.dumps(body))
     return connection.getresponse()
 
 
@@ -112,6 +117,7 @@ def test_a_tool_is_called_once_and_its_result_answered(model: StubModel) -> None
     [
         ("stub:exec echo hello > x", "exec", {"command": "echo hello > x"}),
         ('stub:ask [{"id": "drink", "options": []}]', "ask_user", {"questions": [{"id": "drink", "options": []}]}),
+        ('stub:call stock {"sku": "a b"}', "stock", {"sku": "a b"}),
     ],
 )
 def test_a_tool_s_result_is_said(model: StubModel, message: str, name: str, arguments: dict[str, Any]) -> None:
@@ -120,6 +126,33 @@ def test_a_tool_s_result_is_said(model: StubModel, message: str, name: str, argu
     result = {"role": "tool", "tool_call_id": call["id"], "content": "denied by user"}
     again = {"role": "user", "content": message}
     assert pieces(post(model, again, {"role": "assistant", "tool_calls": [call]}, result)) == ["denied", " by", " user"]
+
+
+def test_several_calls_in_one_answer(model: StubModel) -> None:
+    message = 'stub:call stock [{"sku": "a"}, {}]'
+    calls = [call for delta in deltas(post(model, message)) for call in delta.get("tool_calls", ())]
+    assert [(call["index"], call["id"]) for call in calls] == [(0, "call-1"), (1, "call-2")]
+    assert [json.loads(call["function"]["arguments"]) for call in calls] == [{"sku": "a"}, {}]
+    results = [{"role": "tool", "tool_call_id": call["id"], "content": call["id"]} for call in calls]
+    again = [{"role": "user", "content": message}, {"role": "assistant", "tool_calls": calls}, *results]
+    assert "".join(pieces(post(model, *again))) == "call-1\ncall-2"
+
+
+@pytest.mark.parametrize(
+    ("offered", "name", "arguments"),
+    [
+        (["tool_search", "tool_call"], "tool_call", {"id": "stock", "args": {"sku": "a"}}),
+        (["stock", "tool_call"], "stock", {"sku": "a"}),
+        ([], "stock", {"sku": "a"}),
+    ],
+)
+def test_a_tool_that_is_not_offered_is_called_through_the_one_for_that(
+    model: StubModel, offered: list[str], name: str, arguments: dict[str, Any]
+) -> None:
+    response = post(model, 'stub:call stock {"sku": "a"}', tools=offered)
+    (call,) = next(delta["tool_calls"] for delta in deltas(response) if "tool_calls" in delta)
+    assert (call["function"]["name"], json.loads(call["function"]["arguments"])) == (name, arguments)
+    assert model.requests("stub:call")[0].tools == offered
 
 
 def test_hang_waits_for_its_release(model: StubModel) -> None:

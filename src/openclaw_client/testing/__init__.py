@@ -8,8 +8,9 @@ from openclaw_client.testing.custom import MethodCaller, MethodHandler, Refusal
 from openclaw_client.testing.faults import Faults, OutFrame
 from openclaw_client.testing.gateway import DEFAULT_TOKEN, EmbeddedGateway
 from openclaw_client.testing.hub import Seen, SeenConnect
+from openclaw_client.testing.offers import OfferedTool
 from openclaw_client.testing.profiles import PROFILES, Profile
-from openclaw_client.testing.turn import Agent, Gate, Turn, TurnFailed
+from openclaw_client.testing.turn import Agent, Gate, ToolAnswer, Turn, TurnFailed
 
 __all__ = [
     "DEFAULT_TOKEN",
@@ -21,11 +22,13 @@ __all__ = [
     "Gate",
     "MethodCaller",
     "MethodHandler",
+    "OfferedTool",
     "OutFrame",
     "Profile",
     "Refusal",
     "Seen",
     "SeenConnect",
+    "ToolAnswer",
     "Turn",
     "TurnFailed",
 ]

@@ -20,7 +20,7 @@ from openclaw_client.testing.questions import QUESTION_SCOPE, AnswerMap, Questio
 from openclaw_client.testing.run import Run
 from openclaw_client.testing.run_events import agent_of
 from openclaw_client.testing.traits import Profile
-from openclaw_client.testing.turn import Agent, CommandToApprove, Decision, Turn, TurnOver, tool_result
+from openclaw_client.testing.turn import Agent, CommandToApprove, Decision, Turn, TurnOver, tool_error, tool_result
 
 HEADLESS: Final = "exec denied: Headless runs cannot wait for interactive exec approval."
 """The result of a command that nobody may be asked about, on releases that see that."""
@@ -61,7 +61,7 @@ class Asker:
     async def ask_approval(self, command: CommandToApprove) -> Decision | None:
         refusal = self._refusal()
         if refusal:
-            self._finish(command, _error_of("exec", refusal), error=True)
+            self._finish(command, tool_error("exec", refusal), error=True)
             return "deny"
         fields = request_fields(self._run, command)
         approval = self._approvals.add(fields, self._run.id, self._run.owner, command.expires_in)
@@ -152,7 +152,7 @@ class Asker:
     async def ask_question(self, call: str, items: list[dict[str, Any]], expires_in: float | None) -> AnswerMap | None:
         run = self._run
         if self._profile.asker_scopes and not allows(run.owner.scopes, QUESTION_SCOPE):
-            run.show_tool(tool_result(call, "ask_user", _error_of("ask_user", NO_PROFILE), error=True))
+            run.show_tool(tool_result(call, "ask_user", tool_error("ask_user", NO_PROFILE), error=True))
             return None
         question = self._questions.add(items, agent_of(run.key), run.key, run.id, expires_in)
         try:
@@ -167,11 +167,6 @@ class Asker:
 
     def _finish(self, command: CommandToApprove, text: str, *, error: bool = False) -> None:
         self._run.show_tool(tool_result(command.call, "exec", text, error=error))
-
-
-def _error_of(tool: str, message: str) -> str:
-    """The result of a tool that raised."""
-    return json.dumps({"status": "error", "tool": tool, "error": message}, indent=2)
 
 
 def _told(question: QuestionRequest) -> str:

@@ -257,6 +257,7 @@ class Doorman:
         if isinstance(credentials, Refused):
             return credentials
         needs_device = credentials == "none" and (client["id"], client["mode"]) != ("gateway-client", "backend")
+        needs_device = needs_device or params.get("role") == "node"
         if not credentials or needs_device:
             return self._coded("device identity required", "DEVICE_IDENTITY_REQUIRED", code="NOT_PAIRED")
         if client["id"] in ("openclaw-tui", "openclaw-control-ui"):
@@ -290,7 +291,7 @@ class Doorman:
         waiting = self._pairing.request_of(who.device_id)
         silent = visit.local and waiting is None and standing in self._silent_reasons()
         if silent:
-            self._pairing.pair(who)
+            self._pairing.pair(who, silent=True)
             return None
         if standing == "role-upgrade" and self._profile.reissues_tokens:
             self._pairing.reissue(who.device_id, who.scopes)

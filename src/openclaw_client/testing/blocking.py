@@ -17,10 +17,13 @@ from openclaw_client.testing.approvals import ApprovalRequest
 from openclaw_client.testing.custom import MethodHandler
 from openclaw_client.testing.faults import Faults
 from openclaw_client.testing.hub import Seen
+from openclaw_client.testing.nodes import ConnectedNode
+from openclaw_client.testing.offers import OfferedTool
 from openclaw_client.testing.pairing import Device, PairingRequest
 from openclaw_client.testing.questions import QuestionRequest
 from openclaw_client.testing.registry import READ
 from openclaw_client.testing.server import GatewayServer
+from openclaw_client.testing.surfaces import NodeRequest
 from openclaw_client.testing.traits import Profile
 from openclaw_client.testing.turn import Agent, Decision
 
@@ -157,6 +160,18 @@ class BlockingEmbeddedGateway:
     @property
     def devices(self) -> list[Device]:
         return self.call(lambda: self.gateway.devices)
+
+    @property
+    def pending_nodes(self) -> list[NodeRequest]:
+        return self.call(lambda: self.gateway.pending_nodes)
+
+    @property
+    def nodes(self) -> list[ConnectedNode]:
+        return self.call(lambda: self.gateway.nodes)
+
+    @property
+    def tools(self) -> dict[str, OfferedTool]:
+        return self.call(lambda: self.gateway.tools)
 
     # What tests do to it.
 

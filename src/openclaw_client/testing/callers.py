@@ -54,6 +54,10 @@ class Caller(Protocol):
     def client(self) -> dict[str, Any]: ...
     @property
     def caps(self) -> frozenset[str]: ...
+    @property
+    def role(self) -> str: ...
+    @property
+    def by_device_token(self) -> bool: ...
     def respond(self, ident: str, payload: Any = None, error: ErrorShape | None = None) -> None: ...
 
 
@@ -70,8 +74,14 @@ class MethodError(Exception):
     """A request that is refused; a payload may stand beside the error."""
 
     def __init__(
-        self, message: str, *, code: str = "INVALID_REQUEST", details: Any = None, payload: Any = None
+        self,
+        message: str,
+        *,
+        code: str = "INVALID_REQUEST",
+        details: Any = None,
+        payload: Any = None,
+        retryable: bool = False,
     ) -> None:
         super().__init__(message)
-        self.error = ErrorShape(code, message, details)
+        self.error = ErrorShape(code, message, details, retryable=retryable or None)
         self.payload = payload

@@ -62,6 +62,8 @@ class Connection(WSListener):
         self.scopes: tuple[str, ...] = ()
         self.device_id: str | None = None
         self.caps: frozenset[str] = frozenset()
+        self.role = "operator"
+        self.by_device_token = False
         self.owner = Owner(self.id, None)
         self.watched: set[str] = set()
         self.ponged = True
@@ -136,7 +138,10 @@ class Connection(WSListener):
 
     def accept(self, hello: dict[str, Any], verdict: Accepted, params: dict[str, Any]) -> None:
         """Let the client in."""
-        self.client, self.scopes, self.device_id = params["client"], verdict.scopes, verdict.device_id
+        self.client, self.device_id, self.role = params["client"], verdict.device_id, verdict.role
+        # Scopes are an operator's; a node may do what its role may, whatever it asked for.
+        self.scopes = verdict.scopes if self.role == "operator" else ()
+        self.by_device_token = verdict.method == "device-token"
         self.caps = frozenset(params.get("caps", ()))
         self.owner = Owner(self.id, self.device_id, self.client["id"], self.scopes)
         self._names["connect"] = "connect"

@@ -22,6 +22,7 @@ class EmbeddedGateway(GatewayServer):
     local, so that new devices are paired silently; without it every device must be approved, and a client without a
     device has no scopes. max_attempts, lockout: wrong credentials until all connects are refused for `lockout` seconds
     (None: no limit). busy: what becomes of a message that meets a running run, where it should differ from the release.
+    tool_search: whether agents see tools of nodes through a search only, where it should differ from the release.
     settle_time: how long a session stays busy behind the final of a run, approval_seconds: after how long a request for
     an approval expires, where they should differ from the release; question_seconds: the same of questions. These,
     throttle, tick_interval, ping_interval and handshake_timeout are in seconds.

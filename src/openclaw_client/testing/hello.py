@@ -10,6 +10,7 @@ from typing import Any, Final
 from openclaw_client.testing.answer_schema import answer_events
 from openclaw_client.testing.auth import Accepted
 from openclaw_client.testing.memory import now_ms
+from openclaw_client.testing.node_schema import node_events
 from openclaw_client.testing.traits import Profile
 
 _EVENTS: Final = (
@@ -44,7 +45,12 @@ def hello(
     profile: Profile, life: Life, connection_id: str, verdict: Accepted, methods: Sequence[str]
 ) -> dict[str, Any]:
     """The payload of hello-ok for a connection. methods: the names that it advertises."""
-    events = (*_EVENTS, *(_SESSION_EVENTS if profile.session_methods else ()), *answer_events(profile))
+    events = (
+        *_EVENTS,
+        *(_SESSION_EVENTS if profile.session_methods else ()),
+        *answer_events(profile),
+        *node_events(profile),
+    )
     server: dict[str, Any] = {"version": profile.reported_version}
     if profile.reports_boot:
         server |= {"bootId": life.boot_id}

@@ -23,6 +23,7 @@ from openclaw_client.testing.faults import Faults
 from openclaw_client.testing.hello import Life, hello
 from openclaw_client.testing.memory import Memory, now_ms
 from openclaw_client.testing.methods import Methods
+from openclaw_client.testing.nodes import Nodes
 from openclaw_client.testing.pairing import allows
 from openclaw_client.testing.registry import Method
 from openclaw_client.testing.runs import Runs
@@ -115,6 +116,7 @@ class Hub:
         self._empty: asyncio.Future[None] | None = None
         self._doorman = Doorman(self.profile, settings.secrets, memory.pairing, limit)
         self.asked = Asked(self.profile, self, settings.approval_seconds, settings.question_seconds)
+        self.nodes = Nodes(self.profile, memory.pairing, self)
         self.runs = Runs(
             self.profile,
             self,
@@ -123,6 +125,7 @@ class Hub:
             settings.throttle,
             settings.settle_time,
             self.asked,
+            self.nodes,
         )
         self._methods = Methods(self.profile, memory, self.runs, self, settings.methods)
         self._every(settings.tick_interval, self._tick)
@@ -149,6 +152,7 @@ class Hub:
         for table in (self.connections, self._readers, self._scoped):
             table.pop(connection.id, None)
         self._lists.discard(connection.id)
+        self.nodes.left(connection.id)
         self.strangers.discard(connection.id)
         for key in connection.watched:
             self._watchers[key].discard(connection.id)
@@ -175,6 +179,8 @@ class Hub:
         self._let_in(connection, verdict, params)
 
     def _let_in(self, connection: Connection, verdict: Accepted, params: dict[str, Any]) -> None:
+        if verdict.role == "node" and verdict.device is not None:
+            self.nodes.joined(connection.id, params, silent=verdict.device.silent)
         told = hello(self.profile, self._life, connection.id, verdict, self._methods.advertised())
         connection.accept(told, verdict, params)
         self.strangers.discard(connection.id)
@@ -270,6 +276,14 @@ class Hub:
             else:
                 connection.emit(event, raw, None)
 
+    def to_node(self, connection: str, event: str, payload: Mapping[str, Any]) -> bool:
+        """To a node: events of its own have no number. Whether it is there."""
+        node = self.connections.get(connection)
+        if node is None or not node.ready:
+            return False
+        node.emit(event, msgspec.Raw(msgspec.json.encode(payload)), None)
+        return True
+
     def _emit(self, connection: Connection, event: str, raw: msgspec.Raw, seq: int) -> None:
         if self.profile.per_connection_seq:
             connection.emit_numbered(event, raw)
@@ -339,6 +353,7 @@ class Hub:
 
     async def _end_tasks(self) -> None:
         self.asked.stop()
+        self.nodes.stop()
         await self.runs.stop()
         await self._methods.stop()
 

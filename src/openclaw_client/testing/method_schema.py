@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from openclaw_client.testing.answer_schema import answer_rules
 from openclaw_client.testing.more_schema import MORE
+from openclaw_client.testing.node_schema import node_rules
 from openclaw_client.testing.schema import Anything, Fields, Flag, Items, Rule, Text, Whole
 from openclaw_client.testing.traits import Profile
 from openclaw_client.wire import limits
@@ -41,6 +42,7 @@ def method_rules(profile: Profile) -> dict[str, Fields | None]:
         ),
         "device.token.revoke": Fields({"deviceId": _FILLED, "role": _FILLED}, ("deviceId", "role")),
         **answer_rules(profile),
+        **node_rules(profile),
     }
     if profile.message_get:
         get: dict[str, Rule] = {"sessionKey": _FILLED, "messageId": _FILLED, "maxChars": Whole(low=1)}

@@ -20,6 +20,7 @@ from openclaw_client.testing.families.asked import asked_methods
 from openclaw_client.testing.families.chat import chat_methods
 from openclaw_client.testing.families.devices import Devices
 from openclaw_client.testing.families.empty import EmptyAnswers
+from openclaw_client.testing.families.nodes import NodeMethods
 from openclaw_client.testing.families.session_changes import SessionChanges
 from openclaw_client.testing.families.sessions import Sessions
 from openclaw_client.testing.families.system import System
@@ -27,7 +28,7 @@ from openclaw_client.testing.history import History
 from openclaw_client.testing.memory import Memory
 from openclaw_client.testing.method_schema import method_rules
 from openclaw_client.testing.pairing import allows
-from openclaw_client.testing.registry import ADMIN, WRITE, Method, TwoAnswers, joined
+from openclaw_client.testing.registry import ADMIN, WRITE, Method, TwoAnswers, joined, missing_scope
 from openclaw_client.testing.release_methods import NODE_ROLE, named_in_hello, scopes_of
 from openclaw_client.testing.runs import Runs
 from openclaw_client.testing.schema import complaint
@@ -46,6 +47,7 @@ class Methods:
         self, profile: Profile, memory: Memory, runs: Runs, board: Switchboard, custom: Mapping[str, Method]
     ) -> None:
         self._profile = profile
+        self._nodes = runs.nodes
         self._rules = method_rules(profile)
         self._custom = custom
         self._real = scopes_of(profile)
@@ -61,6 +63,7 @@ class Methods:
             System(profile, memory, board).methods(),
             Devices(profile, memory.pairing, board).methods(),
             asked_methods(runs.asked),
+            NodeMethods(profile, memory.pairing, runs.nodes, board).methods(),
         )
         self._own = {name: one for name, one in joined(families).items() if name in self._rules}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -123,13 +126,19 @@ class Methods:
         """The method, unless the caller lacks its scope, or it is not served here."""
         name = request.method
         method = self._custom.get(name) or self._own.get(name)
-        if method is not None:
-            self._check_scope(caller, method.needs(request.params))
-            return method
         scope = self._real.get(name, ADMIN)
-        if scope == NODE_ROLE:
-            raise MethodError("unauthorized role: operator")
-        self._check_scope(caller, scope)
+        # One role may call what the other may not, and both may ask for the health.
+        if name != "health" and (caller.role == NODE_ROLE) is not (scope == NODE_ROLE):
+            raise MethodError(f"unauthorized role: {caller.role}")
+        if caller.role == NODE_ROLE:
+            if self._profile.node_tools:
+                self._nodes.owned(caller)
+        elif method is not None:
+            self._check_scope(caller, method.needs(request.params))
+        else:
+            self._check_scope(caller, scope)
+        if method is not None:
+            return method
         if name in self._real:
             raise MethodError(f"the embedded gateway does not serve {name}; register it with gateway.method()")
         raise MethodError(f"unknown method: {name}")
@@ -139,11 +148,7 @@ class Methods:
             return
         if needed in COVERED_BY_WRITE and allows(caller.scopes, WRITE):
             return
-        message = f"missing scope: {needed}"
-        if not self._profile.forbidden:
-            raise MethodError(message)
-        details = {"code": "MISSING_SCOPE", "missingScope": needed, "requiredScopes": [needed]}
-        raise MethodError(message, code="FORBIDDEN", details=details)
+        raise missing_scope(needed, [needed], forbidden=self._profile.forbidden)
 
     def _checked(self, request: RequestReceived) -> Params:
         method, params = request.method, request.params

@@ -97,13 +97,11 @@ MORE: Final[dict[str, Fields | None]] = {
     "chat.metadata": _fields("sessionKey agentId"),
     "commands.list": _fields("sessionKey agentId provider", (), "scope", includeArgs=Flag()),
     "tools.catalog": _fields("agentId", includePlugins=Flag()),
-    "tools.effective": _fields("sessionKey agentId", ("sessionKey",)),
     # Heard, and without effect: nothing beats here.
     "wake": _fields("text sessionKey agentId", ("mode", "text"), mode=Text(choices=_WAKE_MODES)),
     "config.get": None,
     "cron.list": None,
     "cron.status": None,
-    "node.list": None,
     "channels.status": None,
     "skills.status": None,
     "logs.tail": None,

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from openclaw_client.testing.surfaces import Surfaces
+
 _IMPLIED: Final = {
     "operator.admin": ("operator.read", "operator.write"),
     "operator.write": ("operator.read",),
@@ -43,6 +45,8 @@ class Device:
     approved_at: int
     device_family: str | None = None
     token: DeviceToken | None = None
+    silent: bool = False
+    """Whether it was paired without asking anybody."""
 
 
 @dataclass(slots=True)
@@ -100,6 +104,7 @@ class Pairing:
         self._now = now
         self.devices: dict[str, Device] = {}
         self.pending: dict[str, PairingRequest] = {}
+        self.surfaces = Surfaces(now)
 
     def standing(self, who: Applicant, *, checks_metadata: bool) -> str | None:
         """Why the device needs an approval: "not-paired", "role-upgrade", …; None where it needs none."""
@@ -166,7 +171,7 @@ class Pairing:
             )
         )
 
-    def pair(self, who: Applicant) -> Device:
+    def pair(self, who: Applicant, *, silent: bool = False) -> Device:
         """Pair a device, or widen what it is approved for; either gives it a new token."""
         before = self.devices.get(who.device_id)
         scopes = list(dict.fromkeys([*(before.scopes if before else ()), *who.scopes]))
@@ -181,6 +186,7 @@ class Pairing:
             approved_at=self._now(),
             device_family=who.device_family,
             token=self._mint(scopes),
+            silent=silent,
         )
         self.devices[device.id] = device
         return device
@@ -190,7 +196,8 @@ class Pairing:
         return self.pending.pop(request_id, None)
 
     def remove(self, device_id: str) -> bool:
-        """Forget a device and what it asked for."""
+        """Forget a device and what it asked for, as a node, too."""
+        self.surfaces.forget(device_id)
         waiting = self.request_of(device_id)
         if waiting is not None:
             del self.pending[waiting.id]

@@ -293,6 +293,7 @@ _V2026_8_1 = replace(
     approval_kinds=True,
     approval_denial_error=False,
     questions=True,
+    node_tools=True,
 )
 
 _V2026_9_6 = replace(
@@ -315,6 +316,10 @@ _V2026_9_6 = replace(
     pending_inputs=True,
     approval_target=True,
     asker_scopes=True,
+    node_request_scopes=True,
+    node_told=True,
+    tool_search=True,
+    invoke_cancel=True,
 )
 
 _ROWS: Final = (_V2026_2_17, _V2026_4_15, _V2026_5_12, _V2026_6_1, _V2026_7_35, _V2026_8_1, _V2026_9_6)

@@ -5,11 +5,11 @@ Knows the scopes by name. Refuses to know which methods there are.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from openclaw_client.testing.callers import Caller, Params
+from openclaw_client.testing.callers import Caller, MethodError, Params
 
 READ: Final = "operator.read"
 WRITE: Final = "operator.write"
@@ -39,6 +39,15 @@ class TwoAnswers:
 
     first: Any
     second: Awaitable[Any]
+
+
+def missing_scope(scope: str, required: Sequence[str], *, forbidden: bool) -> MethodError:
+    """The refusal of a caller that lacks a scope. forbidden: whether the release gives it a code of its own."""
+    message = f"missing scope: {scope}"
+    if not forbidden:
+        return MethodError(message)
+    details = {"code": "MISSING_SCOPE", "missingScope": scope, "requiredScopes": list(required)}
+    return MethodError(message, code="FORBIDDEN", details=details)
 
 
 Family = Mapping[str, Method]

@@ -89,7 +89,8 @@ class RunEvents:
             self._step(Step("call", self.take_message()))
             self._called = True
         elif data["phase"] == "result":
-            self._step(Step("result", data["result"]["content"][0]["text"]))
+            texts = [block["text"] for block in data["result"]["content"] if block["type"] == "text"]
+            self._step(Step("result", "\n".join(texts)))
         payload = self._agent_payload("tool", data)
         self.audience.to_starter(self.owner, "agent", payload)
         if self.profile.session_methods:

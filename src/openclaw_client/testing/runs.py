@@ -14,9 +14,11 @@ from openclaw_client.testing.asking import Asked, Asker
 from openclaw_client.testing.busy import LateMessages
 from openclaw_client.testing.callers import Audience, Owner
 from openclaw_client.testing.messages import Message, mode_of, queue_command
+from openclaw_client.testing.nodes import Nodes
 from openclaw_client.testing.recorder import Recorder
 from openclaw_client.testing.roster import Roster
 from openclaw_client.testing.run import Run
+from openclaw_client.testing.tool_calls import ToolCaller
 from openclaw_client.testing.traits import Busy, Profile
 from openclaw_client.testing.transcripts import Row, Transcript, Transcripts, assistant_extra, new_row
 from openclaw_client.testing.turn import Agent, Turn, TurnFailed, TurnOver
@@ -46,6 +48,7 @@ class Runs:
         throttle: float,
         settle_time: float,
         asked: Asked,
+        nodes: Nodes,
     ) -> None:
         self._profile = profile
         self._audience = audience
@@ -53,6 +56,7 @@ class Runs:
         self._agent = agent
         self._throttle = throttle
         self.asked = asked
+        self.nodes = nodes
         self.roster = Roster(profile, settle_time)
         self.recorder = Recorder(audience, profile)
         self._keys = UsedKeys(profile, audience, transcripts, self.roster)
@@ -214,7 +218,7 @@ class Runs:
         """What the agent gets: the message of a run, or one that was steered into it."""
         text, attachments = (run.message, run.attachments) if text is None else (text, attachments or [])
         asker = Asker(run, self.asked, self.follow_up)
-        return Turn(text, run.key, run.id, attachments, run.gate, run, run.session, asker)
+        return Turn(text, run.key, run.id, attachments, run.gate, run, run.session, asker, ToolCaller(run, self.nodes))
 
     def follow_up(self, run: Run, ident: str, message: str, agent: Agent) -> None:
         """What a run left behind has come to an end: answer that in a run that nobody asked for."""

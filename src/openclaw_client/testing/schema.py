@@ -6,6 +6,7 @@ first missing and the first unexpected key and know enumerations (observed on al
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,11 +14,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A string. low and high count characters; choices makes it an enumeration."""
+    """A string. low and high count characters; choices makes it an enumeration; pattern is a regular expression."""
 
     low: int = 0
     high: int | None = None
     choices: frozenset[str] | None = None
+    pattern: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,8 @@ def _text(rule: Text, value: Any, at: str, verbose: bool) -> list[str]:
         return [_said(at, f"{not_} have fewer than {rule.low} characters")]
     if rule.high is not None and len(value) > rule.high:
         return [_said(at, f"{not_} have more than {rule.high} characters")]
+    if rule.pattern is not None and re.search(rule.pattern, value) is None:
+        return [_said(at, f'must match pattern "{rule.pattern}"')]
     return []
 
 

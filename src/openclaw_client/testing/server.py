@@ -25,11 +25,14 @@ from openclaw_client.testing.custom import MethodHandler, custom_method
 from openclaw_client.testing.faults import Faults
 from openclaw_client.testing.hub import Hub, Seen, Settings
 from openclaw_client.testing.memory import Memory, now_ms
+from openclaw_client.testing.nodes import ConnectedNode
+from openclaw_client.testing.offers import OfferedTool
 from openclaw_client.testing.pairing import Device, PairingRequest
 from openclaw_client.testing.profiles import profile_for
 from openclaw_client.testing.questions import QUESTION_SECONDS, QuestionRequest
 from openclaw_client.testing.registry import READ, Method
 from openclaw_client.testing.scripts import echo
+from openclaw_client.testing.surfaces import NodeRequest
 from openclaw_client.testing.traits import Busy, Profile
 from openclaw_client.testing.transcripts import assistant_extra, new_row
 from openclaw_client.testing.turn import Agent, Decision
@@ -70,6 +73,7 @@ class GatewayServer:
         max_attempts: int | None = None,
         lockout: float = 300.0,
         busy: Busy | None = None,
+        tool_search: bool | None = None,
         settle_time: float | None = None,
         approval_seconds: float | None = None,
         question_seconds: float = QUESTION_SECONDS,
@@ -83,6 +87,8 @@ class GatewayServer:
         profile = profile_for(protocol, release)
         if busy is not None:
             profile = replace(profile, busy=busy)
+        if tool_search is not None:
+            profile = replace(profile, tool_search=tool_search)
         mode: AuthMode = auth or ("password" if password is not None else "token")
         if mode == "token" and not token:
             raise UsageError(message="a gateway with token auth needs a token", remedy='Use auth="none" for no auth')
@@ -179,6 +185,21 @@ class GatewayServer:
     def devices(self) -> list[Device]:
         """The paired devices."""
         return list(self._memory.pairing.devices.values())
+
+    @property
+    def pending_nodes(self) -> list[NodeRequest]:
+        """The nodes that wait for approval: what they declared, they may not do yet."""
+        return list(self._memory.pairing.surfaces.pending.values())
+
+    @property
+    def nodes(self) -> list[ConnectedNode]:
+        """The nodes that are connected, approved or not."""
+        return list(self._hub.nodes.table.values()) if self._hub is not None else []
+
+    @property
+    def tools(self) -> dict[str, OfferedTool]:
+        """The tools of nodes that agents may call now, by name."""
+        return self._hub.nodes.offered() if self._hub is not None else {}
 
     def transcript(self, session_key: str) -> list[dict[str, str]]:
         """What was said in a session: `{"role": …, "text": …}`, oldest first; canonical key."""
@@ -280,12 +301,17 @@ class GatewayServer:
                 run.gate.open()
 
     def approve(self, request_id: str | None = None) -> None:
-        """Approve a waiting device, or all."""
+        """Approve a waiting device or node, or all: a node waits once more when its device is paired."""
         for request in self.pending:
             if request_id in (None, request.id):
                 self._memory.pairing.approve(request.id)
                 if self._hub is not None:
                     self._hub.announce_verdict(request.id, request.device_id, "approved")
+        for node in self.pending_nodes:
+            if request_id in (None, node.id):
+                # A gateway that is stopped has nobody to tell.
+                known = self._hub.nodes if self._hub is not None else self._memory.pairing.surfaces
+                known.approve(node.id)
 
     @property
     def pending_approvals(self) -> list[ApprovalRequest]:

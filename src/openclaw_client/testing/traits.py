@@ -254,6 +254,18 @@ class Profile:
     asker_scopes: bool = False
     """Whether an agent asks with the scopes of the client that started its run, and fails without them."""
 
+    # nodes
+    node_tools: bool = False
+    """Whether a node may publish tools."""
+    node_request_scopes: bool = False
+    """Whether the event of a node that waits tells what approving it takes; the list does on all."""
+    node_told: bool = False
+    """Whether a node is told that it was approved, or learns it from the answer to what it publishes next."""
+    tool_search: bool = False
+    """Whether the model sees tools of nodes through a search only, and calls them through another tool."""
+    invoke_cancel: bool = False
+    """Whether a node is told when the run that called it is stopped; where it is not, its result is taken later."""
+
     # history
     in_flight_run: bool = False
     in_flight_others: bool = False

@@ -6,10 +6,13 @@ Knows no wire: a run turns what is said here into events.
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn, Protocol
+
+from openclaw_client.testing.offers import OfferedTool
 
 Decision = Literal["allow-once", "allow-always", "deny"]
 """What may be said to a command that needs an approval."""
@@ -109,6 +112,24 @@ class Asking(Protocol):
     ) -> dict[str, list[str]] | None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class ToolAnswer:
+    """What the model is told of a tool call. images: bytes and MIME type of each."""
+
+    text: str
+    is_error: bool = False
+    images: tuple[tuple[bytes, str], ...] = field(default=(), repr=False)
+
+
+class Calling(Protocol):
+    """Calls tools for a turn: implemented beside the run."""
+
+    def offered(self) -> dict[str, OfferedTool]: ...
+    async def call_tool(
+        self, call: str, name: str, arguments: Mapping[str, Any], seconds: float | None
+    ) -> ToolAnswer: ...
+
+
 class Past(Protocol):
     """The messages of a session."""
 
@@ -131,6 +152,7 @@ class Turn:
     _stage: Stage = field(repr=False)
     _past: Past = field(repr=False)
     _asking: Asking = field(repr=False)
+    _calling: Calling = field(repr=False)
     _tools: int = 0
 
     @property
@@ -164,6 +186,28 @@ class Turn:
     def tool(self, name: str, args: Mapping[str, Any] | None = None, result: str = "", *, error: bool = False) -> None:
         """A whole tool call."""
         self.tool_finish(self.tool_start(name, args), name, result, error=error)
+
+    @property
+    def tools(self) -> dict[str, OfferedTool]:
+        """The tools of nodes that this run may call now, by name: those that an approved node has published."""
+        return self._calling.offered()
+
+    async def call_tool(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+        call_id: str | None = None,
+    ) -> ToolAnswer:
+        """Call a tool that a node serves, as a model does, and return what it answers.
+
+        A tool that is not there, a node that is lost, and one that takes longer than timeout (seconds; 120 where not
+        given) are answers, too: with `is_error`, for the model goes on. The run being stopped cancels the call.
+        """
+        args = dict(arguments or {})
+        call = self.tool_start(name, args, call_id=call_id)
+        return await self._calling.call_tool(call, name, args, timeout)
 
     async def ask_approval(
         self,
@@ -232,3 +276,8 @@ def tool_result(call: str, name: str, text: str, *, error: bool = False) -> dict
     """The event of a tool's result."""
     content = {"content": [{"type": "text", "text": text}]}
     return {"phase": "result", "name": name, "toolCallId": call, "isError": error, "result": content}
+
+
+def tool_error(name: str, message: str) -> str:
+    """The text of the result of a tool that raised."""
+    return json.dumps({"status": "error", "tool": name, "error": message}, indent=2)

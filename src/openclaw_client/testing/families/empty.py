@@ -1,6 +1,6 @@
 """What real clients ask for beside chat, of a gateway with one agent and one model, and nothing else configured.
 
-Knows shapes, as recorded on 2026.9.6. Nothing here changes: no channel, node, skill, job, task or tool is ever there.
+Knows shapes, as recorded on 2026.9.6. Nothing here changes: no channel, skill, job, task or core tool is ever there.
 """
 
 from __future__ import annotations
@@ -60,11 +60,9 @@ class EmptyAnswers:
             "chat.metadata": lambda _params: _metadata(),
             "commands.list": lambda _params: {"commands": COMMANDS},
             "tools.catalog": lambda _params: {"agentId": "main", "profiles": [], "groups": []},
-            "tools.effective": lambda _params: {"agentId": "main", "profile": "full", "groups": []},
             "config.get": lambda _params: _config(),
             "cron.list": _jobs,
             "cron.status": lambda _params: _cron(),
-            "node.list": lambda _params: {"ts": now_ms(), "nodes": []},
             "channels.status": lambda _params: _channels(),
             "skills.status": lambda _params: {**_SKILLS, "agentId": "main", "skills": []},
             "logs.tail": lambda _params: _log(),

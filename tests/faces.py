@@ -12,7 +12,14 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, Self
 
-from openclaw_client import AsyncConnectionManager, AsyncGatewayClient, ConnectionManager, GatewayClient
+from openclaw_client import (
+    AsyncConnectionManager,
+    AsyncGatewayClient,
+    AsyncToolHost,
+    ConnectionManager,
+    GatewayClient,
+    ToolHost,
+)
 
 _END = object()
 
@@ -34,6 +41,12 @@ class Face:
         if self._pool is None:
             return AsyncConnectionManager(credentials, **options)
         return _Threaded(ConnectionManager(credentials, **options), self._pool)
+
+    def host(self, *args: Any, **options: Any) -> Any:
+        """A tool host of this face, with the names of AsyncToolHost."""
+        if self._pool is None:
+            return AsyncToolHost(*args, **options)
+        return _Threaded(ToolHost(*args, **options), self._pool)
 
     def close(self) -> None:
         if self._pool is not None:
@@ -114,6 +127,7 @@ def inner(client: Any) -> Any:
 
 _PLAIN = frozenset(
     {
+        "add",
         "missing_scopes",
         "supports",
         "on",
@@ -123,8 +137,10 @@ _PLAIN = frozenset(
         "on_question",
         "on_slow_consumer",
         "on_state_change",
+        "remove",
         "retry_now",
         "status",
+        "tool",
         "user_connected",
     }
 )

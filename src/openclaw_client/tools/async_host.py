@@ -142,7 +142,10 @@ class AsyncToolHost(HostFace):
                 self._pool.end()
 
     def retry_now(self) -> None:
-        """Try at once instead of waiting; also a host that is paused or was replaced. Returns without waiting."""
+        """Try at once instead of waiting; also a host that is paused or was replaced. Returns without waiting.
+
+        A host that waits for its approval asks for it again, which helps where its request was rejected.
+        """
         self._bind()
         self._core.retry_now()
 

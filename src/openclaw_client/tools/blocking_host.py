@@ -131,7 +131,10 @@ class ToolHost(HostFace):
             thread.call(lambda: self._close(drain), "close")
 
     def retry_now(self) -> None:
-        """Try at once instead of waiting; also a host that is paused or was replaced. Returns without waiting."""
+        """Try at once instead of waiting; also a host that is paused or was replaced. Returns without waiting.
+
+        A host that waits for its approval asks for it again, which helps where its request was rejected.
+        """
         self._loop_thread().soon("retry_now", self._core.retry_now)
 
     def call(self, name: str, arguments: Mapping[str, Any], *, session_key: str | None = None) -> Any:

@@ -123,8 +123,7 @@ class HostCore:
             await self._until(_SETTLED, limit)
         except (TimeoutError, asyncio.CancelledError) as error:
             if self._starting and _SETTLED not in self._waiters.values():
-                gone = self._shut()
-                await gone
+                await self._shut()
             if isinstance(error, TimeoutError):
                 raise self._not_published(limit) from self.publication.error
             raise
@@ -163,11 +162,16 @@ class HostCore:
                 self.publication.changed()
                 self._act()
                 await self._drained(drain)
+        except asyncio.CancelledError:
+            connection = self.supervisor.connection
+            # Nobody waits for the socket: it is dropped.
+            self._shut().close()
+            if connection is not None:
+                connection.abort()
+            raise
         finally:
             self._closers -= 1
-            # Done when this is left, however it is left.
-            gone = self._shut()
-        await gone
+        await self._shut()
 
     def changed(self) -> None:
         """The host has other tools."""
@@ -183,6 +187,9 @@ class HostCore:
                 self._act()
             else:
                 self._begin()
+        elif self.state is HostState.WAITING_FOR_APPROVAL and (connection := self.supervisor.usable) is not None:
+            # A gateway tells nobody that a request was rejected, and takes up a new one with the next connect (observed).
+            connection.close()
         elif self.state is not HostState.DISCONNECTED:
             self.supervisor.retry_now()
             self.changed()

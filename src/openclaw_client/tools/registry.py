@@ -37,11 +37,14 @@ class Registry:
             together = dict(self._tools)
             for tool in tools:
                 self._check(tool)
-                if together.setdefault(tool.name, tool) is not tool:
+                # A gateway makes no difference between a and A, and gives both tools other names.
+                same = next((name for name in together if name.lower() == tool.name.lower()), None)
+                if same is not None:
                     raise UsageError(
-                        message=f"this host has a tool {tool.name} already",
+                        message=f"this host has a tool {same} already",
                         remedy="Remove the other one first, or give this one another name with name=",
                     )
+                together[tool.name] = tool
             if len(together) > MAX_TOOLS:
                 raise UsageError(
                     message=f"these are {len(together)} tools, and gateways take {MAX_TOOLS}",

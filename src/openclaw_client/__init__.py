@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     from openclaw_client.tools.async_host import AsyncToolHost
     from openclaw_client.tools.blocking_host import ToolHost
     from openclaw_client.tools.call import ToolCall
-    from openclaw_client.tools.host import HostStateChange
+    from openclaw_client.tools.changes import HostStateChange
     from openclaw_client.tools.publication import HostState
     from openclaw_client.tools.results import ToolError, ToolResult
     from openclaw_client.tools.tool import Tool, tool
@@ -117,7 +117,7 @@ _HOME = {
     "HistoryMessage": "wire.history",
     "HistoryPage": "wire.history",
     "HostState": "tools.publication",
-    "HostStateChange": "tools.host",
+    "HostStateChange": "tools.changes",
     "IdentityStore": "identity.store",
     "InFlightRun": "wire.history",
     "InjectResult": "chat.arguments",

@@ -10,7 +10,8 @@ from openclaw_client.client.callbacks import check_handler
 from openclaw_client.errors import GatewayError, UsageError
 from openclaw_client.tools.call import ToolCall
 from openclaw_client.tools.calls import CallEnd
-from openclaw_client.tools.host import HostCore, HostStateChange
+from openclaw_client.tools.changes import HostStateChange
+from openclaw_client.tools.host import HostCore
 from openclaw_client.tools.publication import HostState
 from openclaw_client.tools.registry import AnyTool, Registry
 from openclaw_client.tools.results import content_of

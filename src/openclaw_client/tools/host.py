@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, Final
 
 from openclaw_client.client.callbacks import Callbacks
-from openclaw_client.client.pairing import POLL, Pairing
 from openclaw_client.client.slow_consumer import SlowConsumer
 from openclaw_client.connection.connection import Connection, Gap
 from openclaw_client.connection.fast_path import FastPath
@@ -18,6 +16,8 @@ from openclaw_client.errors import ClientClosed, ConnectionLost, GatewayError, N
 from openclaw_client.logs import GuardedLogger
 from openclaw_client.tools.answers import Results, error_of
 from openclaw_client.tools.calls import CallEnd, CallRunner, Calls
+from openclaw_client.tools.changes import OVER, SETTLED, HostHandlers, HostStateChange, StateWaiters
+from openclaw_client.tools.door import Door
 from openclaw_client.tools.options import HostOptions
 from openclaw_client.tools.publication import Action, HostState, Publication
 from openclaw_client.tools.registry import Registry
@@ -36,38 +36,9 @@ from openclaw_client.wire.nodes import (
 ANSWER_LIMIT: Final = 30.0
 """Seconds for the gateway's answer to a publication where `Timeouts.request` sets no limit: every wait has an end."""
 
-_OVER: Final = frozenset({HostState.DISCONNECTED, HostState.PAUSED, HostState.REPLACED})
-_SETTLED: Final = frozenset({HostState.PUBLISHED, HostState.WAITING_FOR_APPROVAL, HostState.WAITING_FOR_DEVICE})
-
 logger = GuardedLogger("openclaw_client.tools")
 
 MakeCallbacks = Callable[[Callable[[SlowConsumer], None]], Callbacks]
-
-
-@dataclass(frozen=True, slots=True)
-class HostStateChange:
-    """Something happened to a host.
-
-    Attributes:
-        old: What its state was.
-        new: What it is now.
-        cause: Why; None for a change that the caller asked for, or that is what was hoped for.
-        waiting_for: What a person has to do now, with the command; None where nobody has to.
-    """
-
-    old: HostState
-    new: HostState
-    cause: GatewayError | None = None
-    waiting_for: str | None = None
-
-
-class HostHandlers:
-    """What users registered."""
-
-    def __init__(self) -> None:
-        self.state: list[Callable[[HostStateChange], object]] = []
-        self.fatal: list[Callable[[Any, GatewayError], object]] = []
-        self.call: list[Callable[[CallEnd], object]] = []
 
 
 class HostCore:
@@ -102,10 +73,10 @@ class HostCore:
         self._owner = owner
         self._clock = clock
         self._callbacks = callbacks(_log_slow)
-        self._joining: asyncio.Task[None] | None = None
+        self._door = Door(self.supervisor, self)
         self._parting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._waiters: dict[asyncio.Future[None], frozenset[HostState]] = {}
+        self._waiters = StateWaiters()
         self._starting = False
         self._closers = 0
         self._withdrawn = False
@@ -116,13 +87,13 @@ class HostCore:
         """Return when the tools are published, or when only a person can go on."""
         if self._closers:
             raise ClientClosed(message="close() is under way", remedy="Wait for its end, then connect again")
-        if self.state in _OVER:
+        if self.state in OVER:
             self._begin()
         limit = self.options.settings.timeouts.connect + self._limit
         try:
-            await self._until(_SETTLED, limit)
+            await self._until(SETTLED, limit)
         except (TimeoutError, asyncio.CancelledError) as error:
-            if self._starting and _SETTLED not in self._waiters.values():
+            if self._starting and not self._waiters.any_for(SETTLED):
                 await self._shut()
             if isinstance(error, TimeoutError):
                 raise self._not_published(limit) from self.publication.error
@@ -133,7 +104,7 @@ class HostCore:
 
         Raises NotConnected before connect() and after close(), and what the host is paused for.
         """
-        if self.state in _OVER:
+        if self.state in OVER:
             raise self._why_over()
         try:
             await self._until(frozenset({HostState.PUBLISHED}), timeout)
@@ -143,7 +114,7 @@ class HostCore:
 
     async def stay(self) -> None:
         """Return when the host is closed; raises what it is paused for, or was given up for."""
-        if self.state in _OVER:
+        if self.state in OVER:
             raise self._why_over()
         try:
             await self._until(frozenset(), None)
@@ -188,7 +159,7 @@ class HostCore:
             else:
                 self._begin()
         elif self.state is HostState.WAITING_FOR_APPROVAL and (connection := self.supervisor.usable) is not None:
-            # A gateway tells nobody that a request was rejected, and takes up a new one with the next connect (observed).
+            # A gateway tells nobody that a request was rejected, and makes another one of the next connect (observed).
             connection.close()
         elif self.state is not HostState.DISCONNECTED:
             self.supervisor.retry_now()
@@ -232,7 +203,7 @@ class HostCore:
 
     def on_state(self, change: StateChange) -> None:
         if change.new is ConnectionState.DISCONNECTED and change.cause is not None:
-            self._failed(change.cause)
+            self.on_failed(change.cause)
 
     def on_connected(self, connection: Connection) -> None:
         self._results.begin(connection)
@@ -250,10 +221,9 @@ class HostCore:
         self._act(error)
 
     def on_parked(self, error: GatewayError) -> None:
-        if isinstance(error, PairingRequired) and self.state not in _OVER:
+        if isinstance(error, PairingRequired) and self.state not in OVER:
             self.publication.needs_device(error)
-            if self._joining is None:
-                self._join(error)
+            self._door.go(error)
         else:
             self.publication.stopped(error)
             self._tell_fatal(error)
@@ -264,29 +234,16 @@ class HostCore:
     def _begin(self) -> None:
         self.publication.begin()
         self._starting = True
-        self._join(None)
+        self._door.go()
         self._act()
 
-    def _join(self, known: PairingRequired | None) -> None:
-        self._joining = asyncio.get_running_loop().create_task(self._reach(known), name="openclaw-host")
+    def on_request(self, error: PairingRequired) -> None:
+        self.publication.needs_device(error)
+        self._act(error)
 
-    async def _reach(self, known: PairingRequired | None) -> None:
-        """Connect, and wait for the approval of the device where it has none."""
-        pairing = Pairing(_Door(self, known), wait=True, poll=POLL)
-        try:
-            while (request := await pairing.next_request()) is not None:
-                self.publication.needs_device(request)
-                self._act(request)
-        except GatewayError as error:
-            self._failed(error)
-        finally:
-            await pairing.close()
-            if self._joining is asyncio.current_task():
-                self._joining = None
-
-    def _failed(self, error: GatewayError) -> None:
+    def on_failed(self, error: GatewayError) -> None:
         """There is no connection, and none is being made."""
-        if self.publication.state not in _OVER:
+        if self.publication.state not in OVER:
             self.calls.lost()
             self.publication.off()
             self._act(error)
@@ -294,9 +251,7 @@ class HostCore:
     def _shut(self) -> Coroutine[Any, Any, None]:
         """Disconnect; what this returns waits for the socket to end."""
         gone = self.supervisor.disconnect()
-        joining, self._joining = self._joining, None
-        if joining is not None:
-            joining.cancel()
+        self._door.stop()
         self.calls.lost()
         self._starting = False
         self.publication.off()
@@ -373,7 +328,7 @@ class HostCore:
         if old is new:
             return
         self.state = new
-        if new in _SETTLED:
+        if new in SETTLED:
             self._starting = False
         waiting_for = publication.waiting_for
         wanted_by_us = new is HostState.PUBLISHED or isinstance(cause, ClientClosed)
@@ -384,27 +339,11 @@ class HostCore:
             logger.info("%s: %s -> %s", self.options.name, old, new)
         for handler in tuple(self.handlers.state):
             self._callbacks.put(handler, change)
-        for waiter, wanted in tuple(self._waiters.items()):
-            if waiter.done():
-                continue
-            if new in wanted:
-                waiter.set_result(None)
-            elif new in _OVER:
-                waiter.set_exception((publication.error or cause or self._why_over()).again())
-                # One that was cancelled in this very turn must not be reported as never retrieved.
-                waiter.exception()
+        self._waiters.tell(new, lambda: publication.error or cause or self._why_over())
 
     async def _until(self, wanted: frozenset[HostState], timeout: float | None) -> None:
-        """Return in one of these states. Raises what ends the host before, and TimeoutError."""
-        if self.state in wanted:
-            return
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters[waiter] = wanted
-        try:
-            async with asyncio.timeout(timeout):
-                await waiter
-        finally:
-            self._waiters.pop(waiter, None)
+        if self.state not in wanted:
+            await self._waiters.wait(wanted, timeout)
 
     async def _drained(self, seconds: float) -> None:
         over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -448,30 +387,6 @@ class HostCore:
             message=f"the gateway did not say within {limit:g} s which tools count",
             remedy="Look into the gateway's log; Timeouts(connect=…, request=…) sets the limit",
         )
-
-
-class _Door:
-    """The way to the gateway, for `Pairing`. known: the refusal that the supervisor has just met."""
-
-    def __init__(self, core: HostCore, known: PairingRequired | None) -> None:
-        self._core = core
-        self._known = known
-
-    @property
-    def closings(self) -> int:
-        return self._core.closings
-
-    async def connect(self) -> None:
-        known, self._known = self._known, None
-        if known is not None:
-            raise known
-        await self._core.supervisor.connect()
-
-    async def pause(self, seconds: float) -> None:
-        await self._core.supervisor.pause(seconds)
-
-    def await_approval(self) -> Callable[[], None]:
-        return self._core.supervisor.await_approval()
 
 
 def _log_slow(report: SlowConsumer) -> None:

@@ -104,11 +104,6 @@ class Publication:
         return HostState.WAITING_FOR_APPROVAL if self._unapproved else HostState.PUBLISHED
 
     @property
-    def settled(self) -> bool:
-        """Whether there is nothing more to come without a person."""
-        return self.state in (HostState.PUBLISHED, HostState.WAITING_FOR_APPROVAL, HostState.WAITING_FOR_DEVICE)
-
-    @property
     def waiting_for(self) -> str | None:
         """What a person has to do, with the command; None where nobody has to."""
         if self.state is HostState.WAITING_FOR_DEVICE and isinstance(self.error, PairingRequired):

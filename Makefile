@@ -21,6 +21,10 @@ FORKS ?= 300
 LAYERS := tests/wire tests/protocol tests/policy tests/runs tests/sessions tests/transport tests/connection tests/sync \
 	tests/test_public_names.py
 
+# Those of the layer that need neither a clock nor a loop.
+T := src/openclaw_client/tools
+PURE_TOOLS := $T/call.py,$T/docstring.py,$T/names.py,$T/results.py,$T/schema.py,$T/signature.py,$T/tool.py
+
 .PHONY: help chat webchat check format test test-layers test-newest test-pythons test-lowest test-gateway chaos soak life bench \
 	coverage gateways clean
 
@@ -107,9 +111,9 @@ gateways: $(VENV)/.dev
 
 coverage: $(VENV)/.dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q tests/wire tests/protocol tests/policy tests/runs tests/sessions
+	$(BIN)/coverage run -m pytest -q tests/wire tests/protocol tests/policy tests/runs tests/sessions tests/tools
 	$(BIN)/coverage report --fail-under=100 \
-		--include='src/openclaw_client/wire/*,src/openclaw_client/protocol/*,src/openclaw_client/policy/*,src/openclaw_client/runs/*,src/openclaw_client/sessions/*'
+		--include='src/openclaw_client/wire/*,src/openclaw_client/protocol/*,src/openclaw_client/policy/*,src/openclaw_client/runs/*,src/openclaw_client/sessions/*,$(PURE_TOOLS)'
 
 $(VENV)/.base: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; try: make PYTHON=python3.12 …")'

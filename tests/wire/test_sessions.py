@@ -84,6 +84,60 @@ class TestBuiltKeys:
         assert all(SessionKey.canonical(key) == key for key in keys)
         assert all(key.isascii() and key.isprintable() for key in keys)
 
+    @given(
+        agent=st.from_regex(r"[a-z0-9][a-z0-9_-]{0,20}", fullmatch=True),
+        parts=st.lists(st.text(min_size=1, max_size=8) | st.integers(), min_size=1, max_size=3),
+    )
+    def test_what_was_built_is_taken_apart(self, agent: str, parts: list[object]) -> None:
+        key = SessionKey.agent(agent, "x", *parts)
+        assert SessionKey.parse(key) == (agent, ("x", *map(str, parts)))
+
+    @given(keys | st.text(st.sampled_from("agent:%41ops")) | st.from_regex(r"agent:ops:[a-z%0-9A-F:]*", fullmatch=True))
+    def test_what_is_taken_apart_is_what_was_built(self, key: str) -> None:
+        found = SessionKey.parse(key)
+        assert found is None or SessionKey.agent(found[0], *found[1]) == key
+
+    @pytest.mark.parametrize(
+        ("key", "found"),
+        [
+            ("agent:ops:web:17", ("ops", ("web", "17"))),
+            ("agent:ops:web:%41nn%3ax", ("ops", ("web", "Ann:x"))),
+            ("agent:main:main", ("main", ("main",))),
+        ],
+    )
+    def test_the_parts_of_a_key(self, key: str, found: tuple[str, tuple[str, ...]]) -> None:
+        assert SessionKey.parse(key) == found
+
+    @pytest.mark.parametrize(
+        "key",
+        [
+            None,
+            "",
+            "main",
+            "agent",
+            "agent:ops",
+            "agent:ops:",
+            "agent:ops:web:",
+            "Agent:ops:web",
+            "agent:Ops:web",
+            "agent:ops:Web",
+            # One user in two spellings would be two keys of one user, or of two.
+            "agent:ops:web:%61nn",
+            "agent:ops:web:%4",
+            "agent:ops:web:%C3%A9",
+            "agent:ops:web:%ff",
+            "agent:ops:web:é",
+            "agent:ops:web 17",
+            # The gateway's own.
+            "agent:ops:subagent:1",
+            "agent:ops:cron:1",
+            "cron:1",
+            f"agent:ops:{'x' * 512}",
+        ],
+    )
+    def test_a_key_of_another_making_has_no_parts(self, key: str | None) -> None:
+        assert SessionKey.parse(key) is None
+
     @pytest.mark.parametrize("agent", ["", "Ops", "a:b", "a b", "-a", "é", "x" * 65])
     def test_what_is_no_agent_id_is_refused(self, agent: str) -> None:
         with pytest.raises(UsageError, match="no agent id"):

@@ -8,24 +8,27 @@ from typing import Final
 from openclaw_client.errors import UsageError
 
 MAX_NAME: Final = 64
-"""Characters of a tool's name (the packages of 2026.8.1 and 2026.9.6)."""
+"""Characters of a tool's name (the package of 2026.8.1)."""
 MAX_DESCRIPTION: Final = 1024
-"""Characters of a description: gateways cut what is longer, and nobody would see that (the same packages)."""
+"""Characters of a description, in UTF-16: gateways cut what is longer, and nobody would see that (the same package)."""
 MAX_TOOLS: Final = 128
-"""Tools of one host: gateways refuse a longer list (the same packages)."""
+"""Tools of one host: gateways drop those beyond, and log it on their side (the same package)."""
 
 _NAME: Final = re.compile(rf"[A-Za-z][A-Za-z0-9_-]{{0,{MAX_NAME - 1}}}")
 
-CORE_TOOLS: Final = frozenset(
-    (
-        "agents_list apply_patch ask_user bash browser canvas code_execution create_goal cron edit exec gateway "
-        "get_goal heartbeat_respond image image_generate memory_get memory_search message music_generate nodes pdf "
-        "process read session_status sessions_history sessions_list sessions_search sessions_send sessions_spawn "
-        "sessions_yield skill_workshop subagents tool_call tool_describe tool_search tool_search_code tts update_goal "
-        "update_plan video_generate web_fetch web_search write x_search"
-    ).split()
-)
-"""The gateway's own tools. A tool of the same name takes the place of one (observed on 2026.8.1 and 2026.9.6)."""
+_CORE_TOOLS = """
+    agents_list agents_wait apply-patch apply_patch ask_user automations bash browser canvas code_execution computer
+    conversations_list conversations_send conversations_turn create_goal cron dashboard dir_fetch dir_list
+    dismiss_task edit exec file_fetch file_write gateway get_goal github_identity_status heartbeat_respond
+    image_generate intent ls memory_get memory_search message mobile_ui music_generate node_inference nodes openclaw
+    pdf plugins portal process progress_card read screen secrets session_status sessions sessions_history
+    sessions_list sessions_search sessions_send sessions_spawn sessions_yield show_widget skill_workshop subagents
+    suggest_task talk_voice terminal theme tool_call tool_describe tool_search tool_search_code transcripts tts
+    update_goal video_generate view_image web_fetch web_search write x_search
+"""
+CORE_TOOLS: Final = frozenset(_CORE_TOOLS.split())
+"""The gateway's own tools, whose place one of the same name would take. Observed on 2026.8.1 and 2026.9.6:
+`tools.catalog`, what a model was offered, Tool Search; and what the packages call some of them beside."""
 
 
 def check_name(name: object) -> str:
@@ -44,7 +47,7 @@ def check_name(name: object) -> str:
 
 
 def check_description(description: object, tool: str) -> str:
-    """What a model is told of a tool, or UsageError. A gateway counts as JavaScript does: UTF-16."""
+    """What a model is told of a tool, or UsageError."""
     text = description.strip() if isinstance(description, str) else ""
     if not text:
         raise UsageError(

@@ -95,8 +95,8 @@ def _json(value: object) -> str:
         except (TypeError, ValueError, OverflowError, RecursionError):
             pass
     raise ToolError(
-        f"The result cannot be written as JSON ({_type_name(value)}): the tool has to return text, numbers, lists, dicts, "
-        "dataclasses or a ToolResult."
+        f"The result cannot be written as JSON ({_type_name(value)}). "
+        "A tool returns text, numbers, lists, dicts, dataclasses or a ToolResult."
     ) from None
 
 

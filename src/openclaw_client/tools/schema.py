@@ -33,7 +33,7 @@ def described(annotation: Any) -> Any:
     new = tuple(described(one) for one in inner)
     if all(one is other for one, other in zip(new, inner, strict=True)):
         return annotation
-    return Union[new] if origin in (Union, UnionType) else origin[new]
+    return Union[new] if origin in (Union, UnionType) else origin[new]  # noqa: UP007
 
 
 def written_out(schema: dict[str, Any], components: Mapping[str, dict[str, Any]], max_values: int) -> dict[str, Any]:
@@ -41,7 +41,8 @@ def written_out(schema: dict[str, Any], components: Mapping[str, dict[str, Any]]
 
     Raises TooLarge: types that use each other twice grow with the power of two.
     """
-    return _Writer(components, max_values).write(schema, ())
+    whole: dict[str, Any] = _Writer(components, max_values).write(schema, ())
+    return whole
 
 
 class _Writer:

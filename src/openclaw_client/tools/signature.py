@@ -52,7 +52,8 @@ class Signature:
     def bind(self, call: ToolCall) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The call's arguments as the function takes them. Raises ToolError with msgspec's words."""
         try:
-            values = msgspec.convert(call.arguments, self._arguments, strict=False)
+            # Of a mapping that is no dict msgspec takes fields of any name.
+            values = msgspec.convert(dict(call.arguments), self._arguments, strict=False)
         except msgspec.ValidationError as error:
             raise ToolError(_refusal(error)) from error
         positional, named = list[Any](), dict[str, Any]()
@@ -105,6 +106,11 @@ def read_signature(function: Callable[..., Any], tool: str, docs: Mapping[str, s
     return Signature(_schema(arguments, tool, docs, defaults), arguments, tuple(bound))
 
 
+def call_of(function: Any) -> Any:
+    """What runs when an object is called."""
+    return inspect.getattr_static(type(function), "__call__", None)
+
+
 def layers(function: Any) -> Iterator[Any]:
     """A callable, and one after the other what it calls: behind partials, decorators, bound methods, `__call__`."""
     while True:
@@ -115,7 +121,7 @@ def layers(function: Any) -> Iterator[Any]:
             function = function.__wrapped__
         elif inspect.ismethod(function):
             function = function.__func__
-        elif isinstance(call := getattr(type(function), "__call__", None), FunctionType):
+        elif isinstance(call := call_of(function), FunctionType):
             function = call
         else:
             return
@@ -144,7 +150,9 @@ def _annotation(parameter: inspect.Parameter, tool: str, names: dict[str, Any]) 
         method = name in ("self", "cls")
         raise UsageError(
             message=f"the parameter {name} of {tool} has no annotation",
-            remedy="Make the tool of the bound method: tool(thing.method)" if method else f"Write its type: {name}: str",
+            remedy="Make the tool of the bound method: tool(thing.method)"
+            if method
+            else f"Write its type: {name}: str",
         )
 
     def holder() -> None: ...
@@ -192,15 +200,15 @@ def _schema(
     for name, default in defaults.items():
         own["properties"][name]["default"] = default
     try:
+        # Each value has at least one byte.
         schema = written_out(own, components, MAX_SCHEMA_BYTES)
-        size = len(msgspec.json.encode(schema))
+        if len(msgspec.json.encode(schema)) <= MAX_SCHEMA_BYTES:
+            return schema
     except TooLarge:
-        size = MAX_SCHEMA_BYTES + 1
-    if size > MAX_SCHEMA_BYTES:
-        raise UsageError(
-            message=f"the schema of {tool} has over {MAX_SCHEMA_BYTES:,} bytes", remedy="Take simpler parameters"
-        )
-    return schema
+        pass
+    raise UsageError(
+        message=f"the schema of {tool} has over {MAX_SCHEMA_BYTES:,} bytes", remedy="Take simpler parameters"
+    )
 
 
 def _default(default: Any, annotation: Any) -> Any:

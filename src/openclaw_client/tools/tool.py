@@ -12,7 +12,7 @@ from openclaw_client.errors import UsageError
 from openclaw_client.tools.call import ToolCall
 from openclaw_client.tools.docstring import read_docstring
 from openclaw_client.tools.names import check_description, check_name
-from openclaw_client.tools.signature import layers, read_signature
+from openclaw_client.tools.signature import call_of, layers, read_signature
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,6 +40,7 @@ class Tool(Generic[P, R]):
         timeout: float | None = None,
         approve: Callable[[ToolCall], object] | None = None,
     ) -> None:
+        function = _bare(function)
         named = _named(function)
         # First, since it brings along whatever attributes the function has.
         functools.update_wrapper(self, named)
@@ -134,6 +135,11 @@ def tool(
     return make if function is None else make(function)
 
 
+def _bare(function: Callable[P, R]) -> Callable[P, R]:
+    """The function of what is a tool already, which may get another name."""
+    return function.function if isinstance(function, Tool) else function
+
+
 def _named(function: Any) -> Any:
     """What has the name: the function behind a partial."""
     if not callable(function) or inspect.isclass(function):
@@ -150,14 +156,14 @@ def _docstring(function: Any) -> str | None:
     """That of the function; of an object with `__call__` and none there, that of its class."""
     found = [one for one in layers(function) if not isinstance(one, functools.partial)]
     found.sort(key=lambda one: not inspect.isroutine(one))
-    return next(filter(None, map(inspect.getdoc, found)), None)
+    return next((one.__doc__ for one in found if one.__doc__), None)
 
 
 def _is(function: Any, check: Callable[[Any], bool]) -> bool:
     """Whether a function, also one behind a partial or in `__call__`, is of a kind."""
     while isinstance(function, functools.partial):
         function = function.func
-    return check(function) or check(getattr(type(function), "__call__", None))
+    return check(function) or check(call_of(function))
 
 
 def _check_timeout(timeout: float | None, tool: str) -> float | None:
@@ -171,9 +177,7 @@ def _check_timeout(timeout: float | None, tool: str) -> float | None:
     return float(timeout)
 
 
-def _check_approve(
-    approve: Callable[[ToolCall], object] | None, tool: str
-) -> Callable[[ToolCall], object] | None:
+def _check_approve(approve: Callable[[ToolCall], object] | None, tool: str) -> Callable[[ToolCall], object] | None:
     if approve is None or callable(approve):
         return approve
     raise UsageError(message=f"approve= of {tool} cannot be called", remedy="Pass a function: approve(call) -> bool")

@@ -37,6 +37,10 @@ def test_a_node_is_let_in_and_waits_for_its_approval(gateway: BlockingEmbeddedGa
         assert auth["deviceToken"] == next(one for one in gateway.devices if one.id == node.id).token.value  # type: ignore[union-attr]
         asked = person.next("node.pair.requested")
         assert (asked["nodeId"], asked["commands"], asked["displayName"]) == (node.id, [COMMAND], "shop")
+        assert (asked["deviceFamily"], asked["caps"], asked["silent"]) == ("Linux", [], True)
+        greeted = [node.client.next_event(timeout=5) for _ in range(2)]
+        assert [one["event"] for one in greeted] == ["voicewake.changed", "voicewake.routing.changed"]
+        assert "seq" not in greeted[0]
         needed = {"requiredApproveScopes": ["operator.pairing", "operator.write"]}
         told = needed if gateway.profile.release == NEWEST else {}
         assert {name: value for name, value in asked.items() if name == "requiredApproveScopes"} == told
@@ -171,6 +175,17 @@ def _options(node: Node) -> Frame:
     return {name: getattr(client, name) for name in own}
 
 
+def test_a_node_that_asks_for_scopes_is_looked_at_by_a_person(gateway: BlockingEmbeddedGateway) -> None:
+    node = Node(gateway, scopes=("operator.read",))
+    assert refused(gateway, **_options(node)).error["details"]["reason"] == "not-paired"
+    gateway.approve()
+    with node, operator(gateway) as person:
+        gateway.emit("heartbeat", {})
+        person.client.next_event("heartbeat", timeout=5)
+        assert node.call("health")["ok"]
+        assert "heartbeat" not in [one["event"] for one in node.client.events]
+
+
 def test_a_node_needs_a_device(gateway: BlockingEmbeddedGateway) -> None:
     node = Node(gateway)
     error = refused(gateway, **{**_options(node), "device": None}).error
@@ -186,7 +201,7 @@ def test_older_releases_refuse_what_a_node_publishes(release: str) -> None:
 
 
 def test_roles_have_methods_of_their_own(gateway: BlockingEmbeddedGateway) -> None:
-    with Node(gateway, scopes=OPERATOR) as node, operator(gateway) as person:
+    with Node(gateway) as node, operator(gateway) as person:
         for method in ("chat.send", "node.list", "node.pair.approve", "no.such"):
             assert node.call(method)["message"] == "unauthorized role: node"
         assert node.call("health")["ok"] is True
@@ -194,7 +209,7 @@ def test_roles_have_methods_of_their_own(gateway: BlockingEmbeddedGateway) -> No
         gateway.say("s", "to all who may read")
         person.client.next_event("chat", timeout=5)
         node.call("health")
-        assert [one["event"] for one in node.client.events] == []
+        assert not [one["event"] for one in node.client.events if one["event"] == "chat"]
 
 
 def test_a_list_replaces_the_one_before(gateway: BlockingEmbeddedGateway) -> None:
@@ -253,6 +268,13 @@ def test_a_list_with_a_name_that_may_not_be_is_refused_as_a_whole(gateway: Block
         assert list(gateway.tools) == ["stock"]
 
 
+def test_a_name_of_a_plugin_is_taken_and_one_of_the_gateway_is_not(gateway: BlockingEmbeddedGateway) -> None:
+    with Node(gateway) as node:
+        approved(gateway, node, stock("read"), stock("browser"))
+        [renamed] = gateway.tools.keys() - {"read"}
+        assert renamed.endswith("_browser")
+
+
 def test_one_name_on_two_nodes_is_nobodys(gateway: BlockingEmbeddedGateway) -> None:
     with Node(gateway) as one, Node(gateway, name="other") as other:
         approved(gateway, one, stock(), stock("own"))
@@ -304,8 +326,12 @@ def test_what_operators_see_of_a_node(gateway: BlockingEmbeddedGateway) -> None:
             assert [tool["name"] for tool in row["nodePluginTools"]] == ["stock"]
             described = person.call("node.describe", {"nodeId": node.id})
             assert {**row, "ts": described["ts"]} == described
-            [group] = person.call("tools.effective", {"sessionKey": "agent:main:s"})["groups"]
+            unknown = person.call("tools.effective", {"sessionKey": "s"})
+            assert unknown["message"] == 'unknown session key "s"'
+            gateway.say("s", "there is one now")
+            [group] = person.call("tools.effective", {"sessionKey": "s"})["groups"]
             assert [(tool["id"], tool["pluginId"]) for tool in group["tools"]] == [("stock", "node-mcp")]
+            assert [tool["label"] for tool in group["tools"]] == ["Stock"]
         wait_until(lambda: not gateway.nodes)
         [row] = person.call("node.list", {})["nodes"]
         assert (row["connected"], row["commands"]) == (False, [COMMAND])

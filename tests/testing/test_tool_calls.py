@@ -88,6 +88,9 @@ def test_images_reach_the_agent() -> None:
         run_id = user.send()
         node.give(node.invoked(), ok=True, payload={"content": [image]})
         assert user.answer(run_id).text == heard("", images=[["PNG", "image/png"]])
+        [_, ended] = user.agent_data("tool")
+        shown = {"type": "image", "mimeType": "image/png", "bytes": 3, "omitted": True}
+        assert ended["result"]["content"] == [shown], "events show the size alone"
 
 
 def test_a_node_that_refuses_is_an_error_that_the_agent_goes_on_from() -> None:
@@ -99,6 +102,31 @@ def test_a_node_that_refuses_is_an_error_that_the_agent_goes_on_from() -> None:
         text, error, _ = json.loads(run.text)
         assert (run.state, error) == ("final", True)
         assert "BROKEN: no database" in text
+        assert "EXTERNAL_UNTRUSTED_CONTENT" in text
+
+
+def test_arguments_that_do_not_fit_are_told_to_the_agent_alone() -> None:
+    tool = stock(parameters={"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]})
+    agent = calls(arguments={"n": "many"})
+    with BlockingEmbeddedGateway(agent) as gateway, User(gateway) as user, Node(gateway) as node:
+        approved(gateway, node, tool)
+        text, error, _ = json.loads(user.answer(user.send()).text)
+        assert text.splitlines()[:2] == ['Validation failed for tool "stock":', "  - n: must be integer"]
+        assert error
+        node.call("health")
+        assert "node.invoke.request" not in [one["event"] for one in node.client.events]
+
+
+def test_arguments_are_made_to_fit_where_it_is_plain_what_is_meant() -> None:
+    tool = stock(parameters={"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]})
+    agent = calls(arguments={"n": "5"})
+    with BlockingEmbeddedGateway(agent) as gateway, User(gateway) as user, Node(gateway) as node:
+        approved(gateway, node, tool)
+        run_id = user.send()
+        call = node.invoked()
+        assert json.loads(call["paramsJSON"])["arguments"] == {"n": 5}
+        node.answer(call)
+        user.answer(run_id)
 
 
 def test_a_tool_that_is_not_there() -> None:
@@ -252,7 +280,7 @@ def test_a_tool_of_two_nodes_is_called_by_its_other_name() -> None:
             assert "Tool stock not found" in text
 
 
-def test_several_calls_of_one_turn_at_once() -> None:
+def test_several_calls_of_one_turn_come_one_by_one() -> None:
     async def agent(turn: Turn) -> AsyncIterator[str]:
         answers = await asyncio.gather(*[turn.call_tool("stock", {"n": number}) for number in range(3)])
         yield ",".join(answer.text for answer in answers)
@@ -260,9 +288,12 @@ def test_several_calls_of_one_turn_at_once() -> None:
     with BlockingEmbeddedGateway(agent) as gateway, User(gateway) as user, Node(gateway) as node:
         approved(gateway, node)
         run_id = user.send()
-        pending = [node.invoked() for _ in range(3)]
-        for call in reversed(pending):
-            node.answer(call, str(json.loads(call["paramsJSON"])["arguments"]["n"]))
+        for number in range(3):
+            call = node.invoked()
+            node.call("health")
+            assert "node.invoke.request" not in [one["event"] for one in node.client.events]
+            assert json.loads(call["paramsJSON"])["arguments"] == {"n": number}
+            node.answer(call, str(number))
         assert user.answer(run_id).text == "0,1,2"
 
 

@@ -289,7 +289,9 @@ class Doorman:
 
     def _needs_approval(self, who: Applicant, visit: Visit, standing: str) -> Refused | None:
         waiting = self._pairing.request_of(who.device_id)
-        silent = visit.local and waiting is None and standing in self._silent_reasons()
+        # A node has no scopes: one that asks for some is looked at by a person.
+        plain = who.role == "operator" or not who.scopes
+        silent = visit.local and plain and waiting is None and standing in self._silent_reasons()
         if silent:
             self._pairing.pair(who, silent=True)
             return None

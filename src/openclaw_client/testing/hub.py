@@ -184,6 +184,8 @@ class Hub:
         told = hello(self.profile, self._life, connection.id, verdict, self._methods.advertised())
         connection.accept(told, verdict, params)
         self.strangers.discard(connection.id)
+        if verdict.role == "node":
+            self.nodes.greet(connection.id)
         if not allows(connection.scopes, "operator.read"):
             return
         # A client that asks for events of its sessions only: known to the newest release.

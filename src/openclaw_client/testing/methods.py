@@ -63,7 +63,7 @@ class Methods:
             System(profile, memory, board).methods(),
             Devices(profile, memory.pairing, board).methods(),
             asked_methods(runs.asked),
-            NodeMethods(profile, memory.pairing, runs.nodes, board).methods(),
+            NodeMethods(profile, memory, runs.nodes, board).methods(),
         )
         self._own = {name: one for name, one in joined(families).items() if name in self._rules}
         self._tasks: set[asyncio.Task[None]] = set()

@@ -34,7 +34,7 @@ def node_row(pairing: Pairing, node_id: str, node: ConnectedNode | None) -> dict
         row |= {"connectedAtMs": node.connected_at, "lastConnectedAtMs": node.connected_at}
         row |= {"lastSeenAtMs": node.connected_at, "lastSeenReason": "connect"}
     elif surface is not None:
-        row |= {"caps": sorted(surface.declared.caps), "commands": sorted(surface.declared.commands)}
+        row |= {"caps": sorted(surface.declared.caps), "commands": sorted(surface.declared.commands), **surface.seen}
     state = "approved" if surface is not None else "unapproved"
     if request is not None:
         state = "pending-reapproval" if surface is not None else "pending-approval"

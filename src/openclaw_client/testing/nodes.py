@@ -19,6 +19,13 @@ from openclaw_client.testing.traits import Profile
 PAIRING_SCOPE: Final = "operator.pairing"
 
 
+WAKE_WORDS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "voicewake.changed": {"triggers": ["openclaw"]},
+    "voicewake.routing.changed": {"config": {"version": 1, "defaultTarget": {"mode": "current"}, "routes": []}},
+}
+"""What every node is told behind hello-ok, of use to it or not."""
+
+
 @dataclass(slots=True, eq=False)
 class ConnectedNode:
     """A node that is there. connection: the one that counts. tools: what of its last list counts."""
@@ -75,6 +82,11 @@ class Nodes:
         self.table[node.id] = node
         if before is not None:
             self.invokes.lost(before.connection)
+
+    def greet(self, connection: str) -> None:
+        """What a node is told behind hello-ok."""
+        for event, payload in WAKE_WORDS.items():
+            self._hub.to_node(connection, event, payload)
 
     def left(self, connection: str) -> None:
         """A connection is gone; if it counted, so are the node and its tools."""

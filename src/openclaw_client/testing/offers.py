@@ -22,6 +22,22 @@ LONGEST_NAME: Final = 64
 NAME: Final = "^[A-Za-z][A-Za-z0-9_-]{0,63}$"
 NODE_HOST: Final = "node-mcp"
 """The plugin id that is kept for the tools of MCP servers."""
+PLUGIN_TOOLS: Final = frozenset(
+    {
+        "browser",
+        "canvas",
+        "dir_fetch",
+        "dir_list",
+        "file_fetch",
+        "file_write",
+        "memory_get",
+        "memory_search",
+        "node_inference",
+        "talk_voice",
+    }
+)
+"""Tools of plugins that the gateways bring along: a node's tool of such a name gets another. One that is named like a
+tool of the gateway itself takes its place."""
 _FRAGMENT: Final = 32
 """Characters of a node's id that are put before a name."""
 _ANY_PARAMETERS: Final[Mapping[str, Any]] = {"type": "object", "properties": {}, "additionalProperties": True}
@@ -69,13 +85,14 @@ def _is_misnamed(tool: Mapping[str, Any]) -> bool:
 def offered(nodes: Iterable[tuple[str, str, Sequence[Mapping[str, Any]]]]) -> dict[str, OfferedTool]:
     """What agents may call, by name, out of the id, the label and the counted tools of each node.
 
-    A name that two nodes have is no one's: both tools get another, with a part of the id of their node before it.
+    A name that two nodes have is no one's: both tools get another, with a part of the id of their node before it. So
+    does one that is named like a plugin's.
     """
     all_tools = [(node_id, label, tool) for node_id, label, tools in nodes for tool in tools]
     all_tools.sort(key=lambda one: (one[2]["pluginId"].lower(), one[2]["name"].lower(), one[0]))
     counts = Counter(tool["name"].lower() for _, _, tool in all_tools)
     found: dict[str, OfferedTool] = {}
-    taken: set[str] = set()
+    taken = set(PLUGIN_TOOLS)
     for node_id, label, tool in all_tools:
         name = tool["name"]
         if counts[name.lower()] > 1 or name.lower() in taken:

@@ -110,13 +110,14 @@ def _text(rule: Text, value: Any, at: str, verbose: bool) -> list[str]:
     if not isinstance(value, str):
         return [_said(at, "must be string")]
     not_ = "must NOT" if verbose else "must not"
+    wrong: list[str] = []
     if len(value) < rule.low:
-        return [_said(at, f"{not_} have fewer than {rule.low} characters")]
+        wrong.append(f"{not_} have fewer than {rule.low} characters")
     if rule.high is not None and len(value) > rule.high:
-        return [_said(at, f"{not_} have more than {rule.high} characters")]
+        wrong.append(f"{not_} have more than {rule.high} characters")
     if rule.pattern is not None and re.search(rule.pattern, value) is None:
-        return [_said(at, f'must match pattern "{rule.pattern}"')]
-    return []
+        wrong.append(f'must match pattern "{rule.pattern}"')
+    return [_said(at, what) for what in wrong]
 
 
 def _whole(rule: Whole, value: Any, at: str) -> list[str]:

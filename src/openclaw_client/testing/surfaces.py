@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 TOOL_COMMAND: Final = "mcp.tools.call.v1"
@@ -23,6 +23,8 @@ _NAMES: Final = {
     "modelIdentifier": "modelIdentifier",
 }
 """What is shown of a node, and where the client says it."""
+_FAMILIES: Final = {"linux": "Linux"}
+"""What a gateway takes the device for, where the client does not say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,9 @@ class Declared:
     def fields(self) -> dict[str, Any]:
         """As it stands in lists and events."""
         shown = {name: self.client[key] for name, key in _NAMES.items() if key in self.client}
+        family = _FAMILIES.get(self.client["platform"])
+        if family is not None:
+            shown.setdefault("deviceFamily", family)
         return {"nodeId": self.node_id, **shown, "caps": list(self.caps), "commands": list(self.commands)}
 
 
@@ -79,10 +84,17 @@ class Surface:
     declared: Declared
     created_at: int
     approved_at: int
+    seen_at: int
+    """When it connected last."""
 
     def fields(self) -> dict[str, Any]:
         """As it stands in node.pair.list, and in the answer of node.pair.approve."""
-        return {**self.declared.fields(), "createdAtMs": self.created_at, "approvedAtMs": self.approved_at}
+        return {**self.declared.fields(), "createdAtMs": self.created_at, "approvedAtMs": self.approved_at, **self.seen}
+
+    @property
+    def seen(self) -> dict[str, Any]:
+        """When it was there, as lists tell it."""
+        return {"lastSeenAtMs": self.seen_at, "lastSeenReason": "connect"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +118,8 @@ class Surfaces:
         """A node connects: what it may do, and whether somebody has to be asked."""
         waiting = self.request_of(declared.node_id)
         known = self.approved.get(declared.node_id)
+        if known is not None:
+            known = self.approved[declared.node_id] = replace(known, seen_at=self._now())
         if known is not None and _covers(known.declared, declared):
             if waiting is not None:
                 del self.pending[waiting.id]
@@ -131,7 +145,8 @@ class Surfaces:
             return None
         before = self.approved.get(request.node_id)
         now = self._now()
-        surface = Surface(request.declared, before.created_at if before else now, now)
+        created = before.created_at if before else now
+        surface = Surface(request.declared, created, now, before.seen_at if before else request.at)
         self.approved[request.node_id] = surface
         return surface
 

@@ -154,6 +154,7 @@ class Turn:
     _asking: Asking = field(repr=False)
     _calling: Calling = field(repr=False)
     _tools: int = 0
+    _one_call: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     @property
     def history(self) -> list[dict[str, str]]:
@@ -206,8 +207,10 @@ class Turn:
         given) are answers, too: with `is_error`, for the model goes on. The run being stopped cancels the call.
         """
         args = dict(arguments or {})
-        call = self.tool_start(name, args, call_id=call_id)
-        return await self._calling.call_tool(call, name, args, timeout)
+        # Calls of one run that are made at once are performed one by one.
+        async with self._one_call:
+            call = self.tool_start(name, args, call_id=call_id)
+            return await self._calling.call_tool(call, name, args, timeout)
 
     async def ask_approval(
         self,

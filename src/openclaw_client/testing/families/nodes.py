@@ -8,12 +8,14 @@ from typing import Any, Final
 
 from openclaw_client.testing.callers import Caller, MethodError, Params, Switchboard
 from openclaw_client.testing.invokes import Invocation, InvokeEnd
+from openclaw_client.testing.memory import Memory
 from openclaw_client.testing.node_rows import all_rows, for_reader, node_row
 from openclaw_client.testing.nodes import ConnectedNode, Nodes, pairing_changed
 from openclaw_client.testing.offers import OfferedTool
-from openclaw_client.testing.pairing import Pairing, allows
+from openclaw_client.testing.pairing import allows
 from openclaw_client.testing.registry import ADMIN, PAIRING, READ, WRITE, Family, Method, missing_scope
 from openclaw_client.testing.traits import Profile
+from openclaw_client.wire.sessions import canonical_key
 
 INVOKE_SECONDS: Final = 30.0
 """How long node.invoke waits unless told; the gateways' own number."""
@@ -22,9 +24,10 @@ INVOKE_SECONDS: Final = 30.0
 class NodeMethods:
     """The methods about nodes and their tools."""
 
-    def __init__(self, profile: Profile, pairing: Pairing, nodes: Nodes, board: Switchboard) -> None:
+    def __init__(self, profile: Profile, memory: Memory, nodes: Nodes, board: Switchboard) -> None:
         self._profile = profile
-        self._pairing = pairing
+        self._pairing = memory.pairing
+        self._transcripts = memory.transcripts
         self._nodes = nodes
         self._board = board
 
@@ -142,6 +145,8 @@ class NodeMethods:
         return row if allows(caller.scopes, PAIRING) else for_reader(row, caller.device_id)
 
     def _effective(self, _caller: Caller, params: Params) -> Params:
+        if self._transcripts.get(canonical_key(params["sessionKey"])) is None:
+            raise MethodError(f'unknown session key "{params["sessionKey"]}"')
         tools = [_effective_tool(tool) for tool in self._nodes.offered().values()]
         tools.sort(key=lambda tool: str(tool["label"]).lower())
         group = {"id": "mcp", "label": "MCP server tools", "source": "mcp", "tools": tools}

@@ -137,8 +137,8 @@ class Node(Peer):
 def tool_named(name: str, **fields: Any) -> Payload:
     """A tool as a node describes it."""
     parameters = {"type": "object", "properties": {"sku": {"type": "string"}}, "additionalProperties": False}
-    described = {"name": name, "description": "How many are in stock.", "parameters": parameters}
-    return {"pluginId": "node-mcp", "command": COMMAND, "mcp": {"server": "contract", "tool": name}, **described, **fields}
+    described = {"name": name, "description": "How many are in stock.", "parameters": parameters, **fields}
+    return {"pluginId": "node-mcp", "command": COMMAND, "mcp": {"server": "contract", "tool": name}, **described}
 
 
 def new_name(word: str = "stock") -> str:

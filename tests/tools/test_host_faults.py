@@ -83,6 +83,26 @@ async def test_a_call_is_lost_with_its_gateway_and_made_by_nobody_again(
     assert gateway.seen.requests["node.invoke.result"] == 1
 
 
+async def test_a_connection_that_is_lost_while_the_tools_are_published(
+    make: Make, gateway: BlockingEmbeddedGateway
+) -> None:
+    host, fatal = make(gateway, echo), []
+    host.on_fatal_close(lambda *args: fatal.append(args))
+    await serving(host, gateway)
+    for lose in (gateway.faults.disconnect, gateway.crash):
+        gateway.faults.swallow("node.pluginTools.update")
+        before = gateway.seen.requests["node.pluginTools.update"]
+        host.retry_now()
+        await until(lambda before=before: gateway.seen.requests["node.pluginTools.update"] > before)
+        await asyncio.to_thread(lose)
+        await until(lambda: host.state is HostState.CONNECTING)
+        if lose == gateway.crash:
+            await asyncio.to_thread(gateway.start)
+        assert await host.wait_published(10)
+    await host.close()
+    assert fatal == []
+
+
 async def test_the_agent_goes_on_when_only_the_host_was_cut(
     make: Make, make_client: Make, gateway: BlockingEmbeddedGateway, slow: Slow
 ) -> None:

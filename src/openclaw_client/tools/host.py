@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from openclaw_client.client.callbacks import Callbacks
 from openclaw_client.client.slow_consumer import SlowConsumer
-from openclaw_client.connection.connection import Connection, Gap
+from openclaw_client.connection.connection import Abandoned, Connection, Gap, Outcome, Responded
 from openclaw_client.connection.fast_path import FastPath
 from openclaw_client.connection.supervisor import ConnectionState, StateChange, Supervisor
 from openclaw_client.errors import ClientClosed, ConnectionLost, GatewayError, NotConnected, PairingRequired
@@ -286,19 +286,23 @@ class HostCore:
         entries = [] if self._withdrawn else self.registry.entries(self.options.name)
         asked = tuple(entry["name"] for entry in entries)
 
-        def done(outcome: Any) -> None:
-            if self.supervisor.connection is not connection:
+        def done(outcome: Outcome) -> None:
+            if self.supervisor.connection is not connection or isinstance(outcome, Abandoned):
+                # The list is published on the next connection.
                 return
             error = error_of(outcome, connection)
-            if error is not None:
+            if isinstance(outcome, Responded) and error is None:
+                self._counted(counted_tools(decode_payload(outcome.payload)), asked)
+            elif error is not None:
                 logger.debug("the tools were not taken: %s", error)
                 self.publication.refused(error, self._clock())
-            else:
-                self._counted(counted_tools(decode_payload(outcome.payload)), asked)
             self._act(error)
 
         try:
             connection.request(UPDATE_TOOLS, {"tools": entries}, self._limit, done)
+        except NotConnected:
+            # It is gone, and that will be told.
+            return
         except GatewayError as error:
             self.publication.refused(error, self._clock())
             # Not within the actions that are being done.

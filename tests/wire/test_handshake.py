@@ -110,6 +110,15 @@ def test_connect_holds_the_whole_range_of_versions_and_no_key_without_a_value() 
     assert sent["device"] == {"id": "i", "publicKey": "p", "signature": "s", "signedAt": 5, "nonce": "n"}
 
 
+def test_only_a_node_says_what_it_can_be_asked_to_do() -> None:
+    client = ClientFields(id="cli", version="1", platform="linux", mode="cli")
+    given: dict[str, Any] = {"client": client, "scopes": (), "caps": (), "auth": None}
+    operator = connect_params(role="operator", **given)
+    assert "commands" not in msgspec.to_builtins(operator)
+    node = connect_params(role="node", commands=("mcp.tools.call.v1",), **given)
+    assert msgspec.to_builtins(node)["commands"] == ["mcp.tools.call.v1"]
+
+
 def test_no_secret_of_the_handshake_is_shown() -> None:
     auth = AuthFields(token="sesame-1", device_token="sesame-2", bootstrap_token="sesame-3", password="sesame-4")
     proof = DeviceProof(id="i", public_key="p", signature="sesame-5", signed_at=5, nonce="n")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
 import textwrap
@@ -15,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from openclaw_client import AsyncGatewayClient
+from openclaw_client import AsyncGatewayClient, GatewayClient, SessionKey, ToolError, ToolHost
 from openclaw_client.testing import BlockingEmbeddedGateway, EmbeddedGateway, Turn
 from tests.test_layers import MAY_IMPORT
 from tests.waiting import PATIENCE, wait_until
@@ -113,6 +115,95 @@ def test_the_bot_that_asks_first(answer: str, decision: str, tmp_path: Path) -> 
     assert bot.stdout.splitlines()[:2] == ["The agent wants to run, in /srv/site:", "    git status --short"]
     assert bot.stdout.splitlines()[-1] == f"It was: {decision}"
     assert (bot.stderr, bot.returncode) == ("", 0)
+
+
+async def calls(turn: Turn) -> Any:
+    """An agent that calls the tool that the message names, `stock {"sku": "A-1"}`, and says what it gave."""
+    name, _, arguments = turn.message.partition(" ")
+    yield (await turn.call_tool(name, json.loads(arguments))).text
+
+
+def test_the_example_of_a_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENCLAW_STATE_DIR", str(tmp_path))
+    with BlockingEmbeddedGateway(calls) as gateway:
+        names: dict[str, Any] = {"url": gateway.url, "token": gateway.token}
+        serving = threading.Thread(target=run, args=(blocks("docs/tools.md")[0], names))
+        serving.start()
+        try:
+            wait_until(lambda: bool(gateway.pending_nodes))
+            gateway.approve()
+            wait_until(lambda: "stock" in gateway.tools)
+            with GatewayClient(gateway.url, token=gateway.token, identity=False) as client:
+                said = client.chat_send(session_key="main", message='stock {"sku": "A-1"}').text
+                refused = client.chat_send(session_key="main", message='stock {"sku": "A-1", "warehouse": "moon"}').text
+        finally:
+            wait_until(lambda: "host" in names)
+            names["host"].close()
+            serving.join(PATIENCE)
+    assert json.loads(said) == {"sku": "A-1", "pieces": 12}
+    assert "moon" in refused
+    assert (tmp_path / "nodes" / "stock-service.json").is_file()
+
+
+def test_the_example_of_an_error_of_a_tool() -> None:
+    shelf = run(blocks("docs/tools.md")[1], {})["shelf"]
+    assert shelf("A-1") == 12
+    with pytest.raises(ToolError, match="There is no article x"):
+        shelf("x")
+
+
+def test_the_example_of_users_of_a_tool() -> None:
+    names = run(blocks("docs/tools.md")[2], {})
+    host = ToolHost(name="shop", tools=[names["orders"]], user_of=names["user_of"])
+    assert host.call("orders", {}, session_key=SessionKey.agent("ops", "web", "Ann")) == ["order 1 of Ann"]
+    for key in (SessionKey.agent("ops", "telegram", "Ann"), "main", None):
+        with pytest.raises(ToolError, match="not for this session"):
+            host.call("orders", {}, session_key=key)
+
+
+def test_the_example_of_a_test_of_a_tool(capsys: pytest.CaptureFixture[str]) -> None:
+    run(blocks("docs/tools.md")[3], {})
+    assert capsys.readouterr().out == "Expected `int`, got `str` - at `$.number`\n"
+
+
+def test_the_host_of_a_shop_s_stock(tmp_path: Path) -> None:
+    with BlockingEmbeddedGateway(calls) as gateway:
+        environment = {
+            **os.environ,
+            "HOME": str(tmp_path),
+            "OPENCLAW_STATE_DIR": str(tmp_path),
+            "OPENCLAW_GATEWAY_URL": gateway.url,
+            "OPENCLAW_GATEWAY_TOKEN": str(gateway.token),
+        }
+        shop = subprocess.Popen(
+            [sys.executable, "-m", "examples.stock_tools"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=environment,
+        )
+        try:
+            assert shop.stdout is not None
+            assert "openclaw nodes approve" in shop.stdout.readline()
+            gateway.approve()
+            with GatewayClient(gateway.url, token=gateway.token, identity=False) as client:
+
+                def ask(whose: str, message: str) -> str:
+                    key = SessionKey.agent("main", *whose.split())
+                    return client.chat_send(session_key=key, message=message).text
+
+                assert json.loads(ask("shop ann", 'stock {"sku": "B-7"}'))["pieces"] == 3
+                assert ask("shop ann", 'reserve {"sku": "B-7", "pieces": 2}') == "Reserved: 2 of B-7"
+                assert ask("shop bob", 'reserve {"sku": "B-7", "pieces": 2}') == "Pieces of B-7 left: 1."
+                assert "There is no article C-1 in main" in ask("shop bob", 'stock {"sku": "C-1"}')
+                assert ">= 1" in ask("shop bob", 'reserve {"sku": "B-7", "pieces": 0}')
+                assert "not for this session" in ask("other ann", 'reserve {"sku": "B-7", "pieces": 1}')
+            shop.send_signal(signal.SIGINT)
+            assert (shop.wait(PATIENCE), shop.communicate()) == (0, ("", ""))
+        finally:
+            shop.kill()
+            shop.communicate()
 
 
 def test_a_device_in_a_secret(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from openclaw_client.cli.headers import read_headers
 from openclaw_client.cli.options import Options
@@ -45,28 +46,29 @@ def described(
 ) -> Iterator[GatewayClient]:
     """The same before it connects; disconnected behind the block. Raises UsageError."""
     with ExitStack() as stack:
-        url, token, identity = options.url, read_token(options), _identity(options)
+        url, access = options.url, access_to(options)
         if options.embedded:
             # Only here: the gateway is of no use to the other commands, and takes its time to load.
             from openclaw_client.testing import BlockingEmbeddedGateway
 
             gateway = stack.enter_context(BlockingEmbeddedGateway())
-            url, token, identity = gateway.url, gateway.token, DeviceIdentity.generate()
-        client = GatewayClient(
-            url,
-            token=token,
-            password=options.password,
-            identity=identity,
-            sessions=sessions,
-            scopes=options.scopes or scopes,
-            answers=answers,
-            timeouts=_timeouts(options),
-            tls_fingerprint=options.tls_fingerprint,
-            ca_file=options.ca_file,
-            headers=None if options.embedded else read_headers(options.headers, options.url),
-        )
+            url, access["token"], access["identity"] = gateway.url, gateway.token, DeviceIdentity.generate()
+        client = GatewayClient(url, sessions=sessions, scopes=options.scopes or scopes, answers=answers, **access)
         with closing(client):
             yield client
+
+
+def access_to(options: Options) -> dict[str, Any]:
+    """What the command line says of the way to a gateway, as clients and hosts of tools take it. Raises UsageError."""
+    return {
+        "token": read_token(options),
+        "password": options.password,
+        "identity": _identity(options),
+        "timeouts": _timeouts(options),
+        "tls_fingerprint": options.tls_fingerprint,
+        "ca_file": options.ca_file,
+        "headers": None if options.embedded else read_headers(options.headers, options.url),
+    }
 
 
 def read_token(options: Options) -> str | None:

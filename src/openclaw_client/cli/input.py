@@ -1,11 +1,13 @@
-"""What comes in on stdin: a message, or the file that it is about."""
+"""What comes in on stdin: a message, the file that it is about, or a JSON object."""
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import sys
 import threading
+from typing import Any
 
 from openclaw_client.cli.view import remark
 from openclaw_client.errors import UsageError
@@ -54,6 +56,24 @@ def read_stdin(*, told: bool = False) -> str:
     finally:
         waiting.cancel()
     return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
+
+
+def read_object(given: str | None, what: str, example: str) -> dict[str, Any] | None:
+    """The JSON object as it was given, or with "-" what stdin holds; None where nothing was given.
+
+    what: what it is, example: how it is written, for the UsageError that it raises.
+    """
+    text = read_stdin() if given == "-" else given
+    if text is None:
+        return None
+    remedy = f"Write them like {example}"
+    try:
+        params = json.loads(text)
+    except ValueError as error:
+        raise UsageError(message=f"the {what} are no JSON: {error}", remedy=remedy) from None
+    if not isinstance(params, dict):
+        raise UsageError(message=f"the {what} are no JSON object", remedy=remedy)
+    return params
 
 
 def _is_piped() -> bool:

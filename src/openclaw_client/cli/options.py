@@ -50,6 +50,9 @@ class Options:
     agent: str | None = None
     test_message: str | None = None
     gateway: str | None = None
+    module: str = ""
+    approve: bool = False
+    host_name: str | None = None
 
     @property
     def session_key(self) -> str:

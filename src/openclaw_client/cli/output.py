@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TextIO
 
 from openclaw_client.errors.peer_text import escaped, harmless
 
@@ -37,16 +37,21 @@ def prepare_streams(*, json: bool) -> None:
             sys.stdout.reconfigure(errors="replace")
 
 
-def write(text: str) -> None:
-    """Text to stdout, at once; as it is where a program reads it, harmless where a person does."""
-    sys.stdout.write(harmless(text) if sys.stdout.isatty() else text)
-    sys.stdout.flush()
+def write(text: str, to: TextIO | None = None) -> None:
+    """Text to stdout, at once; as it is where a program reads it, harmless where a person does.
+
+    to: the stdout of before, where something else has been put in its place.
+    """
+    stdout = to or sys.stdout
+    stdout.write(harmless(text) if stdout.isatty() else text)
+    stdout.flush()
 
 
-def json_line(kind: str, fields: Mapping[str, Any]) -> None:
-    """One object, `type` first, on a line of its own."""
-    sys.stdout.write(encode({"type": kind, **fields}) + "\n")
-    sys.stdout.flush()
+def json_line(kind: str, fields: Mapping[str, Any], to: TextIO | None = None) -> None:
+    """One object, `type` first, on a line of its own. to: see `write`."""
+    stdout = to or sys.stdout
+    stdout.write(encode({"type": kind, **fields}) + "\n")
+    stdout.flush()
 
 
 def encode(value: Any, *, indent: int | None = None) -> str:

@@ -28,6 +28,8 @@ from openclaw_client.cli import (
     pin,
     questions,
     skip,
+    tools_call,
+    tools_list,
 )
 from openclaw_client.cli.exit_codes import MEANINGS, ExitCode
 from openclaw_client.cli.options import DEFAULT_SESSION, Options
@@ -53,6 +55,27 @@ class Command(Protocol):
         ...
 
 
+class Group:
+    """Several commands behind one word, each with arguments of its own."""
+
+    def __init__(self, help_: str, commands: dict[str, Command]) -> None:
+        self.HELP = help_
+        self.commands = commands
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
+        for name, command in self.commands.items():
+            _add_command(actions, name, command, headers="inner_headers")
+
+    def run(self, options: Options) -> int:
+        return self.commands[options.action].run(options)
+
+
+TOOLS = Group(
+    "serve Python functions as tools of the agent, list and try them",
+    {"list": tools_list, "call": tools_call},
+)
+
 COMMANDS: dict[str, Command] = {
     "chat": chat,
     "history": history,
@@ -68,6 +91,7 @@ COMMANDS: dict[str, Command] = {
     "events": events,
     "pair": pair,
     "devices": devices,
+    "tools": TOOLS,
     "doctor": doctor,
     "pin": pin,
     "gateway": gateway,
@@ -87,8 +111,10 @@ environment:
 A --token, --password or --header on the command line can be seen by every
 user of this machine: prefer the environment, --token-file or --header @FILE.
 """
-_FILES = {"token_file", "identity", "ca_file"}
+_FILES = {"token_file", "identity", "ca_file", "module"}
 _POSITIONAL = {"message", "method", "params", "names", "action", "ident", "texts"}
+_OPTIONS = {"headers": "--header", "host_name": "--name"}
+"""Those that are not called as their field is."""
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 """What Python makes of a byte that is none of the encoding's."""
 _MORE = f"The options that all commands share and the exit codes: `{PROGRAM} --help`."
@@ -98,8 +124,8 @@ def parse(argv: Sequence[str] | None) -> Options:
     """The options; SystemExit after --help and --version (0) and for what cannot work (2)."""
     parser = _parser()
     given = vars(parser.parse_args(argv))
-    # What stands behind the command would take the place of what stands before it.
-    given["headers"] = [*given.get("headers", ()), *given.pop("more_headers", ())]
+    places = [given.pop(name, ()) for name in ("headers", "more_headers", "inner_headers")]
+    given["headers"] = [line for lines in places for line in lines]
     options = Options(**given)
     _check(parser, options)
     return options
@@ -120,16 +146,21 @@ def _parser() -> _Parser:
     epilog = f"{_ENVIRONMENT}\n{_exit_codes()}"
     parser = _Parser(prog=PROGRAM, description="Talk to an OpenClaw gateway.", epilog=epilog)
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-    _add_common(parser, shown=True)
+    _add_common(parser, shown=True, headers="headers")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
     for name, command in COMMANDS.items():
-        summary, *rest = command.HELP.split("\n", 1)
-        description = "\n".join([summary[0].upper() + summary[1:] + ".", *rest])
-        sub = commands.add_parser(name, help=summary, description=description, epilog=_MORE)
-        command.configure(sub)
-        # Once more, so that they can stand behind the command, too.
-        _add_common(sub, shown=False)
+        _add_command(commands, name, command, headers="more_headers")
     return parser
+
+
+def _add_command(commands: Any, name: str, command: Command, *, headers: str) -> None:
+    """headers: where those go that stand behind this command; they would take the place of what stands before it."""
+    summary, *rest = command.HELP.split("\n", 1)
+    description = "\n".join([summary[0].upper() + summary[1:] + ".", *rest])
+    sub = commands.add_parser(name, help=summary, description=description, epilog=_MORE)
+    command.configure(sub)
+    # Once more, so that they can stand behind the command, too.
+    _add_common(sub, shown=False, headers=headers)
 
 
 def _exit_codes() -> str:
@@ -163,6 +194,21 @@ def _check(parser: argparse.ArgumentParser, options: Options) -> None:
     foreign = [name for name in given if not name.startswith("--token")] + ["--embedded"] * options.embedded
     if options.command == "gateway" and foreign:
         parser.error(f"{foreign[0]} says where to connect to: `gateway` does not connect")
+    if options.command == "tools":
+        _check_tools(parser, options, given)
+
+
+def _check_tools(parser: argparse.ArgumentParser, options: Options, connecting: list[str]) -> None:
+    if options.action == "call" and (connecting or options.embedded):
+        parser.error(f"{[*connecting, '--embedded'][0]} says where to connect to: `tools call` does not connect")
+    if options.action != "serve":
+        return
+    if options.embedded:
+        parser.error("--embedded has no agent that calls tools: `openclaw-client gateway` serves one to others")
+    if options.no_device:
+        parser.error("a host of tools is known by its device: leave --no-device out")
+    if options.scopes and not options.approve:
+        parser.error("a host of tools has no scopes: --scopes is for the operator of --approve")
 
 
 def _check_encoding(parser: argparse.ArgumentParser, options: Options) -> None:
@@ -174,7 +220,7 @@ def _check_encoding(parser: argparse.ArgumentParser, options: Options) -> None:
                 continue
             if entry.name == "headers" and text.startswith("@"):
                 continue
-            option = "--header" if entry.name == "headers" else f"--{entry.name.replace('_', '-')}"
+            option = _OPTIONS.get(entry.name) or f"--{entry.name.replace('_', '-')}"
             name = entry.name.upper() if entry.name in _POSITIONAL else option
             shown = "" if not entry.repr else f": {str(os.fsencode(text))[1:]}"
             parser.error(f"{name} is no text in {sys.getfilesystemencoding()}, the encoding of the locale{shown}")
@@ -221,7 +267,6 @@ _COMMON: list[tuple[tuple[str, ...], dict[str, Any]]] = [
         ("--header",),
         {
             "action": "append",
-            "dest": "headers",
             "metavar": "LINE",
             "help": '"NAME: VALUE" for a proxy in front of the gateway, or @FILE with such lines; repeatable',
         },
@@ -230,8 +275,8 @@ _COMMON: list[tuple[tuple[str, ...], dict[str, Any]]] = [
 ]
 
 
-def _add_common(parser: argparse.ArgumentParser, *, shown: bool) -> None:
+def _add_common(parser: argparse.ArgumentParser, *, shown: bool, headers: str) -> None:
     group = parser.add_argument_group("common options, before or after the command")
     for names, arguments in _COMMON:
-        more = {"dest": "more_headers"} if names == ("--header",) else {}
-        group.add_argument(*names, **(arguments if shown else {**arguments, "help": argparse.SUPPRESS, **more}))
+        more = {"dest": headers} if names == ("--header",) else {}
+        group.add_argument(*names, **{**arguments, **more, **({} if shown else {"help": argparse.SUPPRESS})})

@@ -30,6 +30,7 @@ from openclaw_client.cli import (
     skip,
     tools_call,
     tools_list,
+    tools_serve,
 )
 from openclaw_client.cli.exit_codes import MEANINGS, ExitCode
 from openclaw_client.cli.options import DEFAULT_SESSION, Options
@@ -73,7 +74,7 @@ class Group:
 
 TOOLS = Group(
     "serve Python functions as tools of the agent, list and try them",
-    {"list": tools_list, "call": tools_call},
+    {"serve": tools_serve, "list": tools_list, "call": tools_call},
 )
 
 COMMANDS: dict[str, Command] = {

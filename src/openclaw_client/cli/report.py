@@ -66,7 +66,8 @@ _SPELLINGS = {
     "Pass token= or password=": "Give --token-file or --password",
 }
 """Arguments of Python calls, and what they are called here."""
-_INTERACTIONS = "openclaw_client.interactions"
+_PERSONS = ("openclaw_client.interactions", "openclaw_client.tools")
+"""Loggers whose warnings are the person's affair: why a command was refused, what a tool raised."""
 _BESIDE = "`openclaw-client chat` asks on a terminal only; beside a script, keep `openclaw-client {} --watch` open"
 _SPELLINGS |= {
     f'register on_{kind}, or pass answers=["{kind}s"], before connect()': _BESIDE.format(f"{kind}s")
@@ -184,9 +185,12 @@ class _Formatter(logging.Formatter):
         self._tracebacks = tracebacks
 
     def format(self, record: logging.LogRecord) -> str:
-        if record.name == _INTERACTIONS and record.levelno == logging.WARNING:
-            # Not the library's affairs but the person's: why a command was refused, or goes on waiting.
-            return f"openclaw-client: {one_line(_spelled(record.getMessage()))}"
+        if record.name in _PERSONS and record.levelno >= logging.WARNING:
+            text = f"openclaw-client: {one_line(_spelled(record.getMessage()))}"
+            if not record.exc_info or record.exc_info[0] is None:
+                return text
+            told = self.formatException(record.exc_info)
+            return f"{text}\n{told}" if self._tracebacks else f"{text}: {one_line(told)}"
         return super().format(record)
 
     def formatException(  # noqa: N802 - the name of the standard library

@@ -138,7 +138,7 @@ def test_devices_are_listed_approved_rejected_and_removed(own_home: Path) -> Non
         assert listed.types == ["pending", "paired", "devices"]
         pending = listed.objects[0]
         assert (pending["request_id"], pending["device_id"]) == (request, device)
-        assert listed.objects[-1] == {"type": "devices", "pending": 1, "paired": 1}
+        assert listed.objects[-1] == {"type": "devices", "pending": 1, "pending_nodes": 0, "paired": 1}
         assert f"pending {request} device {device} " in program.run("devices", "list").out
 
         assert program.run("devices", "reject", request).out == f"rejected {device}\n"

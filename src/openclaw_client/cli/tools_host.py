@@ -19,7 +19,7 @@ from openclaw_client.sync.loop_thread import loop_thread
 if TYPE_CHECKING:
     from openclaw_client.tools.async_host import AsyncToolHost
     from openclaw_client.tools.calls import CallEnd
-    from openclaw_client.tools.host import HostStateChange
+    from openclaw_client.tools.changes import HostStateChange
     from openclaw_client.tools.publication import HostState
     from openclaw_client.tools.tool import Tool
 

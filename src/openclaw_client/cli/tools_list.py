@@ -18,8 +18,8 @@ list the tools that nodes publish
 With --session also those that the agent has in that session, under the names
 that it knows: a tool that two nodes publish has another name for each."""
 
-LONGEST = 60
-"""Characters of a description that are shown: enough to tell one tool from another on a line."""
+LONGEST = 55
+"""Characters of a description that are shown: enough to tell one tool from another on a line of 80."""
 
 NAME_WIDTH = 20
 """Columns of a name; what is longer pushes the rest aside."""

@@ -21,7 +21,7 @@ from openclaw_client.errors import GatewayError
 from openclaw_client.sync.threads import latch
 
 if TYPE_CHECKING:
-    from openclaw_client.tools.host import HostStateChange
+    from openclaw_client.tools.changes import HostStateChange
 
 HELP = """\
 serve Python functions as tools of the agent

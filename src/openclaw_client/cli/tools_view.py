@@ -16,7 +16,7 @@ from openclaw_client.errors.peer_text import harmless, one_line
 
 if TYPE_CHECKING:
     from openclaw_client.tools.calls import CallEnd
-    from openclaw_client.tools.host import HostStateChange
+    from openclaw_client.tools.changes import HostStateChange
 
 _OUTCOMES = {
     "error": "told what was wrong",

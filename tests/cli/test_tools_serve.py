@@ -176,23 +176,31 @@ def test_approve_lets_the_device_in_too_and_nobody_else(own_home: Path) -> None:
         assert pending.role == "node"
 
 
-def test_what_an_operator_is_not_shown_it_cannot_approve(program: Program, gateway: BlockingEmbeddedGateway) -> None:
-    # From now on its device token does, and a device sees the requests of its own alone.
+def test_what_an_operator_is_not_shown_it_cannot_approve(
+    program: Program, gateway: BlockingEmbeddedGateway, shop: Path
+) -> None:
     assert program.run("devices", "list").code == 0
-    with program.start("tools", "serve", "shop.py") as process:
-        wait_until(lambda: gateway.pending_nodes)
-        del program.environment["OPENCLAW_GATEWAY_TOKEN"]
-        assert "node" not in program.run("devices", "list").out.replace("node-host", "").replace("linux node", "")
+    # From now on its device token does, and with that a device sees its own requests alone.
+    del program.environment["OPENCLAW_GATEWAY_TOKEN"]
+    (shop / "host.py").write_text(HOST.format(kind="ToolHost").replace("tools=[]", f"token={TOKEN!r}"))
+    with program.start("tools", "serve", "host.py", "--approve") as process:
+        said = read_lines(process, "this operator is shown no request of this host")
+        assert TOKEN not in "".join(said)
+        (request,) = gateway.pending_nodes
+        assert request.id not in program.run("devices", "list").out
+        gateway.approve()
+        read_lines(process, "house serves at_home")
         process.send_signal(signal.SIGINT)
         finish(process)
+    assert process.returncode == ExitCode.OK
 
 
-@pytest.mark.parametrize("look", ["shop.py", "shop.py:several"])
+@pytest.mark.parametrize("where", ["shop.py", "shop.py:several"])
 def test_ctrl_c_lets_running_calls_come_to_their_end(
-    program: Program, gateway: BlockingEmbeddedGateway, other: GatewayClient, shop: Path, look: str
+    program: Program, gateway: BlockingEmbeddedGateway, other: GatewayClient, shop: Path, where: str
 ) -> None:
     replies: list[str] = []
-    with program.start("tools", "serve", look, "--approve", "--json") as process:
+    with program.start("tools", "serve", where, "--approve", "--json") as process:
         published(process)
         asking = threading.Thread(target=lambda: replies.append(ask(other, "wait", folder=str(shop))))
         asking.start()
@@ -308,6 +316,18 @@ def test_a_lost_connection_is_told_and_made_again(program: Program, gateway: Blo
     assert "openclaw-client: shop waits for its approval, which --approve gives" in said
     assert "openclaw-client: shop: the connection was lost; connecting again" in said
     assert process.returncode == ExitCode.OK
+
+
+def test_what_parks_the_host_ends_the_program(program: Program, gateway: BlockingEmbeddedGateway) -> None:
+    with program.start("tools", "serve", "shop.py", "--approve", "--json") as process:
+        published(process)
+        details = {"code": "AUTH_TOKEN_MISMATCH"}
+        gateway.faults.refuse("unauthorized", code="UNAUTHORIZED", details=details, close_code=1008, times=9)
+        gateway.faults.disconnect()
+        error = read_until(process, "error")[-1]
+        rest, err = finish(process)
+    assert (process.returncode, error["error"], rest) == (ExitCode.AUTH, "AuthRejected", "")
+    assert err == f"openclaw-client: {error['message']}\n"
 
 
 def read_lines(process: subprocess.Popen[str], last: str) -> list[str]:

@@ -14,10 +14,15 @@ from openclaw_client.cli.report import complain
 from openclaw_client.cli.tools_host import Served
 from openclaw_client.sync.client import GatewayClient
 
-LOOKS = 10
-"""For a request that was just made. A device that was let in asks for its tools next."""
+LOOKS = 20
+"""Most looks at what this host waits for. A device that was let in asks for its tools next, and 2026.8 tells a node
+nothing of its approval: the host asks after five seconds."""
+FRUITLESS = 4
+"""Looks without any request of this host, behind which there will be none: gateways list one at once."""
 PAUSE = 1.0
 """Seconds between two looks, if the tools are not published before."""
+
+_UNSEEN = "this operator is shown no request of this host: with a device token alone that takes --scopes read,admin"
 
 
 def approve_own(host: Served, options: Options) -> None:
@@ -34,22 +39,33 @@ def approve_own(host: Served, options: Options) -> None:
     with connected(
         replace(options, url=options.url or host.url, identity=None), sessions=(), scopes=SCOPES
     ) as operator:
-        for _ in range(LOOKS):
-            if host.state is HostState.WAITING_FOR_DEVICE:
-                _approve(operator, "device", _pending_devices(operator), host)
-            elif host.state is HostState.WAITING_FOR_APPROVAL:
-                _approve(operator, "node", pending_nodes(operator), host)
+        approved = False
+        for look in range(LOOKS):
+            approved |= _approve(operator, host)
             if host.wait_published(PAUSE):
                 return
-    complain("this operator is shown no request of this host: with a device token alone that takes --scopes read,admin")
+            if not approved and look + 1 >= FRUITLESS:
+                complain(_UNSEEN)
+                return
 
 
-def _approve(operator: GatewayClient, kind: str, requests: list[dict[str, Any]], host: Served) -> None:
-    for request in requests:
-        if host.device_id is not None and request.get(f"{kind}_id") == host.device_id:
-            operator.request(f"{kind}.pair.approve", {"requestId": request["request_id"]})
-            # Before 2026.9 a node is not told.
-            host.retry_now()
+def _approve(operator: GatewayClient, host: Served) -> bool:
+    """Approve what the host waits for at the moment; whether there was a request of it."""
+    from openclaw_client.tools.publication import HostState
+
+    if host.state is HostState.WAITING_FOR_DEVICE:
+        kind, requests = "device", _pending_devices(operator)
+    elif host.state is HostState.WAITING_FOR_APPROVAL:
+        kind, requests = "node", pending_nodes(operator)
+    else:
+        return False
+    own = [one for one in requests if host.device_id is not None and one.get(f"{kind}_id") == host.device_id]
+    for request in own:
+        operator.request(f"{kind}.pair.approve", {"requestId": request["request_id"]})
+    if own and kind == "device":
+        # It looks again now and then only.
+        host.retry_now()
+    return bool(own)
 
 
 def _pending_devices(operator: GatewayClient) -> list[dict[str, Any]]:

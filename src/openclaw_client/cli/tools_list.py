@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -21,6 +22,8 @@ that it knows: a tool that two nodes publish has another name for each."""
 LONGEST = 55
 """Characters of a description that are shown: enough to tell one tool from another on a line of 80."""
 
+WIDTH = 80
+"""Columns of the narrowest terminal that is common."""
 NAME_WIDTH = 20
 """Columns of a name; what is longer pushes the rest aside."""
 
@@ -62,7 +65,7 @@ def _node(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tool(row: Mapping[str, Any], nodes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     ident = str(row.get("id"))
-    node, name = _publisher(ident, nodes)
+    node, name = (None, None) if row.get("source") == "core" else _publisher(ident, nodes)
     return {
         "id": ident,
         "source": row.get("source"),
@@ -125,7 +128,8 @@ def _session_text(session: str, tools: list[dict[str, Any]]) -> str:
     sources = dict.fromkeys(str(tool["source"]) for tool in tools if tool["node_id"] is None)
     for source in sources:
         names = [tool["id"] for tool in tools if tool["node_id"] is None and str(tool["source"]) == source]
-        lines.append(f"  {one_line(source)}: {one_line(', '.join(names))}")
+        text = one_line(f"{source}: {', '.join(names)}")
+        lines += textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
     return "\n".join(lines) + "\n"
 
 

@@ -181,6 +181,8 @@ def embedded_target(release: str, **options: Any) -> Iterator[Target]:
     """An embedded gateway of a release's profile, with an agent that answers as the stub model does."""
     asked: dict[str, int] = {}
     pictures: dict[str, int] = {}
+    # The real ones of the contract tests show their model the tools of nodes without a search, too.
+    options = {"tool_search": False, **options}
     with BlockingEmbeddedGateway(directive_agent(asked, pictures), release=release, **options) as gateway:
         yield _Embedded(gateway, release, asked, pictures)
 
@@ -205,6 +207,8 @@ def directive_agent(asked: dict[str, int], pictures: dict[str, int]) -> Callable
             yield await _approved(turn, rest)
         elif kind == "ask" and mark:
             yield await _answered(turn, json.loads(rest))
+        elif kind == "call" and mark:
+            yield await _called(turn, rest)
         else:
             if kind == "tool":
                 turn.tool("process", {"action": "list"}, "no sessions")
@@ -232,6 +236,14 @@ async def _answered(turn: Turn, items: list[dict[str, Any]]) -> str:
     if answers is None:
         return "The question was cancelled; proceed with best judgment."
     return "\n".join(f"{one['header']}: {', '.join(answers[one['questionId']])}" for one in asked)
+
+
+async def _called(turn: Turn, rest: str) -> str:
+    """What the stub model says of its calls: the texts of their results."""
+    name, _, arguments = rest.partition(" ")
+    given = json.loads(arguments)
+    answers = [await turn.call_tool(name, one) for one in (given if isinstance(given, list) else [given])]
+    return "\n".join(answer.text for answer in answers)
 
 
 def _words(kind: str, rest: str) -> str:

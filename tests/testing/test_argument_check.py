@@ -23,7 +23,8 @@ FITS: list[tuple[Any, Any, Any]] = [
     (TEXT, True, "true"),
     (TEXT, None, ""),
     (WHOLE, 5, 5),
-    (WHOLE, 5.0, 5.0),
+    ({**TEXT, "format": "date"}, "2026-09-06", "2026-09-06"),
+    ({**TEXT, "format": "odd"}, "?", "?"),
     (WHOLE, " 5 ", 5),
     (WHOLE, True, 1),
     (NUMBER, "5.5e1", 55),
@@ -72,6 +73,8 @@ UNFIT: list[tuple[Any, Any, str]] = [
     ({**TEXT, "minLength": 2}, "a", "x: must not have fewer than 2 characters"),
     ({**TEXT, "maxLength": 1}, "ab", "x: must not have more than 1 characters"),
     ({**TEXT, "pattern": "^a$"}, "b", 'x: must match pattern "^a$"'),
+    ({**TEXT, "format": "date"}, "tomorrow", 'x: must match format "date"'),
+    ({**TEXT, "format": "uuid"}, "7", 'x: must match format "uuid"'),
     (of(a=WHOLE), {"a": "b"}, "x.a: must be integer"),
     ({**of(a=WHOLE), "required": ["a"]}, {}, "x.a: must have required properties a"),
     (of(), {"a": 1}, "x.a: schema is false\n  - x: must not have additional properties"),
@@ -97,3 +100,10 @@ Received arguments:
   "y": "schema1"
 }"""
     assert told == seen
+    _, told = checked("q_one", of(x=TEXT), {"y": "schema1"}, names_strange=False)
+    assert told == seen.replace("  - y: schema is false\n", "")
+
+
+def test_numbers_are_written_as_javascript_does() -> None:
+    made, _ = checked("t", of(n=WHOLE, x=NUMBER), {"n": 5.0, "x": 2.0})
+    assert str(made) == "{'n': 5, 'x': 2}"

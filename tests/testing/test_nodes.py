@@ -169,6 +169,33 @@ def test_without_auto_approve_the_device_comes_first() -> None:
             assert node.publish(stock()) == ["stock"]
 
 
+WITHOUT_COMMANDS: list[Frame] = [
+    {"commands": ()},
+    {"commands": ("shop.call",)},
+    {"client_id": "cli", "client_mode": "cli"},
+    {"client_mode": "backend"},
+]
+
+
+@pytest.mark.parametrize("options", WITHOUT_COMMANDS)
+def test_who_may_publish_nothing(gateway: BlockingEmbeddedGateway, options: Frame) -> None:
+    with operator(gateway) as person, Node(gateway, **options) as node:
+        assert person.next("node.pair.requested")["commands"] == []
+        gateway.approve()
+        assert node.publish(stock()) == []
+
+
+def test_commands_that_nobody_knows_are_left_out(gateway: BlockingEmbeddedGateway) -> None:
+    with operator(gateway) as person, Node(gateway, commands=(COMMAND, "shop.call")):
+        assert person.next("node.pair.requested")["commands"] == [COMMAND]
+
+
+def test_a_client_that_pairs_no_device_is_no_node(gateway: BlockingEmbeddedGateway) -> None:
+    node = Node(gateway, client_id="gateway-client", client_mode="backend")
+    refusal = refused(gateway, **_options(node))
+    assert (refusal.error, refusal.close_code) == ({}, 1000)
+
+
 def _options(node: Node) -> Frame:
     client = node.client
     own = ("role", "client_id", "client_mode", "scopes", "commands", "display_name", "device")
@@ -329,13 +356,14 @@ def test_what_operators_see_of_a_node(gateway: BlockingEmbeddedGateway) -> None:
             unknown = person.call("tools.effective", {"sessionKey": "s"})
             assert unknown["message"] == 'unknown session key "s"'
             gateway.say("s", "there is one now")
-            [group] = person.call("tools.effective", {"sessionKey": "s"})["groups"]
+            [_, group] = person.call("tools.effective", {"sessionKey": "s"})["groups"]
             assert [(tool["id"], tool["pluginId"]) for tool in group["tools"]] == [("stock", "node-mcp")]
             assert [tool["label"] for tool in group["tools"]] == ["Stock"]
         wait_until(lambda: not gateway.nodes)
         [row] = person.call("node.list", {})["nodes"]
         assert (row["connected"], row["commands"]) == (False, [COMMAND])
-        assert person.call("tools.effective", {"sessionKey": "agent:main:s"})["groups"] == []
+        left = person.call("tools.effective", {"sessionKey": "agent:main:s"})["groups"]
+        assert [one["source"] for one in left] == ["plugin"]
         assert person.call("node.describe", {"nodeId": "nope"})["message"] == "unknown nodeId"
 
 

@@ -81,6 +81,25 @@ def test_what_the_agent_is_told_of_a_result(payload: Any, text: str, error: bool
         assert ended["isError"] is error
 
 
+@pytest.mark.parametrize(
+    ("lengths", "kept", "gone"),
+    [([64_000], 64_000, None), ([64_001], 64_000, 71), ([100_000], 64_000, 36_073), ([60_000, 60_000], 64_001, 28_073)],
+)
+def test_a_long_result_is_cut_for_the_agent_and_more_so_for_events(
+    lengths: list[int], kept: int, gone: int | None
+) -> None:
+    with BlockingEmbeddedGateway(calls()) as gateway, User(gateway) as user, Node(gateway) as node:
+        approved(gateway, node)
+        run_id = user.send()
+        content = [{"type": "text", "text": "x" * length} for length in lengths]
+        node.give(node.invoked(), ok=True, payload={"content": content})
+        text, _, _ = json.loads(user.answer(run_id).text)
+        assert len(text) == kept
+        assert (f"[... {gone} more characters truncated" in text) == (gone is not None)
+        shown = "x" * 8_000 + "\n…(truncated)…"
+        assert user.agent_data("tool")[1]["result"]["content"] == [{"type": "text", "text": shown} for _ in lengths]
+
+
 def test_images_reach_the_agent() -> None:
     image = {"type": "image", "data": base64.b64encode(b"PNG").decode(), "mimeType": "image/png"}
     with BlockingEmbeddedGateway(calls()) as gateway, User(gateway) as user, Node(gateway) as node:

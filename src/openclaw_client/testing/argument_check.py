@@ -1,17 +1,28 @@
 """Arguments of a tool call against the tool's schema: what a gateway makes of them, and what it finds wrong.
 
-Knows the keywords that describe Python functions; others are not looked at, formats of strings among them.
+Knows the keywords that describe Python functions; others are not looked at.
 """
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 Schema = Mapping[str, Any]
 
+_STRANGE: Final = "schema is false"
+"""What is wrong with a field that may not be there."""
+_FORMATS: Final[Mapping[str, Callable[[str], object]]] = {
+    "date": datetime.date.fromisoformat,
+    "date-time": datetime.datetime.fromisoformat,
+    "time": datetime.time.fromisoformat,
+    "uuid": uuid.UUID,
+}
+"""Formats of strings that are looked at, and what raises ValueError where one does not fit."""
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _LENGTHS: Final = (("minLength", "maxLength", str, "characters"), ("minItems", "maxItems", list, "items"))
 _BOUNDS: Final[Sequence[tuple[str, str, Callable[[Any, Any], bool]]]] = (
@@ -22,10 +33,15 @@ _BOUNDS: Final[Sequence[tuple[str, str, Callable[[Any, Any], bool]]]] = (
 )
 
 
-def checked(tool: str, schema: Schema, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
-    """The arguments as the tool gets them, and what is wrong with them in the gateway's words, "" where nothing is."""
+def checked(
+    tool: str, schema: Schema, arguments: Mapping[str, Any], *, names_strange: bool = True
+) -> tuple[dict[str, Any], str]:
+    """The arguments as the tool gets them, and what is wrong with them in the gateway's words, "" where nothing is.
+
+    names_strange: whether a field that the schema does not have is told by its name, too.
+    """
     made: dict[str, Any] = _made(dict(arguments), schema)
-    wrong = _problems(made, schema, "")
+    wrong = [line for line in _problems(made, schema, "") if names_strange or line[1] != _STRANGE]
     if not wrong:
         return made, ""
     lines = "\n".join(f"  - {at or 'root'}: {what}" for at, what in wrong)
@@ -51,6 +67,9 @@ def _is(value: Any, kind: str) -> bool:
 
 def _made(value: Any, schema: Any) -> Any:
     """The value as the schema has it, where it is plain what was meant."""
+    if isinstance(value, float) and value.is_integer():
+        # As JavaScript writes it.
+        value = int(value)
     if not isinstance(schema, Mapping):
         return value
     options = schema.get("anyOf", ())
@@ -101,7 +120,7 @@ def _number(value: Any) -> Any:
 
 def _problems(value: Any, schema: Any, at: str) -> list[tuple[str, str]]:
     if schema is False:
-        return [(at, "schema is false")]
+        return [(at, _STRANGE)]
     if not isinstance(schema, Mapping):
         return []
     kinds = _types(schema)
@@ -149,7 +168,17 @@ def _limits(value: Any, schema: Schema) -> list[str]:
                 wrong.append(f"must not have more than {schema[high]} {unit}")
     if isinstance(value, str) and "pattern" in schema and re.search(schema["pattern"], value) is None:
         wrong.append(f'must match pattern "{schema["pattern"]}"')
+    if isinstance(value, str) and not _has_format(value, schema.get("format", "")):
+        wrong.append(f'must match format "{schema["format"]}"')
     return wrong
+
+
+def _has_format(value: str, name: str) -> bool:
+    try:
+        _FORMATS.get(name, str)(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _below(at: str, name: str) -> str:

@@ -179,7 +179,11 @@ class Hub:
         self._let_in(connection, verdict, params)
 
     def _let_in(self, connection: Connection, verdict: Accepted, params: dict[str, Any]) -> None:
-        if verdict.role == "node" and verdict.device is not None:
+        if verdict.role == "node":
+            if verdict.device is None:
+                # A client that is let in without pairing cannot be a node: it gets no answer.
+                connection.close(codes.CLOSE_NORMAL, "")
+                return
             self.nodes.joined(connection.id, params, silent=verdict.device.silent)
         told = hello(self.profile, self._life, connection.id, verdict, self._methods.advertised())
         connection.accept(told, verdict, params)

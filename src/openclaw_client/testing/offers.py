@@ -22,22 +22,20 @@ LONGEST_NAME: Final = 64
 NAME: Final = "^[A-Za-z][A-Za-z0-9_-]{0,63}$"
 NODE_HOST: Final = "node-mcp"
 """The plugin id that is kept for the tools of MCP servers."""
-PLUGIN_TOOLS: Final = frozenset(
-    {
-        "browser",
-        "canvas",
-        "dir_fetch",
-        "dir_list",
-        "file_fetch",
-        "file_write",
-        "memory_get",
-        "memory_search",
-        "node_inference",
-        "talk_voice",
-    }
-)
-"""Tools of plugins that the gateways bring along: a node's tool of such a name gets another. One that is named like a
-tool of the gateway itself takes its place."""
+PLUGIN_TOOLS: Final = {
+    "browser": "browser",
+    "canvas": "canvas",
+    "dir_fetch": "file-transfer",
+    "dir_list": "file-transfer",
+    "file_fetch": "file-transfer",
+    "file_write": "file-transfer",
+    "memory_get": "memory-core",
+    "memory_search": "memory-core",
+    "node_inference": "ollama",
+    "talk_voice": "talk-voice",
+}
+"""Tools of plugins that the gateways bring along, and of which one. No agent calls them here, but their names are
+taken: a node's tool of such a name gets another. One that is named like a tool of the gateway takes its place."""
 _FRAGMENT: Final = 32
 """Characters of a node's id that are put before a name."""
 _ANY_PARAMETERS: Final[Mapping[str, Any]] = {"type": "object", "properties": {}, "additionalProperties": True}

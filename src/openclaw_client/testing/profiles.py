@@ -319,6 +319,7 @@ _V2026_9_6 = replace(
     node_request_scopes=True,
     node_told=True,
     tool_search=True,
+    names_strange_arguments=True,
     invoke_cancel=True,
 )
 

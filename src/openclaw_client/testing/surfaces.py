@@ -13,6 +13,8 @@ from typing import Any, Final
 
 TOOL_COMMAND: Final = "mcp.tools.call.v1"
 """The command of a node that serves tools; the only one that this gateway's policy lets a node declare."""
+NODE_HOST: Final = ("node-host", "node")
+"""Client id and mode of those who serve tools."""
 _NAMES: Final = {
     "clientId": "id",
     "clientMode": "mode",
@@ -40,8 +42,11 @@ class Declared:
     def of(cls, params: Mapping[str, Any]) -> Declared:
         """What these connect parameters declare."""
         commands = dict.fromkeys(params.get("commands", ()))
-        known = tuple(command for command in commands if command == TOOL_COMMAND)
-        return cls(params["device"]["id"], params["client"], tuple(dict.fromkeys(params.get("caps", ()))), known)
+        client = params["client"]
+        # What does not call itself a node's host has no commands, whatever it says.
+        host = (client["id"], client["mode"]) == NODE_HOST
+        known = tuple(command for command in commands if host and command == TOOL_COMMAND)
+        return cls(params["device"]["id"], client, tuple(dict.fromkeys(params.get("caps", ()))), known)
 
     def fields(self) -> dict[str, Any]:
         """As it stands in lists and events."""

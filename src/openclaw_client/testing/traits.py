@@ -263,6 +263,8 @@ class Profile:
     """Whether a node is told that it was approved, or learns it from the answer to what it publishes next."""
     tool_search: bool = False
     """Whether the model sees tools of nodes through a search only, and calls them through another tool."""
+    names_strange_arguments: bool = False
+    """Whether a refused argument that a tool does not have is told by its name."""
     invoke_cancel: bool = False
     """Whether a node is told when the run that called it is stopped; where it is not, its result is taken later."""
 

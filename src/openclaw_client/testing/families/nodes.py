@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from openclaw_client.testing.callers import Caller, MethodError, Params, Switchboard
 from openclaw_client.testing.invokes import Invocation, InvokeEnd
 from openclaw_client.testing.memory import Memory
 from openclaw_client.testing.node_rows import all_rows, for_reader, node_row
 from openclaw_client.testing.nodes import ConnectedNode, Nodes, pairing_changed
-from openclaw_client.testing.offers import OfferedTool
+from openclaw_client.testing.offers import PLUGIN_TOOLS
 from openclaw_client.testing.pairing import allows
 from openclaw_client.testing.registry import ADMIN, PAIRING, READ, WRITE, Family, Method, missing_scope
 from openclaw_client.testing.traits import Profile
@@ -147,10 +147,11 @@ class NodeMethods:
     def _effective(self, _caller: Caller, params: Params) -> Params:
         if self._transcripts.get(canonical_key(params["sessionKey"])) is None:
             raise MethodError(f'unknown session key "{params["sessionKey"]}"')
-        tools = [_effective_tool(tool) for tool in self._nodes.offered().values()]
-        tools.sort(key=lambda tool: str(tool["label"]).lower())
-        group = {"id": "mcp", "label": "MCP server tools", "source": "mcp", "tools": tools}
-        return {"agentId": params.get("agentId", "main"), "profile": "full", "groups": [group] if tools else []}
+        groups = [_group("plugin", "Connected tools", [_entry(*one, "") for one in PLUGIN_TOOLS.items()])]
+        tools = [_entry(one.name, one.published["pluginId"], one.description) for one in self._nodes.offered().values()]
+        if tools:
+            groups.append(_group("mcp", "MCP server tools", tools))
+        return {"agentId": params.get("agentId", "main"), "profile": "full", "groups": groups}
 
     # Calls of operators.
 
@@ -177,10 +178,15 @@ class NodeMethods:
         raise MethodError("node not connected", code="UNAVAILABLE", details=details)
 
 
-def _effective_tool(tool: OfferedTool) -> dict[str, Any]:
-    label = " ".join(word[:1].upper() + word[1:] for word in tool.name.replace("-", "_").split("_") if word)
-    described = {"description": tool.description, "rawDescription": tool.description}
-    return {"id": tool.name, "label": label, **described, "source": "mcp", "pluginId": tool.published["pluginId"]}
+def _group(source: str, label: str, entries: list[Params]) -> Params:
+    tools = [{**entry, "source": source} for entry in entries]
+    tools.sort(key=lambda tool: str(tool["label"]).lower())
+    return {"id": source, "label": label, "source": source, "tools": tools}
+
+
+def _entry(name: str, plugin: str, description: str) -> Params:
+    label = " ".join(word[:1].upper() + word[1:] for word in name.replace("-", "_").split("_") if word)
+    return {"id": name, "label": label, "description": description, "rawDescription": description, "pluginId": plugin}
 
 
 def _not_allowed(node: ConnectedNode, command: str) -> MethodError:

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.contract.nodes import Node, Person, new_name
 from tests.contract.targets import RELEASES, Real, Target, embedded_target
 
 REAL_TIMEOUT = 300
@@ -48,3 +49,26 @@ def proxied(target: Target) -> Iterator[tuple[str, str]]:
 def session() -> str:
     """A session of this test's own: releases of wire v3 are busy for a moment after a final."""
     return f"contract-{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def person(target: Target) -> Iterator[Person]:
+    """Somebody who talks to the agent and may approve nodes, by raw frames."""
+    with Person(target) as person:
+        yield person
+
+
+@pytest.fixture
+def node(target: Target, person: Person) -> Iterator[Node]:
+    """A node that may offer tools."""
+    with Node(target) as node:
+        person.approve(node)
+        yield node
+
+
+@pytest.fixture
+def name(node: Node) -> str:
+    """The name of a tool that the node offers."""
+    name = new_name()
+    assert node.published(name) == [name]
+    return name

@@ -20,6 +20,12 @@ COMMAND = "mcp.tools.call.v1"
 INVOKED, CANCELLED = "node.invoke.request", "node.invoke.cancel"
 REQUESTED, RESOLVED = "node.pair.requested", "node.pair.resolved"
 
+TOOLS = ("2026.8.1", "2026.9.6")
+"""Releases on which a node may publish tools."""
+
+CANCELS = ("2026.9.6",)
+"""Releases that tell a node of its approval, and that a call is not waited for any more."""
+
 PATIENCE = 60.0
 """Seconds: a busy machine takes some for a first turn, and nothing takes a minute but a hang."""
 
@@ -108,7 +114,7 @@ class Node(Peer):
     def __init__(self, target: Target, device: RawDevice | None = None, **options: Any) -> None:
         self.device = device or RawDevice()
         self.id = self.device.device_id
-        # A name of its own: a gateway forgets local devices that are gone when another of the same name comes.
+        # A name of its own: the descriptions of its tools end with it.
         self.name = options.setdefault("display_name", f"node-{self.id[:8]}")
         node = {"client_id": "node-host", "client_mode": "node", "role": "node", "scopes": (), "commands": (COMMAND,)}
         super().__init__(target, device=self.device, **{**node, **options})

@@ -65,6 +65,10 @@ class Target(Protocol):
         """The URL and the token of a gateway that locks all of this machine out after so many failures."""
         ...
 
+    def with_tool_search(self) -> contextlib.AbstractContextManager[tuple[str, str]]:
+        """The URL and the token of a gateway whose agents search for their tools, as they do unless it is set."""
+        ...
+
 
 def names_runs(profile: Profile) -> bool:
     """Whether rows of the history carry the key of a message, in whatever place; its run has the same id."""
@@ -124,6 +128,12 @@ class Real:
             assert second.token is not None
             yield second.url, second.token
 
+    @contextlib.contextmanager
+    def with_tool_search(self) -> Iterator[tuple[str, str]]:
+        with RealGateway(self.release, model_url=self._model.url) as second:
+            assert second.token is not None
+            yield second.url, second.token
+
 
 class _Embedded:
     real = False
@@ -166,6 +176,11 @@ class _Embedded:
         with BlockingEmbeddedGateway(release=self.release, max_attempts=attempts, lockout=lockout) as second:
             assert second.gateway.token is not None
             yield second.url, second.gateway.token
+
+    @contextlib.contextmanager
+    def with_tool_search(self) -> Iterator[tuple[str, str]]:
+        with embedded_target(self.release, tool_search=True) as second:
+            yield second.url, second.token
 
 
 class _KnowsItsProxy(EmbeddedGateway):

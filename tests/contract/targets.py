@@ -104,6 +104,10 @@ class Real:
         contents = [message["content"] for message in messages if isinstance(message.get("content"), list)]
         return sum(part.get("type") == "image_url" for content in contents for part in content)
 
+    def put(self, name: str, data: bytes) -> None:
+        """Write a file where the agent works."""
+        (self._gateway.home / "workspace" / name).write_bytes(data)
+
     @contextlib.contextmanager
     def with_password(self) -> Iterator[tuple[str, str]]:
         with RealGateway(self.release, model_url=self._model.url, auth="password") as second:

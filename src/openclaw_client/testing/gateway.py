@@ -24,8 +24,9 @@ class EmbeddedGateway(GatewayServer):
     (None: no limit). busy: what becomes of a message that meets a running run, where it should differ from the release.
     tool_search: whether agents see tools of nodes through a search only, where it should differ from the release.
     settle_time: how long a session stays busy behind the final of a run, approval_seconds: after how long a request for
-    an approval expires, where they should differ from the release; question_seconds: the same of questions. These,
-    throttle, tick_interval, ping_interval and handshake_timeout are in seconds.
+    an approval expires, where they should differ from the release; question_seconds: the same of questions.
+    ticket_seconds: for how long the link of a file is of use. These, throttle, tick_interval, ping_interval and
+    handshake_timeout are in seconds.
 
     Not for several threads: see `BlockingEmbeddedGateway`. Raises UsageError for parameters that no gateway has.
     """

@@ -19,7 +19,9 @@ from openclaw_client.testing.asking import Asked
 from openclaw_client.testing.auth import Accepted, Doorman, RateLimit, Refused, Secrets, Visit
 from openclaw_client.testing.callers import Caller, Owner
 from openclaw_client.testing.connection import Connection
+from openclaw_client.testing.downloads import Downloads
 from openclaw_client.testing.faults import Faults
+from openclaw_client.testing.files import Tickets
 from openclaw_client.testing.hello import Life, hello
 from openclaw_client.testing.memory import Memory, now_ms
 from openclaw_client.testing.methods import Methods
@@ -72,6 +74,7 @@ class Settings:
     settle_time: float
     approval_seconds: float
     question_seconds: float
+    ticket_seconds: float
     throttle: float
     tick_interval: float
     ping_interval: float
@@ -127,7 +130,9 @@ class Hub:
             self.asked,
             self.nodes,
         )
-        self._methods = Methods(self.profile, memory, self.runs, self, settings.methods)
+        tickets = Tickets(settings.ticket_seconds)
+        self.downloads = Downloads(memory.transcripts, tickets, settings.secrets, self.connections)
+        self._methods = Methods(self.profile, memory, self.runs, self, settings.methods, tickets)
         self._every(settings.tick_interval, self._tick)
         if self.profile.server_pings:
             self._every(settings.ping_interval, self.ping)

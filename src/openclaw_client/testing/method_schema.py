@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from openclaw_client.testing.answer_schema import answer_rules
-from openclaw_client.testing.more_schema import MORE
+from openclaw_client.testing.more_schema import MORE, file_rules
 from openclaw_client.testing.node_schema import node_rules
 from openclaw_client.testing.schema import Anything, Fields, Flag, Items, Rule, Text, Whole
 from openclaw_client.testing.traits import Profile
@@ -58,6 +58,8 @@ def method_rules(profile: Profile) -> dict[str, Fields | None]:
         rules["sessions.messages.unsubscribe"] = Fields(watch, ("key",))
         if profile.unsubscribe:
             rules["sessions.unsubscribe"] = None
+    if profile.files:
+        rules |= file_rules(profile)
     if profile.more_methods:
         rules |= MORE
     return rules

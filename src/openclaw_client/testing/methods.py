@@ -20,10 +20,12 @@ from openclaw_client.testing.families.asked import asked_methods
 from openclaw_client.testing.families.chat import chat_methods
 from openclaw_client.testing.families.devices import Devices
 from openclaw_client.testing.families.empty import EmptyAnswers
+from openclaw_client.testing.families.files import Files
 from openclaw_client.testing.families.nodes import NodeMethods
 from openclaw_client.testing.families.session_changes import SessionChanges
 from openclaw_client.testing.families.sessions import Sessions
 from openclaw_client.testing.families.system import System
+from openclaw_client.testing.files import Tickets
 from openclaw_client.testing.history import History
 from openclaw_client.testing.memory import Memory
 from openclaw_client.testing.method_schema import method_rules
@@ -44,7 +46,13 @@ class Methods:
     """Performs requests. custom: methods of a test, by name; they come before the gateway's own, at any time."""
 
     def __init__(
-        self, profile: Profile, memory: Memory, runs: Runs, board: Switchboard, custom: Mapping[str, Method]
+        self,
+        profile: Profile,
+        memory: Memory,
+        runs: Runs,
+        board: Switchboard,
+        custom: Mapping[str, Method],
+        tickets: Tickets,
     ) -> None:
         self._profile = profile
         self._nodes = runs.nodes
@@ -64,6 +72,7 @@ class Methods:
             Devices(profile, memory.pairing, board).methods(),
             asked_methods(runs.asked),
             NodeMethods(profile, memory, runs.nodes, board).methods(),
+            Files(profile, memory.transcripts, tickets).methods(),
         )
         self._own = {name: one for name, one in joined(families).items() if name in self._rules}
         self._tasks: set[asyncio.Task[None]] = set()

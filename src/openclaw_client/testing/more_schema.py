@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from openclaw_client.testing.schema import Anything, Fields, Flag, Items, Rule, Text, Whole
+from openclaw_client.testing.traits import Profile
 from openclaw_client.wire import limits
 
 _FILLED = Text(low=1)
@@ -111,3 +112,23 @@ MORE: Final[dict[str, Fields | None]] = {
     "tasks.list": _fields("agentId sessionKey", (), "status sortBy cursor", limit=Whole(low=1, high=500)),
 }
 """None: its parameters were not looked at."""
+
+
+def file_rules(profile: Profile) -> dict[str, Fields | None]:
+    """Of artifacts.*; the newest release has more than the one before it."""
+    which: dict[str, Rule] = dict.fromkeys(("sessionKey", "runId", "taskId", "agentId"), _FILLED)
+    listed: dict[str, Rule] = dict(which)
+    one: dict[str, Rule] = {**which, "artifactId": _FILLED}
+    fetched: dict[str, Rule] = dict(one)
+    if profile.more_methods:
+        for known in (listed, one, fetched):
+            known["messageRole"] = Text(choices=frozenset({"assistant"}))
+        listed |= {"type": Text(choices=frozenset({"image"})), "limit": Whole(low=1, high=4)}
+        listed["cursor"] = Text(low=1, high=256)
+        fetched["transport"] = Text(choices=frozenset({"http"}))
+    needed = ("artifactId",)
+    return {
+        "artifacts.list": Fields(listed),
+        "artifacts.get": Fields(one, needed),
+        "artifacts.download": Fields(fetched, needed),
+    }

@@ -294,6 +294,7 @@ _V2026_8_1 = replace(
     approval_denial_error=False,
     questions=True,
     node_tools=True,
+    files=True,
 )
 
 _V2026_9_6 = replace(

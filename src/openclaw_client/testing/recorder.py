@@ -40,10 +40,15 @@ class Recorder:
         """What the model said since its last row."""
         text = run.take_message()
         run.session.spoken_in = True
-        if not text or run.silent or run.over or run.broken:
+        files, run.reply_files = run.reply_files, []
+        if not (text or files) or run.silent or run.over or run.broken:
             return
         row = new_row("assistant", text, self._audience.now_ms(), run_id=run.id, **assistant_extra())
-        if not run.said_nothing or self._profile.silent_rows == "shown":
+        if files:
+            # Told of before its files are ready: the event has the words alone.
+            self.record(run.session, row)
+            row.files = files
+        elif not run.said_nothing or self._profile.silent_rows == "shown":
             self.record(run.session, row)
         elif self._profile.silent_rows == "told":
             self._tell(run.session, row, len(run.session.rows) + 1)
@@ -52,7 +57,9 @@ class Recorder:
         """A call of a tool, or its result."""
         now = self._audience.now_ms()
         if step.kind == "result":
-            self.record(run.session, new_row("toolResult", step.text, now, run_id=run.id))
+            row = new_row("toolResult", step.text, now, run_id=run.id)
+            row.files = list(step.files)
+            self.record(run.session, row)
             return
         text, extra = step.text, {**assistant_extra(), "stopReason": "toolUse"}
         if self._profile.rows_at_once and text:
@@ -78,7 +85,10 @@ class Recorder:
 
     def _tell(self, session: Transcript, row: Row, place: int) -> None:
         if self._profile.session_methods:
-            payload: dict[str, Any] = {"sessionKey": session.key, "message": shown(row, place, self._profile)}
+            message = shown(row, place, self._profile)
+            if row.role == "assistant" and not message["content"] and row.extra.get("stopReason") != "toolUse":
+                message["content"] = [{"type": "text", "text": ""}]
+            payload: dict[str, Any] = {"sessionKey": session.key, "message": message}
             if self._profile.agent_in_rows:
                 payload["agentId"] = "main"
             payload |= {"messageId": row.id, "messageSeq": place}

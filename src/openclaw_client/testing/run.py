@@ -56,7 +56,7 @@ class Run(RunEvents):
     @property
     def unanswered(self) -> bool:
         """Whether what the model said counts as no answer on this release, which asks it once more, and then fails."""
-        if self.silent or self.profile.empty_answer == "final":
+        if self.silent or self.lines or self.sent_texts or self.profile.empty_answer == "final":
             return False
         return not self.text or (self.said_nothing and not self.profile.knows_silence)
 
@@ -112,6 +112,13 @@ class Run(RunEvents):
             error = {"errorMessage": self.complaint, "message": self.message_of(self.complaint)}
             self.chat("error", error, seq=1, bare=True)
 
+    def tell_sent(self) -> None:
+        """The events behind the end for what was said with the tool that sends messages."""
+        for text in self.sent_texts:
+            usage = {"input": 0, "output": 0, "totalTokens": 0}
+            message = {**self.message_of(text), "text": text, "stopReason": "stop", "usage": usage}
+            self.chat("final", {"message": message}, seq=1, bare=True)
+
     def _show_end(self, data: Mapping[str, Any]) -> None:
         """The lifecycle event of the end; newer releases announce it and say why."""
         ended: dict[str, Any] = {"endedAt": self.audience.now_ms()}
@@ -133,7 +140,8 @@ class Run(RunEvents):
         """What kind of answer it was."""
         if self.silent or self.said_nothing:
             return {"disposition": "silent"}
-        return {"disposition": "visible", "text": self.text} if self.text else {"disposition": "empty"}
+        whole = "\n".join(filter(None, (self.text, *self.lines)))
+        return {"disposition": "visible", "text": whole} if whole else {"disposition": "empty"}
 
     def _send_final(self, text: str) -> None:
         message = self.message_of(text)

@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from openclaw_client.testing.callers import Audience, Owner
+from openclaw_client.testing.files import SentFile
 from openclaw_client.testing.traits import Profile
 from openclaw_client.testing.transcripts import Transcript
 
@@ -27,6 +28,7 @@ class Step:
 
     kind: Literal["call", "result"]
     text: str
+    files: tuple[SentFile, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +52,14 @@ class RunEvents:
     on_step: Callable[[Step], None] | None = None
     unheard: bool = False
     """Whether no chat event tells of it."""
+    reply_files: list[SentFile] = field(default_factory=list)
+    """Sent in lines of the answer, since the row before."""
+    result_files: list[SentFile] = field(default_factory=list)
+    """What the tool that is called now looked at."""
+    lines: list[str] = field(default_factory=list)
+    """Of the answer, that no client is shown: they name files."""
+    sent_texts: list[str] = field(default_factory=list)
+    """What was said with the tool that sends messages."""
     _seq: int = 0
     _message: str = ""
     _called: bool = False
@@ -90,7 +100,8 @@ class RunEvents:
             self._called = True
         elif data["phase"] == "result":
             texts = [block["text"] for block in data["result"]["content"] if block["type"] == "text"]
-            self._step(Step("result", "\n".join(texts)))
+            files, self.result_files = tuple(self.result_files), []
+            self._step(Step("result", "\n".join(texts), files))
         payload = self._agent_payload("tool", data)
         self.audience.to_starter(self.owner, "agent", payload)
         if self.profile.session_methods:

@@ -18,6 +18,7 @@ from openclaw_client.testing.nodes import Nodes
 from openclaw_client.testing.recorder import Recorder
 from openclaw_client.testing.roster import Roster
 from openclaw_client.testing.run import Run
+from openclaw_client.testing.sender import FileSender
 from openclaw_client.testing.tool_calls import ToolCaller
 from openclaw_client.testing.traits import Busy, Profile
 from openclaw_client.testing.transcripts import Row, Transcript, Transcripts, assistant_extra, new_row
@@ -164,6 +165,7 @@ class Runs:
             if not run.over:
                 run.finish()
                 run.complain()
+                run.tell_sent()
                 self.retire(run)
                 self.roster.settle(run.key, self.start_next)
                 self._changed(run, "end")
@@ -218,7 +220,8 @@ class Runs:
         """What the agent gets: the message of a run, or one that was steered into it."""
         text, attachments = (run.message, run.attachments) if text is None else (text, attachments or [])
         asker = Asker(run, self.asked, self.follow_up)
-        return Turn(text, run.key, run.id, attachments, run.gate, run, run.session, asker, ToolCaller(run, self.nodes))
+        caller, sender = ToolCaller(run, self.nodes), FileSender(run, self._transcripts, self.recorder)
+        return Turn(text, run.key, run.id, attachments, run.gate, run, run.session, asker, caller, sender)
 
     def follow_up(self, run: Run, ident: str, message: str, agent: Agent) -> None:
         """What a run left behind has come to an end: answer that in a run that nobody asked for."""

@@ -23,6 +23,7 @@ from openclaw_client.testing.callers import MethodError
 from openclaw_client.testing.connection import Connection
 from openclaw_client.testing.custom import MethodHandler, custom_method
 from openclaw_client.testing.faults import Faults
+from openclaw_client.testing.files import TICKET_SECONDS
 from openclaw_client.testing.hub import Hub, Seen, Settings
 from openclaw_client.testing.memory import Memory, now_ms
 from openclaw_client.testing.nodes import ConnectedNode
@@ -77,6 +78,7 @@ class GatewayServer:
         settle_time: float | None = None,
         approval_seconds: float | None = None,
         question_seconds: float = QUESTION_SECONDS,
+        ticket_seconds: float = TICKET_SECONDS,
         throttle: float = THROTTLE,
         tick_interval: float = limits.DEFAULT_TICK_INTERVAL,
         ping_interval: float = PING_INTERVAL,
@@ -107,6 +109,7 @@ class GatewayServer:
             settle_time=profile.settle_time if settle_time is None else settle_time,
             approval_seconds=profile.approval_seconds if approval_seconds is None else approval_seconds,
             question_seconds=question_seconds,
+            ticket_seconds=ticket_seconds,
             throttle=throttle,
             tick_interval=tick_interval,
             ping_interval=ping_interval,
@@ -356,6 +359,8 @@ class GatewayServer:
             return self._refuse_upgrade(status, body)
         if hub is None or hub.draining or hub.ended:
             return self._refuse_upgrade(503, b"")
+        if self.profile.files and (file := hub.downloads.answer(request)) is not None:
+            return WSUpgradeResponseWithListener(file, None)
         limit = self.profile.max_strangers
         if limit is not None and len(hub.strangers) >= limit:
             return self._refuse_upgrade(503, b"Too many unauthenticated sockets")

@@ -88,6 +88,8 @@ class Profile:
     """Whether a missing scope is FORBIDDEN with details, or INVALID_REQUEST with text."""
     health_scope: str | None = None
     session_methods: bool = True
+    files: bool = False
+    """Whether it is known how an agent sends files, and how they are fetched."""
     more_methods: bool = False
     """Whether what real clients call beside chat is served: its answers were recorded on this release alone."""
     list_totals: bool = False

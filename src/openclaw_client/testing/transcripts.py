@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from openclaw_client.errors import UsageError
+from openclaw_client.testing.files import SentFile, room_for
 from openclaw_client.testing.traits import Profile
 
 DEFAULT_LIMIT = 200
@@ -26,7 +28,8 @@ _NO_USAGE = {"input": 0, "output": 0, "totalTokens": 0, "cacheRead": 0, "cacheWr
 @dataclass(slots=True)
 class Row:
     """One message. extra: further keys of an assistant message, such as errorMessage. merged_into: the run that took
-    a user's message up. key: the idempotency key that a user's row shows, where it is not the run's."""
+    a user's message up. key: the idempotency key that a user's row shows, where it is not the run's. files: shown
+    behind the text. meta: what stands in the row's own envelope beside its id."""
 
     role: str
     text: str
@@ -37,6 +40,8 @@ class Row:
     merged_into: str | None = None
     key: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+    files: list[SentFile] = field(default_factory=list)
+    meta: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -135,6 +140,15 @@ class Transcripts:
             found = self.sessions[key] = Transcript(key, str(uuid.uuid4()), now, now)
         return found
 
+    def check_room(self, size: int) -> None:
+        """Raise UsageError where one more file of this size is too much to keep."""
+        rows = (row for session in self.sessions.values() for row in session.rows)
+        if not room_for(size, (one for row in rows for one in row.files)):
+            raise UsageError(
+                message="the embedded gateway keeps no more files that agents sent",
+                remedy="Reset or delete sessions, or send fewer and smaller files",
+            )
+
 
 def new_row(role: str, text: str, at: int, *, run_id: str | None = None, sender: str = "", **extra: Any) -> Row:
     """A row with an id of its own."""
@@ -159,9 +173,10 @@ def shown(row: Row, place: int, profile: Profile) -> dict[str, Any]:
     """The row as chat.history and session.message show it."""
     if row.role == "user":
         return _user(row, place, profile)
-    message: dict[str, Any] = {"role": row.role, "content": _blocks(row.text), **row.extra, "timestamp": row.at}
+    content = _blocks(row.text) + [one.block(row_ids=profile.more_methods) for one in row.files]
+    message: dict[str, Any] = {"role": row.role, "content": content, **row.extra, "timestamp": row.at}
     if profile.message_ids:
-        meta: dict[str, Any] = {"id": row.id, "seq": place}
+        meta: dict[str, Any] = {**row.meta, "id": row.id, "seq": place}
         if profile.rows_name_runs and row.run_id is not None:
             meta = {"runId": row.run_id, **meta}
         message["__openclaw"] = meta
@@ -174,12 +189,16 @@ def cut(message: dict[str, Any], chars: int) -> dict[str, Any]:
     if isinstance(content, str):
         message = {**message, "content": _cut(content, chars)}
     else:
-        message = {**message, "content": [{**block, "text": _cut(block["text"], chars)} for block in content]}
+        message = {**message, "content": [_cut_block(block, chars) for block in content]}
     if len(json.dumps(message, ensure_ascii=False).encode()) <= MAX_ROW:
         return message
     meta = {**message.get("__openclaw", {}), "truncated": True, "reason": "oversized"}
     kept = {key: message[key] for key in ("role", "timestamp")}
     return {**kept, "content": _blocks("[chat.history omitted: message too large]"), "__openclaw": meta}
+
+
+def _cut_block(block: dict[str, Any], chars: int) -> dict[str, Any]:
+    return {**block, "text": _cut(block["text"], chars)} if "text" in block else block
 
 
 def _cut(text: str, chars: int) -> str:
@@ -213,5 +232,5 @@ def _wrapped(row: Row) -> str:
     return f"Conversation info (untrusted metadata):\n```json\n{info}\n```\n\n[{stamp}] {row.text}"
 
 
-def _blocks(text: str) -> list[dict[str, str]]:
+def _blocks(text: str) -> list[dict[str, Any]]:
     return [{"type": "text", "text": text}] if text else []

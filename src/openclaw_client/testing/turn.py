@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn, Protocol
 
+from openclaw_client.testing.files import SentFile, Way
 from openclaw_client.testing.offers import OfferedTool
 
 Decision = Literal["allow-once", "allow-always", "deny"]
@@ -130,6 +131,15 @@ class Calling(Protocol):
     ) -> ToolAnswer: ...
 
 
+class Sending(Protocol):
+    """Sends files for a turn: implemented beside the run."""
+
+    def checked(self, name: str, data: bytes, mime_type: str, way: Way) -> SentFile: ...
+    def in_reply(self, file: SentFile) -> None: ...
+    def in_row(self, file: SentFile, text: str) -> None: ...
+    def in_result(self, file: SentFile) -> None: ...
+
+
 class Past(Protocol):
     """The messages of a session."""
 
@@ -153,6 +163,7 @@ class Turn:
     _past: Past = field(repr=False)
     _asking: Asking = field(repr=False)
     _calling: Calling = field(repr=False)
+    _sending: Sending = field(repr=False)
     _tools: int = 0
     _one_call: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
@@ -257,6 +268,27 @@ class Turn:
         items = self._asking.checked_items(questions)
         call = self.tool_start("ask_user", {"questions": [dict(one) for one in questions]})
         return await self._asking.ask_question(call, items, expires_in)
+
+    def send_file(self, name: str, data: bytes, mime_type: str, *, way: Way = "message", text: str = "") -> None:
+        """Send a file, in one of the ways in which an agent does it.
+
+        "message": with the tool of this name, in a row with the text, of which every subscriber is told. "reply": in a
+        line of the answer; the file stands in the history alone, behind the words. Clients fetch both by a link.
+        "result": an image that a tool looked at; the row holds it, and clients get its bytes in an answer. Where no
+        gateway sends a file of this type, an error stands in its place. Raises UsageError on releases of which it is
+        not known how they do it, and for more than is kept.
+        """
+        file = self._sending.checked(name, data, mime_type, way)
+        if way == "reply":
+            self._sending.in_reply(file)
+        elif way == "message":
+            call = self.tool_start("message", {"action": "send", "message": text, "media": f"./{name}"})
+            self._sending.in_row(file, text)
+            self.tool_finish(call, "message", "Sent visible reply to the current source conversation via internal-ui.")
+        else:
+            call = self.tool_start("read", {"path": name})
+            self._sending.in_result(file)
+            self.tool_finish(call, "read", f"Read image file [{mime_type}]")
 
     def replace(self, text: str) -> None:
         """Void the text so far: the answer is now this."""

@@ -115,6 +115,32 @@ def install_release(version: str) -> Path:
     return script
 
 
+def install_node_client(package: str, version: str) -> Path:
+    """Install somebody else's client for Node unless present; returns the package's folder. Raises `InstallFailed`."""
+    install_node()
+    folder = cache_folder() / "clients" / f"{package.replace('/', '-')}-{version}"
+    with _exclusive(folder) as partial:
+        if partial is not None:
+            (partial / "package.json").write_text(json.dumps({"private": True, "dependencies": {package: version}}))
+            wanted = f"{package}@{version}"
+            with _step(wanted):
+                _run(_npm("install", "--prefix", str(partial)), what=wanted, manager="npm", cwd=partial)
+    return folder / "node_modules" / package
+
+
+def install_python_client(*requirements: str) -> Path:
+    """Install somebody else's client for Python, and what it needs, unless present; returns the folder to import it
+    from. Raises `InstallFailed`."""
+    name = "-".join(requirement.replace("==", "-") for requirement in requirements)
+    folder = cache_folder() / "clients" / f"{name}-py{sys.version_info.major}.{sys.version_info.minor}"
+    with _exclusive(folder) as partial:
+        if partial is not None:
+            pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
+            with _step(name):
+                _run((*pip, "--target", str(partial), *requirements), what=name, manager="pip")
+    return folder
+
+
 def install(versions: Sequence[str] = RELEASES) -> None:
     """Install Node and these releases, whatever of them is absent. Raises `InstallFailed` or `ValueError`."""
     for version in versions:

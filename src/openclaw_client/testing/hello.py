@@ -27,6 +27,7 @@ _EVENTS: Final = (
     "device.pair.resolved",
 )
 _SESSION_EVENTS: Final = ("session.message", "session.tool", "sessions.changed")
+_WORK_EVENTS: Final = ("session.operation", "task")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,8 @@ def hello(
         *answer_events(profile),
         *node_events(profile),
     )
+    if profile.more_methods:
+        events = (*events, *_WORK_EVENTS)
     server: dict[str, Any] = {"version": profile.reported_version}
     if profile.reports_boot:
         server |= {"bootId": life.boot_id}

@@ -327,6 +327,7 @@ class Hub:
 
     def announce_verdict(self, request_id: str, device_id: str, decision: str) -> None:
         """Tell those who may approve that a device waits no more."""
+        self._methods.upgrades.decided(request_id, decision)
         payload = {"requestId": request_id, "deviceId": device_id, "decision": decision, "ts": now_ms()}
         self.to_scope("operator.pairing", "device.pair.resolved", payload)
 

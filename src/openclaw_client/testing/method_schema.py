@@ -15,10 +15,14 @@ _FILLED = Text(low=1)
 def method_rules(profile: Profile) -> dict[str, Fields | None]:
     """The rule of each method; None where parameters are not looked at."""
     key = Text(low=1) if profile.long_keys else Text(low=1, high=limits.MAX_SESSION_KEY)
+    abort: dict[str, Rule] = {"sessionKey": _FILLED, "runId": _FILLED}
+    if profile.more_methods:
+        # There are no runs beside the one of a session here, which it is about.
+        abort["preserveSideRuns"] = Flag()
     rules: dict[str, Fields | None] = {
         "chat.send": _send(profile, key),
         "chat.history": _history(profile),
-        "chat.abort": Fields(_with_agent(profile, {"sessionKey": _FILLED, "runId": _FILLED}), ("sessionKey",)),
+        "chat.abort": Fields(_with_agent(profile, abort), ("sessionKey",)),
         "chat.inject": Fields(
             _with_agent(profile, {"sessionKey": _FILLED, "message": _FILLED, "label": Text(high=limits.MAX_LABEL)}),
             ("sessionKey", "message"),

@@ -18,13 +18,18 @@ from openclaw_client.testing.chat import Chat
 from openclaw_client.testing.families.agent import AgentRuns
 from openclaw_client.testing.families.asked import asked_methods
 from openclaw_client.testing.families.chat import chat_methods
+from openclaw_client.testing.families.compaction import Compaction
 from openclaw_client.testing.families.devices import Devices
 from openclaw_client.testing.families.empty import EmptyAnswers
 from openclaw_client.testing.families.files import Files
 from openclaw_client.testing.families.nodes import NodeMethods
 from openclaw_client.testing.families.session_changes import SessionChanges
 from openclaw_client.testing.families.sessions import Sessions
+from openclaw_client.testing.families.suggestions import suggestion_methods
 from openclaw_client.testing.families.system import System
+from openclaw_client.testing.families.tasks import Tasks
+from openclaw_client.testing.families.upgrades import Upgrades
+from openclaw_client.testing.families.usage import Usage
 from openclaw_client.testing.files import Tickets
 from openclaw_client.testing.history import History
 from openclaw_client.testing.memory import Memory
@@ -62,9 +67,12 @@ class Methods:
         self._named = named_in_hello(profile)
         chat = Chat(profile, memory.transcripts, runs, board)
         history = History(profile, memory.transcripts, runs.roster)
+        tasks = Tasks(board)
+        self.upgrades = Upgrades(memory, board, widens=profile.widens_requests)
         families = (
             chat_methods(chat, history),
-            AgentRuns(memory.transcripts, runs, chat).methods(),
+            tasks.methods(),
+            AgentRuns(memory.transcripts, runs, chat, tasks).methods(),
             Sessions(profile, history, runs, board).methods(),
             SessionChanges(memory.transcripts, runs, history.rows, board).methods(),
             EmptyAnswers(history).methods(),
@@ -72,6 +80,10 @@ class Methods:
             Devices(profile, memory.pairing, board).methods(),
             asked_methods(runs.asked),
             NodeMethods(profile, memory, runs.nodes, board).methods(),
+            self.upgrades.methods(),
+            suggestion_methods(),
+            Compaction(memory.transcripts, runs, board).methods(),
+            Usage(memory.transcripts).methods(),
             Files(profile, memory.transcripts, tickets).methods(),
         )
         self._own = {name: one for name, one in joined(families).items() if name in self._rules}

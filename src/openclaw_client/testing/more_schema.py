@@ -63,6 +63,9 @@ def _fields(texts: str = "", required: tuple[str, ...] = (), others: str = "", *
 
 _EXPECTED = "agentId expectedSessionId expectedLifecycleRevision"
 
+_KEY = Text(low=1, high=limits.MAX_SESSION_KEY)
+_SHORT = Text(low=1, high=128)
+_ACCEPT_MODES = frozenset({"worktree", "local", "cloud", "session"})
 _WAKE_MODES = frozenset({"now", "next-heartbeat"})
 
 MORE: Final[dict[str, Fields | None]] = {
@@ -79,7 +82,7 @@ MORE: Final[dict[str, Fields | None]] = {
         emitLifecycleHooks=Flag(),
         archivedOnly=Flag(),
     ),
-    "sessions.describe": _fields("key", ("key",), includeDerivedTitles=Flag(), includeLastMessage=Flag()),
+    "sessions.describe": _fields("key agentId", ("key",), includeDerivedTitles=Flag(), includeLastMessage=Flag()),
     "sessions.resolve": _fields(
         "key sessionId label shortId slugHint agentId spawnedBy",
         (),
@@ -108,7 +111,32 @@ MORE: Final[dict[str, Fields | None]] = {
     "logs.tail": None,
     "usage.status": None,
     "usage.cost": None,
+    "sessions.usage": _fields(
+        "key agentId timeZone utcOffset",
+        (),
+        "startDate endDate",
+        agentScope=Text(choices=frozenset({"all"})),
+        mode=Text(choices=frozenset({"utc", "gateway", "specific"})),
+        range=Text(choices=frozenset({"7d", "30d", "90d", "1y", "all"})),
+        groupBy=Text(choices=frozenset({"instance", "family"})),
+        includeHistorical=Flag(),
+        includeContextWeight=Flag(),
+        limit=Whole(low=1),
+    ),
+    "sessions.usage.timeseries": None,
+    "sessions.usage.logs": None,
+    "sessions.compact": _fields("key agentId", ("key",), maxLines=Whole(low=1)),
     "exec.approvals.get": None,
+    "taskSuggestions.list": Fields({"sessionKey": _KEY, "agentId": _SHORT}),
+    "taskSuggestions.accept": Fields(
+        {"taskId": _SHORT, "mode": Text(choices=_ACCEPT_MODES), "cloudProfileId": _SHORT}, ("taskId",)
+    ),
+    "taskSuggestions.dismiss": Fields({"taskId": _SHORT, "reason": Text(high=1024)}, ("taskId",)),
+    "plugin.approval.list": None,
+    "plugin.approval.resolve": _fields("id decision", ("id", "decision"), "reviewer"),
+    "device.scopes.requestUpgrade": Fields({"scopes": Items(_FILLED, low=1)}, ("scopes",)),
+    "device.scopes.waitUpgrade": _fields("requestId", ("requestId",)),
+    "tasks.get": _fields("taskId", ("taskId",)),
     "tasks.list": _fields("agentId sessionKey", (), "status sortBy cursor", limit=Whole(low=1, high=500)),
 }
 """None: its parameters were not looked at."""

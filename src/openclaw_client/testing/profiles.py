@@ -295,6 +295,7 @@ _V2026_8_1 = replace(
     questions=True,
     node_tools=True,
     files=True,
+    whole_changes=True,
 )
 
 _V2026_9_6 = replace(

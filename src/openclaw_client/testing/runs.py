@@ -13,6 +13,7 @@ from openclaw_client.logs import GuardedLogger
 from openclaw_client.testing.asking import Asked, Asker
 from openclaw_client.testing.busy import LateMessages
 from openclaw_client.testing.callers import Audience, Owner
+from openclaw_client.testing.changes import Changes
 from openclaw_client.testing.messages import Message, mode_of, queue_command
 from openclaw_client.testing.nodes import Nodes
 from openclaw_client.testing.recorder import Recorder
@@ -60,6 +61,7 @@ class Runs:
         self.nodes = nodes
         self.roster = Roster(profile, settle_time)
         self.recorder = Recorder(audience, profile)
+        self._changes = Changes(profile, audience, self.roster)
         self._keys = UsedKeys(profile, audience, transcripts, self.roster)
         self._lates = LateMessages(self, self.roster, profile, audience)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -78,7 +80,10 @@ class Runs:
             same = next((run for run in ahead if run.message == message.text), None)
             if same is not None:
                 return Sent({"runId": same.id, "status": "in_flight"})
+        fresh = not session.rows
         run = self.new_run(message, session, owner)
+        if fresh and not ahead:
+            asyncio.get_running_loop().call_soon(self._changes.made, session)
         answer: dict[str, Any] = {"runId": run.id, "status": "started"}
         mode = mode_of(self._profile, message.mode, session.queue_mode)
         if not ahead and not self.roster.settles(message.key):
@@ -389,7 +394,4 @@ class Runs:
 
     def _changed(self, run: Run, phase: str) -> None:
         if self._profile.session_methods:
-            payload = {"sessionKey": run.key, "phase": phase, "runId": run.id, "ts": self._audience.now_ms()}
-            if self._profile.active_run_ids != "never":
-                payload |= self.roster.activity(run.key)
-            self._audience.to_session_lists("sessions.changed", payload)
+            self._changes.phase(run, phase)

@@ -88,6 +88,8 @@ class Profile:
     """Whether a missing scope is FORBIDDEN with details, or INVALID_REQUEST with text."""
     health_scope: str | None = None
     session_methods: bool = True
+    whole_changes: bool = False
+    """Whether sessions.changed has the row of the session, and also tells of what it was asked."""
     files: bool = False
     """Whether it is known how an agent sends files, and how they are fetched."""
     more_methods: bool = False

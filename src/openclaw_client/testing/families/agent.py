@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from openclaw_client.testing.callers import Caller, MethodError, Params
 from openclaw_client.testing.chat import Chat
+from openclaw_client.testing.families.tasks import Tasks
 from openclaw_client.testing.memory import now_ms
 from openclaw_client.testing.messages import Message
 from openclaw_client.testing.pairing import allows
@@ -37,10 +38,11 @@ def _command(message: Any) -> str:
 class AgentRuns:
     """The method `agent` of one gateway."""
 
-    def __init__(self, transcripts: Transcripts, runs: Runs, chat: Chat) -> None:
+    def __init__(self, transcripts: Transcripts, runs: Runs, chat: Chat, tasks: Tasks) -> None:
         self._transcripts = transcripts
         self._runs = runs
         self._chat = chat
+        self._tasks = tasks
 
     def methods(self) -> Family:
         return {"agent": Method(self.run, WRITE, _scope)}
@@ -67,7 +69,9 @@ class AgentRuns:
         message = Message(key, written, params["message"], attachments, run_id, timeout)
         if self._transcripts.get(key) is None:
             self._transcripts.open(key).created_via = "run"
-        return TwoAnswers(accepted, _ended(self._runs.start_agent(message, caller.owner)))
+        run = self._runs.start_agent(message, caller.owner)
+        # Behind the first answer, as on the real one.
+        return TwoAnswers(accepted, self._ended(run))
 
     def _target(self, params: Params) -> tuple[str, Params]:
         """The key of the session that is meant, and what the first answer says of it."""
@@ -83,18 +87,19 @@ class AgentRuns:
         made.session_id, made.created_via = session_id, "run"
         return key, {"agentId": "main"}
 
+    async def _ended(self, run: Run) -> Params:
+        """The second answer."""
+        task = self._tasks.begun(run)
+        if not run.over:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            run.waiters.append(waiter)
+            await waiter
+        self._tasks.ended(task)
+        return outcome(run)
+
 
 async def _refused(run_id: str) -> Params:
     raise _failed(run_id, _EMPTY)
-
-
-async def _ended(run: Run) -> Params:
-    """The second answer."""
-    if not run.over:
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        run.waiters.append(waiter)
-        await waiter
-    return outcome(run)
 
 
 def outcome(run: Run) -> Params:

@@ -5,7 +5,6 @@ Knows shapes, as recorded on 2026.9.6. Nothing here changes: no channel, skill, 
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import json
 from collections.abc import Callable
@@ -22,11 +21,6 @@ CONFIG: Final[dict[str, Any]] = {
     "gateway": {"mode": "local", "bind": "loopback"},
     "agents": {"defaults": {"model": {"primary": "embedded/embedded-1"}}, "entries": {"main": {}}},
 }
-_NOTHING: Final = {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0, "totalTokens": 0, "totalCost": 0}
-_COSTS: Final = {"inputCost": 0, "outputCost": 0, "cacheReadCost": 0, "cacheWriteCost": 0, "missingCostEntries": 0}
-NO_USAGE: Final = {**_NOTHING, **_COSTS}
-DAYS: Final = 30
-"""Days of usage.cost where the client names none: the gateways' own number."""
 
 
 def _command(name: str, description: str, category: str) -> Params:
@@ -66,9 +60,6 @@ class EmptyAnswers:
             "channels.status": lambda _params: _channels(),
             "skills.status": lambda _params: {**_SKILLS, "agentId": "main", "skills": []},
             "logs.tail": lambda _params: _log(),
-            "usage.status": lambda _params: {"updatedAt": now_ms(), "providers": []},
-            "usage.cost": _cost,
-            "tasks.list": lambda _params: {"tasks": []},
         }
         family = {name: Method(_handler(answer), READ) for name, answer in plain.items()}
         family["chat.startup"] = Method(self._startup, READ)
@@ -136,15 +127,6 @@ _SKILLS: Final = {"workspaceDir": PLACE, "managedSkillsDir": PLACE}
 
 def _log() -> Params:
     return {"file": PLACE, "cursor": 0, "size": 0, "lines": [], "truncated": False, "reset": False}
-
-
-def _cost(params: Params) -> Params:
-    days = int(params.get("days", DAYS))
-    today = datetime.datetime.now(datetime.UTC).date()
-    dates = [today - datetime.timedelta(days=ago) for ago in range(days - 1, -1, -1)]
-    daily = [{"date": date.isoformat(), **NO_USAGE} for date in dates]
-    cache = {"status": "fresh", "cachedFiles": 0, "pendingFiles": 0, "staleFiles": 0}
-    return {"updatedAt": now_ms(), "days": days, "daily": daily, "totals": NO_USAGE, "cacheStatus": cache}
 
 
 def _approvals() -> Params:

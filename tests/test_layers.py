@@ -61,8 +61,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         "wire",
         "errors",
     },
+    # How private files are written stands with the device keys.
+    "files": {"logs", "requests", "sessions", "connection", "identity", "policy", "wire", "errors"},
     "client": {
         "logs",
+        "files",
         "interactions",
         "chat",
         "requests",
@@ -75,7 +78,19 @@ MAY_IMPORT: dict[str, set[str]] = {
         "wire",
         "errors",
     },
-    "sync": {"forks", "logs", "os_threads", "interactions", "client", "chat", "sessions", "runs", "wire", "errors"},
+    "sync": {
+        "forks",
+        "logs",
+        "os_threads",
+        "files",
+        "interactions",
+        "client",
+        "chat",
+        "sessions",
+        "runs",
+        "wire",
+        "errors",
+    },
     "manager": {
         "logs",
         "sync",

@@ -21,6 +21,7 @@ NAMES = {
     "ALL_SESSIONS",
     "AbortResult",
     "Activity",
+    "AgentFile",
     "AnswerOutcome",
     "Answers",
     "Approval",

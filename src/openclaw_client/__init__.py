@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from openclaw_client.tools.results import ToolError, ToolResult
     from openclaw_client.tools.tool import Tool, tool
     from openclaw_client.wire.approvals import Approval
+    from openclaw_client.wire.files import AgentFile
     from openclaw_client.wire.history import HistoryMessage, HistoryPage, InFlightRun, InputReceipt, PendingInput
     from openclaw_client.wire.questions import Question, QuestionItem, QuestionOption
     from openclaw_client.wire.sessions import SessionKey
@@ -89,6 +90,7 @@ _HOME = {
     "ALL_SESSIONS": "manager.credentials",
     "AbortResult": "chat.arguments",
     "Activity": "runs.activity",
+    "AgentFile": "wire.files",
     "AnswerOutcome": "runs.answering",
     "Answers": "runs.answering",
     "Approval": "wire.approvals",
@@ -186,6 +188,7 @@ __all__ = [
     "SKIP",
     "AbortResult",
     "Activity",
+    "AgentFile",
     "AnswerOutcome",
     "Answers",
     "Approval",

@@ -18,6 +18,7 @@ from openclaw_client.chat.arguments import (
     inject_result,
 )
 from openclaw_client.chat.attachments import AttachmentLike
+from openclaw_client.client.agent_files import AsyncAgentFiles
 from openclaw_client.client.answering import ApprovalHandler, AsyncAnswering, QuestionHandler
 from openclaw_client.client.async_run import AsyncChatRun
 from openclaw_client.client.callbacks import CallbackQueue, check_optional
@@ -41,7 +42,7 @@ from openclaw_client.sessions.filter import SessionFilter, Sessions
 from openclaw_client.wire.history import HistoryPage
 
 
-class AsyncGatewayClient(AsyncAnswering, ClientBase):
+class AsyncGatewayClient(AsyncAnswering, AsyncAgentFiles, ClientBase):
     """One user's connection to one gateway, for coroutines of one event loop.
 
     Nothing is opened before `connect()` or `async with`; the first of them binds the client to the running loop. Every

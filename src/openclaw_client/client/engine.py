@@ -27,6 +27,7 @@ from openclaw_client.connection.connection import Connection, Gap
 from openclaw_client.connection.settings import Settings
 from openclaw_client.connection.supervisor import ConnectionState, StateChange, Supervisor
 from openclaw_client.errors import ClientClosed, ConnectionLost, GatewayError, UsageError
+from openclaw_client.files.calls import FileCalls
 from openclaw_client.interactions.handling import HandlerRunner
 from openclaw_client.interactions.interactions import Interactions
 from openclaw_client.logs import GuardedLogger
@@ -90,6 +91,7 @@ class Engine:
             self.requests, sessions, self.router, runner, with_device=settings.store is not None, limit=limit
         )
         self.interactions.wanted = kinds_of(settings.answers)
+        self.files = FileCalls(settings, self.requests, sessions)
         self.requests.on_new_session = self.interactions.session_added
         self._missed: MissedMessages = MissedMessages(
             self._methods, sessions, self.router, self._on_message, lambda: bool(self.handlers.message)
@@ -139,7 +141,7 @@ class Engine:
         connection = self.supervisor.connection
         pending = connection is not None and connection.pending > 0
         waiting = self.supervisor.awaited or self._gates.waiting or self.interactions.awaited
-        return pending or self.router.running or waiting
+        return pending or self.router.running or waiting or self.files.active > 0
 
     async def connect(self) -> None:
         await self.supervisor.connect()

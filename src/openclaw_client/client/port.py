@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from openclaw_client.chat.arguments import AbortResult, ChatRequest
@@ -12,6 +13,7 @@ from openclaw_client.client.events import EventSink, GatewayEvent
 from openclaw_client.client.slow_consumer import SlowConsumer
 from openclaw_client.connection.supervisor import ConnectionState, StateChange
 from openclaw_client.errors import GatewayError
+from openclaw_client.files.saving import PathLike
 from openclaw_client.interactions.events import InteractionSink
 from openclaw_client.interactions.handling import InteractionHandler
 from openclaw_client.policy.timeouts import Timeouts
@@ -23,6 +25,7 @@ from openclaw_client.runs.peer import SentRun
 from openclaw_client.runs.proactive import ProactiveMessage
 from openclaw_client.sessions.filter import Sessions
 from openclaw_client.wire.approvals import Approval
+from openclaw_client.wire.files import AgentFile
 from openclaw_client.wire.handshake import Hello
 from openclaw_client.wire.history import HistoryPage
 from openclaw_client.wire.questions import Question
@@ -93,6 +96,16 @@ class InteractionPort(Protocol):
     async def answer(self, target: Question | str, answers: object) -> AnswerOutcome: ...
 
 
+class FilePort(Protocol):
+    """Files that agents sent. timeout: -1 for the client's own limit. On the loop's thread."""
+
+    async def files(self, session_key: str, timeout: float | None) -> tuple[AgentFile, ...]: ...
+
+    async def fetch(self, file: AgentFile, max_bytes: int, timeout: float | None) -> bytes: ...
+
+    async def save(self, file: AgentFile, to: PathLike, max_bytes: int, timeout: float | None) -> Path: ...
+
+
 class Port(Protocol):
     """A client's machinery. On its loop's thread, but where it says otherwise."""
 
@@ -102,6 +115,9 @@ class Port(Protocol):
 
     @property
     def interactions(self) -> InteractionPort: ...
+
+    @property
+    def files(self) -> FilePort: ...
 
     def answers(self, kind: Kind) -> None:
         """Somebody answers this kind from now on. Raises UsageError where it is too late to say so."""

@@ -22,10 +22,12 @@
     ├── RequestError                      one request failed
     │   ├── RequestFailed                 the gateway answered with an error
     │   │   ├── MissingScope
-    │   │   └── MethodUnavailable         … because it has no such method
+    │   │   ├── MethodUnavailable         … because it has no such method
+    │   │   └── FileGone                  … because it has this file no more
     │   ├── RequestTimeout                no answer in time; the outcome is unknown
     │   ├── OutcomeUnknown                the socket died between sending and the answer
-    │   └── PayloadTooLarge               over a limit; nothing was sent
+    │   ├── PayloadTooLarge               over a limit; nothing was sent
+    │   └── FileTooLarge                  a file of an agent is over the caller's limit
     ├── RunError                          a chat run did not end with a reply
     │   ├── RunFailed                     the gateway says that it failed
     │   ├── RunTimeout                    the caller's own time limit passed; the run goes on
@@ -59,6 +61,8 @@ from openclaw_client.errors.connecting import (
     Unreachable,
 )
 from openclaw_client.errors.work import (
+    FileGone,
+    FileTooLarge,
     MethodUnavailable,
     MissingScope,
     OutcomeUnknown,
@@ -78,6 +82,8 @@ __all__ = [
     "ClientClosed",
     "ConnectError",
     "ConnectionLost",
+    "FileGone",
+    "FileTooLarge",
     "GatewayError",
     "HandshakeTimeout",
     "IdentityError",

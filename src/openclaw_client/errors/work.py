@@ -125,6 +125,46 @@ class PayloadTooLarge(RequestError):
 
 
 @dataclass(eq=False, kw_only=True, repr=False)
+class FileGone(RequestFailed):
+    """The gateway has this file of an agent no more.
+
+    Its session was reset, compacted or deleted, or the gateway's own time limit for files passed.
+
+    Attributes:
+        artifact_id: The file.
+        name: The agent's name for it.
+    """
+
+    artifact_id: str | None = None
+    name: str | None = None
+
+    def sentence(self) -> str:
+        return f"the gateway has the file {self.name or self.artifact_id or '(unknown)'} no more"
+
+
+@dataclass(eq=False, kw_only=True, repr=False)
+class FileTooLarge(RequestError):
+    """A file of an agent is larger than the caller takes; no more than that was read, and nothing was written.
+
+    Attributes:
+        size: Its bytes; None where the gateway did not say, and too many came.
+        limit: What the caller takes (`max_bytes`).
+        artifact_id: The file.
+        name: The agent's name for it.
+    """
+
+    size: int | None = None
+    limit: int = 0
+    artifact_id: str | None = None
+    name: str | None = None
+
+    def sentence(self) -> str:
+        has = f"has {self.size} bytes" if self.size is not None else "is longer"
+        which = self.name or self.artifact_id or "(unknown)"
+        return f"the file {which} {has}, the limit is {self.limit}; nothing was written"
+
+
+@dataclass(eq=False, kw_only=True, repr=False)
 class RunError(GatewayError):
     """A chat run did not end with a reply.
 

@@ -32,6 +32,8 @@ MAX_VALUES = 2000
 LONGEST = 65_536
 """Bytes of a frame, or of an error's payload, that are decoded to be shown: more hold up the loop for what nobody
 reads."""
+_TICKET = re.compile(r"(\bmediaTicket=|/api/artifacts/download/)[^\s\"'<>&#]+")
+"""What opens a file of an agent to whoever has the link: the value of its query, or all that follows of its path."""
 UNMISTAKABLE = 12
 """Characters from which on a secret is no part of such a word by chance: a token "test" or "TOKEN" can be."""
 SHORTEST = 4
@@ -123,7 +125,7 @@ class Redactor:
     def _hide(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, MASK)
-        return text
+        return _TICKET.sub(rf"\g<1>{MASK}", text) if "/api/" in text or "mediaTicket" in text else text
 
     def _masked(self, value: Any, depth: int = MAX_DEPTH, *, secret: bool = False) -> Any:
         """Also without the texts that stand under telling keys. Numbers stay: a count of tokens is no secret.

@@ -12,7 +12,8 @@ refused 600 at once)."""
 READ_METHODS = frozenset(
     # ruff: noqa: SIM905 - a line for each would take the whole screen
     """
-    agent.identity.get agents.files.get agents.files.list agents.list artifacts.get artifacts.list channels.status
+    agent.identity.get agents.files.get agents.files.list agents.list artifacts.download artifacts.get artifacts.list
+    channels.status
     chat.history chat.message.get commands.list config.get config.schema.lookup cron.get cron.list cron.runs
     cron.status device.pair.list diagnostics.stability doctor.memory.dreamDiary doctor.memory.status
     environments.list environments.status exec.approval.get exec.approval.list gateway.identity.get health

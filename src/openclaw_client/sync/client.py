@@ -45,6 +45,7 @@ from openclaw_client.errors.frames import without_frames
 from openclaw_client.runs.events import ChatReply, RunEvent
 from openclaw_client.runs.peer import SentRun
 from openclaw_client.sessions.filter import SessionFilter, Sessions
+from openclaw_client.sync.agent_files import BlockingAgentFiles
 from openclaw_client.sync.answering import BlockingAnswering, ThreadRunner
 from openclaw_client.sync.callbacks import HandlerExecutor, ThreadCallbacks
 from openclaw_client.sync.channel import RunChannel
@@ -55,7 +56,7 @@ from openclaw_client.sync.waiter import Waiter
 from openclaw_client.wire.history import HistoryPage
 
 
-class GatewayClient(BlockingAnswering, ClientBase):
+class GatewayClient(BlockingAnswering, BlockingAgentFiles, ClientBase):
     """One user's connection to one gateway, for any number of threads.
 
     Nothing is opened and no thread is started before `connect()` or `with`. All clients of a process share one

@@ -1,0 +1,127 @@
+"""Files that agents sent, out of the payloads of `artifacts.list` and `artifacts.download`.
+
+Lenient: a row is a file if it has an id. What names it is a model's own words, and is made harmless here.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from openclaw_client.errors.peer_text import one_line
+
+MAX_FILES: Final = 10_000
+"""Files of a session that are handed out, the latest: each is a message's, and nobody looks through more."""
+MAX_ID: Final = 512
+"""Characters of an id: those of gateways have up to 60."""
+MAX_NAME: Final = 255
+"""Characters of a name that are kept: no file system takes more."""
+MAX_TYPE: Final = 127
+"""Characters of a media type that are kept: RFC 6838 allows as many on each side, and real ones have half of it."""
+
+UNKNOWN_TYPE: Final = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentFile:
+    """A file that an agent sent in a session. Can be pickled, and handed to another process.
+
+    Attributes:
+        artifact_id: The gateway's name for it, within its session.
+        name: The agent's name for it, in one line and without what steers a terminal; no path.
+        mime_type: What the gateway takes it for; "application/octet-stream" where it does not say.
+        size: Its bytes; None where the gateway does not say.
+        session_key: The session in which it was sent, as the caller spelled it.
+        run_id: The run that sent it; None where the gateway does not say.
+    """
+
+    artifact_id: str
+    name: str
+    mime_type: str
+    size: int | None
+    session_key: str
+    run_id: str | None = None
+
+
+class FileRows(NamedTuple):
+    """files: oldest first. sessions: the session that each row names, None where it names none. left_out: how many
+    older ones there are."""
+
+    files: tuple[AgentFile, ...]
+    sessions: tuple[str | None, ...]
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileAnswer:
+    """What `artifacts.download` answers: the file in base64, or a link to it, which opens it to whoever has it."""
+
+    data: str | None = field(default=None, repr=False)
+    link: str | None = field(default=None, repr=False)
+    size: int | None = None
+
+
+def files_from(payload: Any, session_key: str) -> FileRows | None:
+    """The files of a session; None for what is no list of them."""
+    rows = payload.get("artifacts") if isinstance(payload, Mapping) else None
+    if not isinstance(rows, list):
+        return None
+    found, sessions = [], []
+    for row in rows[-MAX_FILES:]:
+        file = _file_from(row, session_key) if isinstance(row, Mapping) else None
+        if file is not None:
+            found.append(file)
+            sessions.append(_text(row.get("sessionKey")))
+    return FileRows(tuple(found), tuple(sessions), max(0, len(rows) - MAX_FILES))
+
+
+def file_answer_from(payload: Any) -> FileAnswer:
+    """The answer; with neither data nor link where it has none that is understood."""
+    if not isinstance(payload, Mapping):
+        return FileAnswer()
+    artifact = payload.get("artifact")
+    size = _size(artifact.get("sizeBytes")) if isinstance(artifact, Mapping) else None
+    data, link = payload.get("data"), payload.get("url")
+    if isinstance(data, str) and payload.get("encoding", "base64") == "base64":
+        return FileAnswer(data=data, size=size)
+    return FileAnswer(link=link if isinstance(link, str) else None, size=size)
+
+
+def size_of_base64(data: str) -> int:
+    """How many bytes it stands for."""
+    return len(data) // 4 * 3 - data[-2:].count("=")
+
+
+def from_base64(data: str) -> bytes | None:
+    """The bytes; None where it is no base64."""
+    try:
+        return binascii.a2b_base64(data, strict_mode=True)
+    except ValueError:
+        return None
+
+
+def _file_from(row: Mapping[str, Any], session_key: str) -> AgentFile | None:
+    ident = row.get("id")
+    if not isinstance(ident, str) or not 0 < len(ident) <= MAX_ID or not ident.isprintable():
+        return None
+    name = _text(row.get("title")) or _text(row.get("fileName")) or ""
+    kind = _text(row.get("mimeType")) or UNKNOWN_TYPE
+    run = _text(row.get("runId"))
+    return AgentFile(
+        ident,
+        one_line(name[: 2 * MAX_NAME])[:MAX_NAME],
+        one_line(kind[: 2 * MAX_TYPE])[:MAX_TYPE],
+        _size(row.get("sizeBytes")),
+        session_key,
+        run if run is not None and len(run) <= MAX_ID else None,
+    )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _size(value: Any) -> int | None:
+    return value if type(value) is int and value >= 0 else None

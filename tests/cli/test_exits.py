@@ -39,6 +39,8 @@ EXPECTED = {
     "RateLimited": 4,
     "PairingRequired": 5,
     "MethodUnavailable": 1,
+    "FileGone": 1,
+    "FileTooLarge": 1,
     "MissingScope": 4,
     "TlsPinMismatch": 3,
     "ConnectionLost": 3,

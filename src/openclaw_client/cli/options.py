@@ -45,6 +45,8 @@ class Options:
     no_wait: bool = False
     action: str = ""
     ident: str | None = None
+    path: str = "."
+    max_bytes: int | None = None
     port: int | None = None
     protocol: int | None = None
     agent: str | None = None

@@ -20,7 +20,9 @@ from openclaw_client.cli import (
     deny,
     devices,
     doctor,
+    download,
     events,
+    files,
     gateway,
     history,
     inject,
@@ -88,6 +90,8 @@ COMMANDS: dict[str, Command] = {
     "questions": questions,
     "answer": answer,
     "skip": skip,
+    "files": files,
+    "download": download,
     "call": call,
     "events": events,
     "pair": pair,
@@ -112,7 +116,7 @@ environment:
 A --token, --password or --header on the command line can be seen by every
 user of this machine: prefer the environment, --token-file or --header @FILE.
 """
-_FILES = {"token_file", "identity", "ca_file", "module"}
+_FILES = {"token_file", "identity", "ca_file", "module", "path"}
 _POSITIONAL = {"message", "method", "params", "names", "action", "ident", "texts"}
 _OPTIONS = {"headers": "--header", "host_name": "--name"}
 """Those that are not called as their field is."""

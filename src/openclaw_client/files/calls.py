@@ -89,7 +89,7 @@ class FileCalls:
         if not isinstance(to, str | os.PathLike):
             raise UsageError(message=f"to= is no path but {type(to).__name__}", remedy="Pass a folder or a file's path")
         data = await self._within(partial(self._fetch, file, max_bytes), timeout)
-        return await call_blocking(partial(save, data, to, file.name))
+        return await call_blocking(partial(save, data, to, file))
 
     def _check(self, file: AgentFile, max_bytes: int) -> None:
         if not isinstance(file, AgentFile):

@@ -21,13 +21,20 @@ _DEVICES = re.compile(r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(COM|LPT)[0-9¹²³])"
 """What Windows takes for a device, whatever ending follows."""
 
 
-def clean_name(name: str) -> str:
+_ENDINGS: Final = {"image/png": ".png", "image/jpeg": ".jpg", "image/gif": ".gif", "image/webp": ".webp"}
+"""Of pictures, which gateways call "image 1"."""
+
+
+def clean_name(name: str, mime_type: str = "") -> str:
     """A name without folders, separators, control and direction characters; with no dot, dash or tilde first; no device
-    of Windows; at most `MAX_NAME_BYTES` long. "file" where nothing is left."""
+    of Windows; at most `MAX_NAME_BYTES` long. "file" where nothing is left. A picture without an ending gets one."""
     last = _SEPARATORS.split(name)[-1]
     seen = "".join(one for one in last if unicodedata.category(one) not in _UNSEEN or one in "\t\n")
     plain = _RESERVED.sub("_", " ".join(unicodedata.normalize("NFC", seen).split()))
-    plain = _cut(plain.lstrip(" .-~"), MAX_NAME_BYTES).rstrip(" .") or NAMELESS
+    plain = plain.lstrip(" .-~").rstrip(" .") or NAMELESS
+    if not _parted(plain)[1]:
+        plain += _ENDINGS.get(mime_type, "")
+    plain = _cut(plain, MAX_NAME_BYTES)
     return f"_{plain}" if _DEVICES.fullmatch(plain.partition(".")[0].rstrip()) else plain
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from openclaw_client.files.names import clean_name, numbered
 from openclaw_client.identity.disk import Private, replace, write_new
+from openclaw_client.wire.files import AgentFile
 
 MAX_SAME_NAME: Final = 1000
 """Files of one name in a folder; each takes a look at those before it."""
@@ -17,7 +18,7 @@ MAX_SAME_NAME: Final = 1000
 PathLike = str | os.PathLike[str]
 
 
-def save(data: bytes, to: PathLike, name: str) -> Path:
+def save(data: bytes, to: PathLike, file: AgentFile) -> Path:
     """Write a file of mode 0600, and say where.
 
     to: a folder that exists, where the file gets its own name, cleaned, and a number where that is taken; nothing is
@@ -28,7 +29,7 @@ def save(data: bytes, to: PathLike, name: str) -> Path:
     """
     path, content = Path(to), Private(data)
     if path.is_dir():
-        plain = clean_name(name)
+        plain = clean_name(file.name, file.mime_type)
         for number in range(MAX_SAME_NAME):
             place = path / numbered(plain, number)
             if not os.path.lexists(place) and write_new(place, content):

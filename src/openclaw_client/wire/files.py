@@ -30,7 +30,8 @@ class AgentFile:
 
     Attributes:
         artifact_id: The gateway's name for it, within its session.
-        name: The agent's name for it, in one line and without what steers a terminal; no path.
+        name: The agent's name for it, in one line and without what steers a terminal. It may look like a path:
+            `download(to=folder)` makes a name for a file of it.
         mime_type: What the gateway takes it for; "application/octet-stream" where it does not say.
         size: Its bytes; None where the gateway does not say.
         session_key: The session in which it was sent, as the caller spelled it.

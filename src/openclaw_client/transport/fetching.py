@@ -101,7 +101,7 @@ async def _open(target: Target, parts: SplitResult) -> Streams:
 
 def _request(target: Target, parts: SplitResult, path: str) -> bytes:
     headers = {
-        "Host": parts.netloc,
+        "Host": parts.netloc if parts.netloc.isascii() else parts.netloc.encode("idna").decode(),
         "User-Agent": f"openclaw-client/{__version__}",
         "Accept": "*/*",
         "Accept-Encoding": "identity",

@@ -88,12 +88,18 @@ async def test_a_connection_that_is_lost_while_the_tools_are_published(
 ) -> None:
     host, fatal = make(gateway, echo), []
     host.on_fatal_close(lambda *args: fatal.append(args))
+    # The very first list.
+    gateway.faults.swallow("node.pluginTools.update")
+    connects = asyncio.ensure_future(host.connect())
+    await until(lambda: not gateway.faults.outstanding)
+    gateway.faults.disconnect()
+    await connects
+    assert host.state is HostState.WAITING_FOR_APPROVAL
     await serving(host, gateway)
     for lose in (gateway.faults.disconnect, gateway.crash):
         gateway.faults.swallow("node.pluginTools.update")
-        before = gateway.seen.requests["node.pluginTools.update"]
         host.retry_now()
-        await until(lambda before=before: gateway.seen.requests["node.pluginTools.update"] > before)
+        await until(lambda: not gateway.faults.outstanding)
         await asyncio.to_thread(lose)
         await until(lambda: host.state is HostState.CONNECTING)
         if lose == gateway.crash:

@@ -85,7 +85,8 @@ KINDS: dict[str, Any] = {
     "long tuple": tuple[int, ...],
     "set": set[str],
     "words": Literal["main", "north"],
-    "mixed literal": Literal[1, "x", None],  # noqa: PYI061
+    "word or none": Literal["x"] | None,
+    "numbers": Literal[1, 2],
     "enum": Colour,
     "int enum": Size,
     "date": date,

@@ -56,6 +56,7 @@ def test_the_text_ends_where_the_sections_begin() -> None:
         ("Text.\n\nArguments:\n  a: b\n\nKeyword Args:\n  c: d\n", "Text.", {"a": "b", "c": "d"}),
         ("Text.\n\nReturns:\n  a: b\nMore text.", "Text.", {}),
         ("Text.\n\nArgs:\n  a: b\nc: not a parameter\n", "Text.", {"a": "b"}),
+        ("Text.\n\nArgs:\n    none\n\nReturns:\n    a: b", "Text.", {}),
         ("Text.\n\nArgs:\n    deeper\n  a: b", "Text.", {"a": "b"}),
     ],
 )

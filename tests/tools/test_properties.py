@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openclaw_client import ToolCall, ToolError, tool
@@ -26,6 +26,9 @@ def taking(kind: Any) -> Tool[..., Any]:
 
 TOOLS = {name: taking(kind) for name, kind in KINDS.items()}
 
+FEW = settings(max_examples=30)
+"""There are thirty types."""
+
 
 def huge(value: Any) -> bool:
     """Whether a number in it is a float that cannot count whole numbers."""
@@ -40,6 +43,7 @@ def bound(one: Tool[..., Any], arguments: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", TOOLS)
+@FEW
 @given(data=st.data())
 def test_what_the_schema_admits_is_what_a_call_takes(name: str, data: st.DataObject) -> None:
     one = TOOLS[name]
@@ -51,6 +55,7 @@ def test_what_the_schema_admits_is_what_a_call_takes(name: str, data: st.DataObj
 
 
 @pytest.mark.parametrize("name", TOOLS)
+@FEW
 @given(data=st.data())
 def test_arguments_survive_the_way_to_the_model_and_back(name: str, data: st.DataObject) -> None:
     one = TOOLS[name]
@@ -61,6 +66,7 @@ def test_arguments_survive_the_way_to_the_model_and_back(name: str, data: st.Dat
 
 
 @pytest.mark.parametrize("name", [*TOOLS, "node", "rope"])
+@FEW
 @given(arguments=json_values | st.fixed_dictionaries({"it": json_values}))
 def test_no_arguments_break_anything(name: str, arguments: Any) -> None:
     one = {"node": taking(Node), "rope": taking(Rope), **TOOLS}[name]

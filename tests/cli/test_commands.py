@@ -320,6 +320,11 @@ def test_help_tells_all_commands_and_warns_of_tokens(alone: Program) -> None:
         assert f"\n    {command} " in ran.out
     for command in ("chat", "approvals", "answer", "devices"):
         assert alone.run(command, "--help").out.startswith(f"usage: openclaw-client {command}")
+    for action in ("serve", "list", "call"):
+        assert f"\n    {action} " in alone.run("tools", "--help").out
+        shown = alone.run("tools", action, "--help").out
+        assert shown.startswith(f"usage: openclaw-client tools {action}")
+        assert max(map(len, shown.splitlines())) <= 80
     assert "can be seen by every\nuser of this machine" in ran.out
     assert "exit codes:" in ran.out
     assert max(map(len, ran.out.splitlines())) <= 80
@@ -331,7 +336,8 @@ def test_the_version_is_quick(alone: Program) -> None:
         "import sys; from openclaw_client.cli import main\n"
         "try: main(['--version'])\n"
         "except SystemExit: pass\n"
-        "print(sorted(name for name in sys.modules if name in ('rich', 'markdown_it', 'openclaw_client.testing')))"
+        "print(sorted(name for name in sys.modules if name in "
+        "('rich', 'markdown_it', 'openclaw_client.testing', 'openclaw_client.tools')))"
     )
     ran = alone.run(program=(sys.executable, "-c", check))
     assert ran.out.splitlines() == ["openclaw-client 0.1.0", "[]"]

@@ -143,6 +143,10 @@ def test_an_error_is_one_line_and_a_code(
         (("chat", "hi", "--no-device", "--identity", "f"), "exclude each other"),
         (("chat", "hi", "--embedded", "--url", "ws://127.0.0.1:1"), "leave --url out"),
         (("gateway", "--embedded"), "does not connect"),
+        (("tools",), "ACTION"),
+        (("tools", "dance"), "dance"),
+        (("tools", "serve"), "MODULE[:NAME]"),
+        (("tools", "list", "--approve"), "unrecognized arguments: --approve"),
         (("doctor", "--ca-file", "a", "--tls-fingerprint", "b"), "exclude each other"),
         (("doctor", "--embedded", "--ca-file", "a"), "leave --ca-file out"),
         (("gateway", "--url", "ws://127.0.0.1:1"), "does not connect"),
@@ -169,6 +173,11 @@ def test_what_the_command_line_says() -> None:
     options = parse(["--session", "s", "-v", "call", "m", '{"a": 1}', "--scopes", "read, write", "--timeout", "2.5"])
     assert (options.command, options.method, options.params) == ("call", "m", '{"a": 1}')
     assert (options.session, options.scopes, options.timeout, options.verbose) == ("s", ["read", "write"], 2.5, 1)
+    options = parse(["tools", "--json", "call", "m:n", "{}"])
+    assert (options.command, options.action, options.module, options.params) == ("tools", "call", "m:n", "{}")
+    assert options.json
+    options = parse(["--header", "A: 1", "tools", "--header", "B: 2", "list", "--header", "C: 3", "--session", "s"])
+    assert (options.headers, options.session) == (["A: 1", "B: 2", "C: 3"], "s")
     assert parse(["chat"]).session_key == "main"
     assert parse(["events", "a", "b"]).names == ["a", "b"]
     assert parse(["events"]).names == []

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import signal
 from pathlib import Path
 
 import pytest
 
+import openclaw_client
 from openclaw_client.cli.exit_codes import ExitCode
 from tests.cli.conftest import Program, finish
 
@@ -195,3 +198,12 @@ def test_nothing_is_connected_to(alone: Program) -> None:
         assert (ran.code, ran.out) == (2, "")
         assert f"{option[0]} says where to connect to" in ran.err
     assert list(alone.home.iterdir()) == []
+
+
+def test_the_document_s_example(alone: Program, shop: Path) -> None:
+    document = (Path(openclaw_client.__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(# shop\.py\n.*?)```", document, re.DOTALL)
+    (shop / "shop.py").write_text(code)
+    command, output = re.findall(r"\$ openclaw-client (tools call .*?)\n(.*?)\n\$", document, re.DOTALL)[0]
+    assert alone.run(*shlex.split(command)).out == f"{output}\n"
+    assert alone.run("tools", "call", "shop.py:stock", '{"sku": "b"}').err.endswith("article numbers begin with a-\n")

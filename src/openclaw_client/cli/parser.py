@@ -122,7 +122,7 @@ _OPTIONS = {"headers": "--header", "host_name": "--name"}
 """Those that are not called as their field is."""
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 """What Python makes of a byte that is none of the encoding's."""
-_MORE = f"The options that all commands share and the exit codes: `{PROGRAM} --help`."
+_MORE = f"Options that all commands share, and the exit codes: `{PROGRAM} --help`."
 
 
 def parse(argv: Sequence[str] | None) -> Options:

@@ -20,6 +20,8 @@ import pytest
 from openclaw_client import AsyncGatewayClient, GatewayClient, SessionKey, ToolError, ToolHost
 from openclaw_client.testing import BlockingEmbeddedGateway, EmbeddedGateway, Turn
 from tests.test_layers import MAY_IMPORT
+from tests.testing.node_clients import Node, approved
+from tests.testing.people import User
 from tests.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).parent.parent
@@ -74,6 +76,21 @@ def test_the_readme_s_test_example() -> None:
 
 def test_the_example_of_the_embedded_gateway() -> None:
     assert run(blocks("docs/testing.md")[0], {})["reply"].text == "The sum is 3."
+
+
+def test_the_example_of_a_tool_of_a_node() -> None:
+    [code] = [block for block in blocks("docs/testing.md") if "call_tool" in block]
+    gateway = BlockingEmbeddedGateway.around(run(code, {})["gateway"])
+    with gateway, User(gateway) as user, Node(gateway) as node:
+        assert user.answer(user.send()).text == "I cannot look."
+        approved(gateway, node)
+        run_id = user.send("again")
+        node.answer(node.invoked(), "7")
+        assert user.answer(run_id).text == "There are 7."
+        run_id = user.send("and again")
+        node.invoked()
+        node.client.close()
+        assert user.answer(run_id).text == "It failed."
 
 
 async def asks(turn: Turn) -> Any:

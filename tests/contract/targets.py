@@ -262,7 +262,7 @@ async def _called(turn: Turn, rest: str) -> str:
     name, _, arguments = rest.partition(" ")
     given = json.loads(arguments)
     answers = [await turn.call_tool(name, one) for one in (given if isinstance(given, list) else [given])]
-    return "\n".join(answer.text for answer in answers)
+    return "\n".join(answer.told for answer in answers)
 
 
 def _words(kind: str, rest: str) -> str:

@@ -15,6 +15,7 @@ from tests.testing.people import User
 from tests.waiting import wait_until
 
 RELEASES = tuple(release for release, profile in PROFILES.items() if profile.node_tools)
+SURFACES = tuple(release for release, profile in PROFILES.items() if profile.node_surfaces)
 OTHERS = tuple(release for release in PROFILES if release not in RELEASES)
 NEWEST = RELEASES[-1]
 
@@ -161,6 +162,7 @@ def test_without_auto_approve_the_device_comes_first() -> None:
         node = Node(gateway)
         error = refused(gateway, **_options(node)).error
         assert (error["code"], error["details"]["requestedRole"]) == ("NOT_PAIRED", "node")
+        assert "requestedScopes" not in error["details"]
         assert not gateway.pending_nodes
         gateway.approve()
         with node:
@@ -225,6 +227,18 @@ def test_older_releases_refuse_what_a_node_publishes(release: str) -> None:
         error = node.call("node.pluginTools.update", tools=[])
         assert (error["code"], error["message"]) == ("INVALID_REQUEST", "unauthorized role: node")
         assert not gateway.tools
+
+
+@pytest.mark.parametrize("release", [one for one in SURFACES if one not in RELEASES])
+def test_older_releases_let_a_node_declare_nothing(release: str) -> None:
+    with BlockingEmbeddedGateway(release=release) as gateway, operator(gateway) as person, Node(gateway) as node:
+        asked = person.next("node.pair.requested")
+        assert (asked["commands"], asked["silent"], "clientId" in asked) == ([], False, False)
+        [listed] = person.call("node.pair.list", {})["pending"]
+        assert listed == {**asked, "requiredApproveScopes": ["operator.pairing"]}
+        gateway.approve()
+        assert node.call("node.pluginTools.update", tools=[])["message"] == "unauthorized role: node"
+        assert "node.pluginTools.update" not in node.client.hello["features"]["methods"]
 
 
 def test_roles_have_methods_of_their_own(gateway: BlockingEmbeddedGateway) -> None:

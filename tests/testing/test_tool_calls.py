@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from openclaw_client.testing import PROFILES, BlockingEmbeddedGateway, Turn
+from openclaw_client.testing import PROFILES, Agent, BlockingEmbeddedGateway, Turn
 from tests.gateways.raw import Frame, text_of
 from tests.testing.node_clients import COMMAND, OPERATOR, Node, approved, calls, described, stock
 from tests.testing.people import User
@@ -20,6 +20,11 @@ from tests.waiting import wait_until
 
 RELEASES = tuple(release for release, profile in PROFILES.items() if profile.node_tools)
 NEWEST = RELEASES[-1]
+
+
+def serving(agent: Agent, release: str = NEWEST) -> BlockingEmbeddedGateway:
+    """A gateway whose agents see the tools of nodes by their names, on every release."""
+    return BlockingEmbeddedGateway(agent, release=release, tool_search=False)
 
 
 def heard(text: str, *, error: bool = False, images: Any = ()) -> str:
@@ -30,8 +35,7 @@ def heard(text: str, *, error: bool = False, images: Any = ()) -> str:
 @pytest.mark.parametrize("release", RELEASES)
 def test_a_call_goes_to_the_node_and_its_result_to_the_agent(release: str) -> None:
     agent = calls(arguments={"sku": "ä"})
-    gateway = BlockingEmbeddedGateway(agent, release=release, tool_search=False)
-    with gateway, User(gateway) as user, Node(gateway) as node:
+    with serving(agent, release) as gateway, User(gateway) as user, Node(gateway) as node:
         approved(gateway, node)
         run_id = user.send()
         call = node.invoked()
@@ -52,7 +56,7 @@ def test_the_agent_knows_what_it_may_call() -> None:
     async def agent(turn: Turn) -> AsyncIterator[str]:
         yield json.dumps({name: [tool.description, dict(tool.parameters)] for name, tool in turn.tools.items()})
 
-    with BlockingEmbeddedGateway(agent) as gateway, User(gateway) as user, Node(gateway) as node:
+    with serving(agent) as gateway, User(gateway) as user, Node(gateway) as node:
         assert user.answer(user.send()).text == "{}"
         approved(gateway, node)
         tools = json.loads(user.answer(user.send("again")).text)
@@ -72,7 +76,7 @@ PAYLOADS: list[tuple[Any, str, bool]] = [
 
 @pytest.mark.parametrize(("payload", "text", "error"), PAYLOADS)
 def test_what_the_agent_is_told_of_a_result(payload: Any, text: str, error: bool) -> None:
-    with BlockingEmbeddedGateway(calls()) as gateway, User(gateway) as user, Node(gateway) as node:
+    with serving(calls()) as gateway, User(gateway) as user, Node(gateway) as node:
         approved(gateway, node)
         run_id = user.send()
         node.give(node.invoked(), ok=True, payload=payload)
@@ -88,7 +92,7 @@ def test_what_the_agent_is_told_of_a_result(payload: Any, text: str, error: bool
 def test_a_long_result_is_cut_for_the_agent_and_more_so_for_events(
     lengths: list[int], kept: int, gone: int | None
 ) -> None:
-    with BlockingEmbeddedGateway(calls()) as gateway, User(gateway) as user, Node(gateway) as node:
+    with serving(calls()) as gateway, User(gateway) as user, Node(gateway) as node:
         approved(gateway, node)
         run_id = user.send()
         content = [{"type": "text", "text": "x" * length} for length in lengths]
@@ -102,7 +106,7 @@ def test_a_long_result_is_cut_for_the_agent_and_more_so_for_events(
 
 def test_images_reach_the_agent() -> None:
     image = {"type": "image", "data": base64.b64encode(b"PNG").decode(), "mimeType": "image/png"}
-    with BlockingEmbeddedGateway(calls()) as gateway, User(gateway) as user, Node(gateway) as node:
+    with serving(calls()) as gateway, User(gateway) as user, Node(gateway) as node:
         approved(gateway, node)
         run_id = user.send()
         node.give(node.invoked(), ok=True, payload={"content": [image]})
@@ -113,7 +117,7 @@ def test_images_reach_the_agent() -> None:
 
 
 def test_a_node_that_refuses_is_an_error_that_the_agent_goes_on_from() -> None:
-    with BlockingEmbeddedGateway(calls()) as gateway, User(gateway) as user, Node(gateway) as node:
+    with serving(calls()) as gateway, User(gateway) as user, Node(gateway) as node:
         approved(gateway, node)
         run_id = user.send()
         node.give(node.invoked(), ok=False, error={"code": "BROKEN", "message": "no database"})
@@ -127,7 +131,7 @@ def test_a_node_that_refuses_is_an_error_that_the_agent_goes_on_from() -> None:
 def test_arguments_that_do_not_fit_are_told_to_the_agent_alone() -> None:
     tool = stock(parameters={"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]})
     agent = calls(arguments={"n": "many"})
-    with BlockingEmbeddedGateway(agent) as gateway, User(gateway) as user, Node(gateway) as node:
+    with serving(agent) as gateway, User(gateway) as user, Node(gateway) as node:
         approved(gateway, node, tool)
         text, error, _ = json.loads(user.answer(user.send()).text)
         assert text.splitlines()[:2] == ['Validation failed for tool "stock":', "  - n: must be integer"]
@@ -139,7 +143,7 @@ def test_arguments_that_do_not_fit_are_told_to_the_agent_alone() -> None:
 def test_arguments_are_made_to_fit_where_it_is_plain_what_is_meant() -> None:
     tool = stock(parameters={"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]})
     agent = calls(arguments={"n": "5"})
-    with BlockingEmbeddedGateway(agent) as gateway, User(gateway) as user, Node(gateway) as node:
+    with serving(agent) as gateway, User(gateway) as user, Node(gateway) as node:
         approved(gateway, node, tool)
         run_id = user.send()
         call = node.invoked()
@@ -149,7 +153,7 @@ def test_arguments_are_made_to_fit_where_it_is_plain_what_is_meant() -> None:
 
 
 def test_a_tool_that_is_not_there() -> None:
-    with BlockingEmbeddedGateway(calls("nope")) as gateway, User(gateway) as user, Node(gateway) as node:
+    with serving(calls("nope")) as gateway, User(gateway) as user, Node(gateway) as node:
         approved(gateway, node)
         assert user.answer(user.send()).text == heard("Tool nope not found", error=True)
 
@@ -157,7 +161,7 @@ def test_a_tool_that_is_not_there() -> None:
 @pytest.mark.parametrize("release", RELEASES)
 def test_a_node_that_takes_too_long_is_told_and_its_result_ignored(release: str) -> None:
     agent = calls(timeout=0.1)
-    with BlockingEmbeddedGateway(agent, release=release) as gateway, User(gateway) as user, Node(gateway) as node:
+    with serving(agent, release) as gateway, User(gateway) as user, Node(gateway) as node:
         approved(gateway, node)
         run_id = user.send()
         call = node.invoked()
@@ -170,7 +174,7 @@ def test_a_node_that_takes_too_long_is_told_and_its_result_ignored(release: str)
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_a_run_that_is_stopped_cancels_its_call_on_the_release_that_does(release: str) -> None:
-    with BlockingEmbeddedGateway(calls(), release=release) as gateway, User(gateway) as user, Node(gateway) as node:
+    with serving(calls(), release) as gateway, User(gateway) as user, Node(gateway) as node:
         approved(gateway, node)
         run_id = user.send()
         call = node.invoked()
@@ -187,7 +191,7 @@ def test_a_run_that_is_stopped_cancels_its_call_on_the_release_that_does(release
 @pytest.mark.parametrize("replaced", [False, True])
 @pytest.mark.parametrize("release", RELEASES)
 def test_a_node_that_is_lost_in_mid_call_is_an_error_at_once(release: str, replaced: bool) -> None:
-    with BlockingEmbeddedGateway(calls(), release=release) as gateway, User(gateway) as user, Node(gateway) as node:
+    with serving(calls(), release) as gateway, User(gateway) as user, Node(gateway) as node:
         approved(gateway, node)
         run_id = user.send()
         call = node.invoked()
@@ -204,7 +208,7 @@ def test_a_node_that_is_lost_in_mid_call_is_an_error_at_once(release: str, repla
 
 
 def test_a_node_that_is_not_ready_is_asked_again() -> None:
-    with BlockingEmbeddedGateway(calls()) as gateway, User(gateway) as user, Node(gateway) as node:
+    with serving(calls()) as gateway, User(gateway) as user, Node(gateway) as node:
         approved(gateway, node)
         run_id = user.send()
         first = node.invoked()
@@ -216,7 +220,7 @@ def test_a_node_that_is_not_ready_is_asked_again() -> None:
 
 
 def test_a_node_that_is_never_ready_is_an_error_in_the_end() -> None:
-    with BlockingEmbeddedGateway(calls()) as gateway, User(gateway) as user, Node(gateway) as node:
+    with serving(calls()) as gateway, User(gateway) as user, Node(gateway) as node:
         approved(gateway, node)
         run_id = user.send()
         for _ in range(5):
@@ -225,7 +229,7 @@ def test_a_node_that_is_never_ready_is_an_error_in_the_end() -> None:
 
 
 def test_progress_is_ignored_and_forbids_to_say_that_it_is_not_ready() -> None:
-    with BlockingEmbeddedGateway(calls()) as gateway, User(gateway) as user, Node(gateway) as node:
+    with serving(calls()) as gateway, User(gateway) as user, Node(gateway) as node:
         approved(gateway, node)
         run_id = user.send()
         call = node.invoked()
@@ -237,7 +241,7 @@ def test_progress_is_ignored_and_forbids_to_say_that_it_is_not_ready() -> None:
 
 
 def test_a_result_of_another_node_counts_for_nothing() -> None:
-    with BlockingEmbeddedGateway(calls()) as gateway, User(gateway) as user, Node(gateway) as node:
+    with serving(calls()) as gateway, User(gateway) as user, Node(gateway) as node:
         approved(gateway, node)
         run_id = user.send()
         call = node.invoked()
@@ -252,7 +256,7 @@ def test_a_result_of_another_node_counts_for_nothing() -> None:
 
 def test_two_sessions_call_at_once_with_the_same_id() -> None:
     """So the id of the model's call is no key for anything."""
-    with BlockingEmbeddedGateway(calls()) as gateway, User(gateway) as user, Node(gateway) as node:
+    with serving(calls()) as gateway, User(gateway) as user, Node(gateway) as node:
         approved(gateway, node)
         runs = {user.client.chat_send(name, "how many?"): f"agent:main:{name}" for name in ("a", "b")}
         pending = [node.invoked() for _ in runs]
@@ -267,15 +271,69 @@ def test_two_sessions_call_at_once_with_the_same_id() -> None:
         assert texts == {run_id: heard(key) for run_id, key in runs.items()}
 
 
-def test_behind_the_search_the_key_is_another_one() -> None:
-    with BlockingEmbeddedGateway(calls()) as gateway, User(gateway) as user, Node(gateway) as node:
+def test_behind_the_search_a_tool_is_called_through_another() -> None:
+    """With another key, unchecked arguments, and all that it says within a notice."""
+    agent = calls(arguments={"odd": 1})
+    with BlockingEmbeddedGateway(agent) as gateway, User(gateway) as user, Node(gateway) as node:
         assert gateway.profile.tool_search
         approved(gateway, node)
         run_id = user.send()
         call = node.invoked()
-        assert call["idempotencyKey"] == "tool_search_code:call-1:stock:1"
-        node.answer(call)
+        key = "tool_search_code:call-1:stock:1"
+        assert (call["idempotencyKey"], json.loads(call["paramsJSON"])["arguments"]) == (key, {"odd": 1})
+        node.answer(call, "7", isError=True)
+        assert user.answer(run_id).text == heard("7", error=True)
+        named = [(one["phase"], one["name"], one["toolCallId"]) for one in user.agent_data("tool")]
+        within = [("start", "stock", key), ("result", "stock", key)]
+        assert named == [("start", "tool_call", "call-1"), *within, ("result", "tool_call", "call-1")]
+        outer, inner, ended, told = user.agent_data("tool")
+        assert (outer["args"], inner["args"]) == ({"id": "stock", "args": {"odd": 1}}, {"odd": 1})
+        assert [one.get("parentToolCallId") for one in (inner, ended, told)] == ["call-1", "call-1", None]
+        assert (ended["isError"], told["isError"]) == (True, True)
+        assert user.results()[0] == "7"
+        assert user.results()[1].startswith("SECURITY NOTICE")
+        roles = [row["role"] for row in user.call("chat.history", {"sessionKey": "s"})["messages"]]
+        assert roles.count("toolResult") == 1, "the call within is no message"
+
+
+@pytest.mark.parametrize(("length", "cut"), [(19_000, False), (21_000, True)])
+def test_behind_the_search_less_reaches_the_model(length: int, cut: bool) -> None:
+    told: list[str] = []
+
+    async def agent(turn: Turn) -> AsyncIterator[str]:
+        told.append((await turn.call_tool("stock")).told)
+        yield "done"
+
+    with BlockingEmbeddedGateway(agent) as gateway, User(gateway) as user, Node(gateway) as node:
+        approved(gateway, node)
+        run_id = user.send()
+        node.answer(node.invoked(), "x" * length)
         user.answer(run_id)
+        assert ("\n[truncated]\n" in told[0]) == cut
+
+
+NOT_FOUND = {"read": "Ambiguous tool name: read; use an exact tool id.", "nope": "Unknown tool id: nope."}
+
+
+@pytest.mark.parametrize("name", NOT_FOUND)
+def test_behind_the_search_the_gateway_keeps_its_own_tools(name: str) -> None:
+    with BlockingEmbeddedGateway(calls(name)) as gateway, User(gateway) as user, Node(gateway) as node:
+        approved(gateway, node, stock("read"))
+        text, error, _ = json.loads(user.answer(user.send()).text)
+        assert json.loads(text)["error"].startswith(NOT_FOUND[name])
+        assert error
+        assert [one["name"] for one in user.agent_data("tool")] == ["tool_call"] * 2
+
+
+def test_behind_the_search_a_failure_is_one_of_the_other_tool() -> None:
+    with BlockingEmbeddedGateway(calls()) as gateway, User(gateway) as user, Node(gateway) as node:
+        approved(gateway, node)
+        run_id = user.send()
+        node.give(node.invoked(), ok=False, error={"code": "BROKEN", "message": "no database"})
+        user.answer(run_id)
+        inner, outer = user.results()
+        assert "BROKEN: no database" in inner
+        assert (json.loads(outer)["tool"], json.loads(outer)["error"]) == ("tool_call", inner)
 
 
 def test_a_tool_of_two_nodes_is_called_by_its_other_name() -> None:
@@ -285,7 +343,7 @@ def test_a_tool_of_two_nodes_is_called_by_its_other_name() -> None:
         yield described(await turn.call_tool("stock"))
         yield described(await turn.call_tool(chosen[0]))
 
-    with BlockingEmbeddedGateway(agent) as gateway, User(gateway) as user, Node(gateway) as node:
+    with serving(agent) as gateway, User(gateway) as user, Node(gateway) as node:
         approved(gateway, node)
         with Node(gateway, name="other") as other:
             approved(gateway, other)
@@ -304,7 +362,7 @@ def test_several_calls_of_one_turn_come_one_by_one() -> None:
         answers = await asyncio.gather(*[turn.call_tool("stock", {"n": number}) for number in range(3)])
         yield ",".join(answer.text for answer in answers)
 
-    with BlockingEmbeddedGateway(agent) as gateway, User(gateway) as user, Node(gateway) as node:
+    with serving(agent) as gateway, User(gateway) as user, Node(gateway) as node:
         approved(gateway, node)
         run_id = user.send()
         for number in range(3):
@@ -343,7 +401,7 @@ def test_an_operator_calls_a_node(release: str) -> None:
 
 
 def test_a_gateway_that_stops_in_mid_call_says_nothing_of_it() -> None:
-    with BlockingEmbeddedGateway(calls()) as gateway, User(gateway) as user, Node(gateway) as node:
+    with serving(calls()) as gateway, User(gateway) as user, Node(gateway) as node:
         approved(gateway, node)
         user.send()
         node.invoked()

@@ -306,7 +306,9 @@ class Doorman:
             details = {"code": codes.PAIRING_REQUIRED, "reason": standing, **details}
         if profile.pairing_hints:
             details |= {"remediationHint": hint, "deviceId": who.device_id}
-            details |= {"requestedRole": who.role, "requestedScopes": list(who.scopes)}
+            details["requestedRole"] = who.role
+            if who.role == "operator" or who.scopes:
+                details["requestedScopes"] = list(who.scopes)
             known = self._pairing.devices.get(who.device_id)
             if known is not None:
                 details |= {"approvedRoles": [known.role], "approvedScopes": list(known.scopes)}

@@ -75,7 +75,6 @@ class Invokes:
         self._line = line
         self._nodes = nodes
         self._table: dict[str, _Pending] = {}
-        self._stopped = False
 
     async def invoke(self, node_id: str, wish: Invocation) -> InvokeEnd:
         """Call a node and wait for the end; a node that is not ready is asked again."""
@@ -125,7 +124,6 @@ class Invokes:
 
     def stop(self) -> None:
         """Forget everything, without a word: what a process that ends does."""
-        self._stopped = True
         for pending in self._table.values():
             if pending.timer is not None:
                 pending.timer.cancel()
@@ -170,9 +168,8 @@ class Invokes:
         self._end(pending, _timed_out())
 
     def _send_cancel(self, pending: _Pending) -> None:
-        if not self._stopped:
-            payload = {"invokeId": pending.id, "nodeId": pending.node_id}
-            self._line.to_node(pending.connection, "node.invoke.cancel", payload)
+        payload = {"invokeId": pending.id, "nodeId": pending.node_id}
+        self._line.to_node(pending.connection, "node.invoke.cancel", payload)
 
     def _end(self, pending: _Pending, end: InvokeEnd) -> None:
         if self._take(pending) and not pending.ended.done():

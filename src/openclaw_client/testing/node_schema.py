@@ -43,18 +43,21 @@ _INVOKE: dict[str, Rule] = {
 
 
 def node_rules(profile: Profile) -> dict[str, Fields | None]:
-    """The rule of each method, on releases whose nodes may publish tools: others were not looked at."""
-    if not profile.node_tools:
+    """The rule of each method, of releases that were looked at."""
+    if not profile.node_surfaces:
         return {}
     request = Fields({"requestId": _FILLED}, ("requestId",))
     node = Fields({"nodeId": _FILLED}, ("nodeId",))
+    pairing = {"node.pair.approve": request, "node.pair.reject": request, "node.pair.remove": node}
+    rules: dict[str, Fields | None] = {"node.pair.list": Fields(), **pairing}
+    return rules | _tool_rules(node) if profile.node_tools else rules
+
+
+def _tool_rules(node: Fields) -> dict[str, Fields | None]:
+    """Those that concern tools."""
     progress: dict[str, Rule] = {"invokeId": _FILLED, "nodeId": _FILLED, "seq": Whole(low=0)}
     progress["chunk"] = Text(high=LONGEST_CHUNK)
     return {
-        "node.pair.list": Fields(),
-        "node.pair.approve": request,
-        "node.pair.reject": request,
-        "node.pair.remove": node,
         "node.list": Fields(),
         "node.describe": node,
         "node.invoke": Fields(_INVOKE, ("nodeId", "command", "idempotencyKey")),
@@ -67,6 +70,5 @@ def node_rules(profile: Profile) -> dict[str, Fields | None]:
 
 def node_events(profile: Profile) -> tuple[str, ...]:
     """The events that hello names."""
-    if not profile.node_tools:
-        return ()
-    return ("node.pair.requested", "node.pair.resolved", "node.invoke.cancel", "node.invoke.request")
+    pairing = ("node.pair.requested", "node.pair.resolved") if profile.node_surfaces else ()
+    return (*pairing, *(("node.invoke.cancel", "node.invoke.request") if profile.node_tools else ()))

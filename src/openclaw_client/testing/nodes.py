@@ -72,9 +72,9 @@ class Nodes:
 
     def joined(self, connection: str, params: Mapping[str, Any], *, silent: bool) -> None:
         """A node is let in. It takes the place of another connection of its device. silent: how that was paired."""
-        declared = Declared.of(params)
+        declared = Declared.of(params, tools=self._profile.node_tools)
         node = ConnectedNode(declared.node_id, connection, declared, self._hub.now_ms())
-        if self._profile.node_tools:
+        if self._profile.node_surfaces:
             standing = self._surfaces.declare(declared, silent=silent)
             node.commands = standing.commands
             self._tell_standing(standing)
@@ -139,8 +139,12 @@ class Nodes:
         if standing.dropped is not None:
             self._tell_resolved(standing.dropped, "rejected")
         if standing.asked is not None:
-            asked = standing.asked.fields(scopes=self._profile.node_request_scopes)
+            asked = self.shown(standing.asked, scopes=self._profile.node_request_scopes)
             self._hub.to_scope(PAIRING_SCOPE, "node.pair.requested", asked)
+
+    def shown(self, request: NodeRequest, *, scopes: bool = True) -> dict[str, Any]:
+        """A request as the release shows it."""
+        return request.fields(scopes=scopes, whole=self._profile.node_tools)
 
     def _tell_resolved(self, request: NodeRequest, decision: str) -> None:
         told = self._resolved(request.id, request.node_id, decision)

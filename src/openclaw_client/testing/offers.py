@@ -36,6 +36,26 @@ PLUGIN_TOOLS: Final = {
 }
 """Tools of plugins that the gateways bring along, and of which one. No agent calls them here, but their names are
 taken: a node's tool of such a name gets another. One that is named like a tool of the gateway takes its place."""
+DIRECT_TOOLS: Final = frozenset(
+    {
+        "apply_patch",
+        "computer",
+        "edit",
+        "exec",
+        "ls",
+        "openclaw",
+        "process",
+        "read",
+        "sessions_yield",
+        "tool_call",
+        "tool_describe",
+        "tool_search",
+        "view_image",
+        "write",
+    }
+)
+"""Tools of the gateway that a model has at hand behind the search for all others: those of nodes don't come up to
+them."""
 _FRAGMENT: Final = 32
 """Characters of a node's id that are put before a name."""
 _ANY_PARAMETERS: Final[Mapping[str, Any]] = {"type": "object", "properties": {}, "additionalProperties": True}

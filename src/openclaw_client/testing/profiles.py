@@ -191,6 +191,7 @@ _V2026_6_1 = replace(
     approval_output="same-run",
     approval_viewers="admin",
     approval_stream=False,
+    node_surfaces=True,
 )
 
 _V2026_7_35 = replace(

@@ -95,7 +95,10 @@ class RunEvents:
         if self.over:
             return
         self._seq += 1
-        if data["phase"] == "start":
+        # A call within a call is no message of the model's.
+        if "parentToolCallId" in data:
+            pass
+        elif data["phase"] == "start":
             self._step(Step("call", self.take_message()))
             self._called = True
         elif data["phase"] == "result":

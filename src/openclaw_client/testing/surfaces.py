@@ -25,6 +25,8 @@ _NAMES: Final = {
     "modelIdentifier": "modelIdentifier",
 }
 """What is shown of a node, and where the client says it."""
+_UNTOLD: Final = frozenset({"clientId", "clientMode", "deviceFamily", "modelIdentifier"})
+"""What the older releases leave out."""
 _FAMILIES: Final = {"linux": "Linux"}
 """What a gateway takes the device for, where the client does not say it."""
 
@@ -39,12 +41,12 @@ class Declared:
     commands: tuple[str, ...]
 
     @classmethod
-    def of(cls, params: Mapping[str, Any]) -> Declared:
-        """What these connect parameters declare."""
+    def of(cls, params: Mapping[str, Any], *, tools: bool) -> Declared:
+        """What these connect parameters declare. tools: whether the release lets a node serve them."""
         commands = dict.fromkeys(params.get("commands", ()))
         client = params["client"]
         # What does not call itself a node's host has no commands, whatever it says.
-        host = (client["id"], client["mode"]) == NODE_HOST
+        host = tools and (client["id"], client["mode"]) == NODE_HOST
         known = tuple(command for command in commands if host and command == TOOL_COMMAND)
         return cls(params["device"]["id"], client, tuple(dict.fromkeys(params.get("caps", ()))), known)
 
@@ -75,11 +77,18 @@ class NodeRequest:
         """What an operator needs to approve it."""
         return ["operator.pairing", *(["operator.write"] if self.declared.commands else [])]
 
-    def fields(self, *, scopes: bool) -> dict[str, Any]:
-        """As it stands in node.pair.list, and in node.pair.requested. scopes: whether it tells what approving takes."""
+    def fields(self, *, scopes: bool, whole: bool) -> dict[str, Any]:
+        """As it stands in node.pair.list, and in node.pair.requested.
+
+        scopes: whether it tells what approving takes. whole: whether it tells all that is known of the client.
+        """
+        shown = self.declared.fields()
+        if not whole:
+            shown = {name: value for name, value in shown.items() if name not in _UNTOLD} | {"silent": False}
+        elif self.silent:
+            shown["silent"] = True
         needed = {"requiredApproveScopes": self.required_scopes} if scopes else {}
-        silent = {"silent": True} if self.silent else {}
-        return {"requestId": self.id, **self.declared.fields(), **needed, **silent, "ts": self.at}
+        return {"requestId": self.id, **shown, **needed, "ts": self.at}
 
 
 @dataclass(frozen=True, slots=True)

@@ -259,6 +259,8 @@ class Profile:
     """Whether an agent asks with the scopes of the client that started its run, and fails without them."""
 
     # nodes
+    node_surfaces: bool = False
+    """Whether what a node declares at connect needs an approval; of older releases it was not looked at."""
     node_tools: bool = False
     """Whether a node may publish tools."""
     node_request_scopes: bool = False

@@ -115,11 +115,25 @@ class Asking(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ToolAnswer:
-    """What the model is told of a tool call. images: bytes and MIME type of each."""
+    """What came of a tool call.
+
+    Attributes:
+        text: The texts of the result, or what went wrong; as much as a model would read.
+        is_error: Whether the model is told that it failed.
+        images: The bytes and the MIME type of each.
+        told: The text that the model reads. Where it has to search for tools that is the result within a notice.
+    """
 
     text: str
     is_error: bool = False
     images: tuple[tuple[bytes, str], ...] = field(default=(), repr=False)
+    told: str = field(default="", repr=False)
+
+
+class StartTool(Protocol):
+    """Begins a tool call and returns its id, as `Turn.tool_start`."""
+
+    def __call__(self, name: str, args: Mapping[str, Any], *, call_id: str | None) -> str: ...
 
 
 class Calling(Protocol):
@@ -127,7 +141,7 @@ class Calling(Protocol):
 
     def offered(self) -> dict[str, OfferedTool]: ...
     async def call_tool(
-        self, call: str, name: str, arguments: Mapping[str, Any], seconds: float | None
+        self, start: StartTool, name: str, arguments: dict[str, Any], *, seconds: float | None, call_id: str | None
     ) -> ToolAnswer: ...
 
 
@@ -220,8 +234,7 @@ class Turn:
         args = dict(arguments or {})
         # Calls of one run that are made at once are performed one by one.
         async with self._one_call:
-            call = self.tool_start(name, args, call_id=call_id)
-            return await self._calling.call_tool(call, name, args, timeout)
+            return await self._calling.call_tool(self.tool_start, name, args, seconds=timeout, call_id=call_id)
 
     async def ask_approval(
         self,

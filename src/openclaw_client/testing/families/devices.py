@@ -54,7 +54,8 @@ class Devices:
         if device is None:
             raise MethodError("unknown requestId")
         self._board.announce_verdict(params["requestId"], device.id, "approved")
-        fields = {"deviceId": device.id, "role": device.role, "scopes": list(device.scopes)}
+        fields = {"deviceId": device.id, "role": device.role, "roles": [device.role]}
+        fields["scopes"] = list(device.scopes)
         return {"requestId": params["requestId"], "device": {**fields, "approvedAtMs": device.approved_at}}
 
     def _pair_reject(self, _caller: Caller, params: Params) -> Params:

@@ -81,7 +81,7 @@ class NodeMethods:
         pending = sorted(surfaces.pending.values(), key=lambda one: -one.at)
         approved = sorted(surfaces.approved.items(), key=lambda one: -one[1].approved_at)
         return {
-            "pending": [one.fields(scopes=True) for one in pending if own in (None, one.node_id)],
+            "pending": [self._nodes.shown(one) for one in pending if own in (None, one.node_id)],
             "paired": [one.fields() for node_id, one in approved if own in (None, node_id)],
         }
 

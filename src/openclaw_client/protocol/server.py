@@ -147,16 +147,16 @@ class ServerProtocol:
         if self.state is ServerState.READY:
             self._outbox.append(encode_response(ident, payload, error))
 
-    def emit(self, event: str, payload: Any, seq: int | None = None) -> None:
+    def emit(self, event: str, payload: Any, seq: int | None = None, versions: Mapping[str, int] | None = None) -> None:
         """Send an event with this seq, or without one. payload may be `msgspec.Raw`: encoded once for many clients."""
         if self.state is ServerState.READY:
-            self._outbox.append(encode_event(event, payload, seq))
+            self._outbox.append(encode_event(event, payload, seq, versions))
 
-    def emit_numbered(self, event: str, payload: Any) -> None:
+    def emit_numbered(self, event: str, payload: Any, versions: Mapping[str, int] | None = None) -> None:
         """Send an event with the next number of this connection's own counter, which begins at 1."""
         if self.state is ServerState.READY:
             self._seq += 1
-            self._outbox.append(encode_event(event, payload, self._seq))
+            self._outbox.append(encode_event(event, payload, self._seq, versions))
 
     def close(self, code: int, reason: str, now: float) -> None:
         """End the connection from this side; the reason is cut to what a close frame holds. Ignored when ending."""

@@ -6,6 +6,7 @@ Knows bytes, timers and what may be written now. Decides nothing: connect and re
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
@@ -155,14 +156,14 @@ class Connection(WSListener):
         self._the_core.respond(ident, payload, error)
         self.flush()
 
-    def emit(self, event: str, payload: Any, seq: int | None) -> None:
+    def emit(self, event: str, payload: Any, seq: int | None, versions: Mapping[str, int] | None = None) -> None:
         """Send an event that is numbered by the server, or not at all."""
-        self._the_core.emit(event, payload, seq)
+        self._the_core.emit(event, payload, seq, versions)
         self.flush()
 
-    def emit_numbered(self, event: str, payload: Any) -> None:
+    def emit_numbered(self, event: str, payload: Any, versions: Mapping[str, int] | None = None) -> None:
         """Send an event with this connection's next number."""
-        self._the_core.emit_numbered(event, payload)
+        self._the_core.emit_numbered(event, payload, versions)
         self.flush()
 
     def flush(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -43,9 +43,10 @@ class Life:
 
 
 def hello(
-    profile: Profile, life: Life, connection_id: str, verdict: Accepted, methods: Sequence[str]
+    profile: Profile, life: Life, connection_id: str, verdict: Accepted, methods: Sequence[str], now: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The payload of hello-ok for a connection. methods: the names that it advertises."""
+    """The payload of hello-ok for a connection. methods: the names that it advertises. now: the presence and the
+    health of the gateway, and their versions."""
     events = (
         *_EVENTS,
         *(_SESSION_EVENTS if profile.session_methods else ()),
@@ -65,7 +66,7 @@ def hello(
         "protocol": profile.protocol,
         "server": server,
         "features": {"methods": list(methods), "events": list(events)},
-        "snapshot": _snapshot(profile, life),
+        "snapshot": _snapshot(profile, life, now),
     }
     if profile.reports_capabilities:
         payload["features"]["capabilities"] = ["published-model-catalog"] if profile.more_methods else []
@@ -87,11 +88,9 @@ def _auth(profile: Profile, verdict: Accepted) -> dict[str, Any] | None:
     return auth
 
 
-def _snapshot(profile: Profile, life: Life) -> dict[str, Any]:
+def _snapshot(profile: Profile, life: Life, now: Mapping[str, Any]) -> dict[str, Any]:
     snapshot: dict[str, Any] = {
-        "presence": [],
-        "health": {"ok": True, "ts": now_ms(), "channels": {}},
-        "stateVersion": {"presence": 1, "health": 1},
+        **now,
         "uptimeMs": now_ms() - life.boot_at,
         "sessionDefaults": {
             "defaultAgentId": "main",

@@ -27,8 +27,10 @@ from openclaw_client.testing.memory import Memory, now_ms
 from openclaw_client.testing.methods import Methods
 from openclaw_client.testing.nodes import Nodes
 from openclaw_client.testing.pairing import allows
+from openclaw_client.testing.presence import Presence
 from openclaw_client.testing.registry import Method
 from openclaw_client.testing.runs import Runs
+from openclaw_client.testing.state import HEALTH_SECONDS, State
 from openclaw_client.testing.traits import Profile
 from openclaw_client.testing.turn import Agent
 from openclaw_client.wire import codes
@@ -133,7 +135,9 @@ class Hub:
         tickets = Tickets(settings.ticket_seconds)
         self.downloads = Downloads(memory.transcripts, tickets, settings.secrets, self.connections)
         self._methods = Methods(self.profile, memory, self.runs, self, settings.methods, tickets)
+        self.state = State(self.profile, self.broadcast, self._methods.system.health)
         self._every(settings.tick_interval, self._tick)
+        self._every(HEALTH_SECONDS, self.state.minute)
         if self.profile.server_pings:
             self._every(settings.ping_interval, self.ping)
 
@@ -156,6 +160,8 @@ class Hub:
     def left(self, connection: Connection) -> None:
         for table in (self.connections, self._readers, self._scoped):
             table.pop(connection.id, None)
+        if not self.ended:
+            self.state.left(connection.id)
         self._lists.discard(connection.id)
         self.nodes.left(connection.id)
         self.strangers.discard(connection.id)
@@ -190,18 +196,20 @@ class Hub:
                 connection.close(codes.CLOSE_NORMAL, "")
                 return
             self.nodes.joined(connection.id, params, silent=verdict.device.silent)
-        told = hello(self.profile, self._life, connection.id, verdict, self._methods.advertised())
+        self.presence.entering(connection.id, params["client"], verdict)
+        now = self.state.snapshot()
+        if verdict.role == "node":
+            now["presence"] = []
+        told = hello(self.profile, self._life, connection.id, verdict, self._methods.advertised(), now)
         connection.accept(told, verdict, params)
         self.strangers.discard(connection.id)
         if verdict.role == "node":
             self.nodes.greet(connection.id)
-        if not allows(connection.scopes, "operator.read"):
-            return
-        # A client that asks for events of its sessions only: known to the newest release.
-        if self.profile.targeted_seq and "session-scoped-events" in connection.caps:
-            self._scoped[connection.id] = connection
-        else:
-            self._readers[connection.id] = connection
+        if allows(connection.scopes, "operator.read"):
+            # A client that asks for events of its sessions only: known to the newest release.
+            scoped = self.profile.targeted_seq and "session-scoped-events" in connection.caps
+            (self._scoped if scoped else self._readers)[connection.id] = connection
+        self.state.joined(connection.id)
 
     def _reason(self, verdict: Refused) -> str:
         request_id = verdict.error.detail("requestId")
@@ -229,12 +237,18 @@ class Hub:
 
     # Who hears what.
 
-    def broadcast(self, event: str, payload: Mapping[str, Any], session_key: str | None = None) -> None:
+    def broadcast(
+        self,
+        event: str,
+        payload: Mapping[str, Any],
+        session_key: str | None = None,
+        versions: Mapping[str, int] | None = None,
+    ) -> None:
         """To every connection that may read, and to the scoped ones that watch the session."""
         raw = msgspec.Raw(msgspec.json.encode(payload))
         seq = self._next_seq()
         for connection in list(self._readers.values()):
-            self._emit(connection, event, raw, seq)
+            self._emit(connection, event, raw, seq, versions)
         if self._scoped and session_key is not None:
             for ident in self._watchers.get(canonical_key(session_key), ()):
                 scoped = self._scoped.get(ident)
@@ -295,11 +309,18 @@ class Hub:
         node.emit(event, msgspec.Raw(msgspec.json.encode(payload)), None)
         return True
 
-    def _emit(self, connection: Connection, event: str, raw: msgspec.Raw, seq: int) -> None:
+    def _emit(
+        self,
+        connection: Connection,
+        event: str,
+        raw: msgspec.Raw,
+        seq: int,
+        versions: Mapping[str, int] | None = None,
+    ) -> None:
         if self.profile.per_connection_seq:
-            connection.emit_numbered(event, raw)
+            connection.emit_numbered(event, raw, versions)
         else:
-            connection.emit(event, raw, seq)
+            connection.emit(event, raw, seq, versions)
 
     def _next_seq(self) -> int:
         self._seq += 1
@@ -314,9 +335,10 @@ class Hub:
     def subscribe_sessions(self, owner: Owner, *, on: bool) -> None:
         (self._lists.add if on else self._lists.discard)(owner.connection)
 
-    def clients(self) -> list[dict[str, Any]]:
-        """What the connected clients said of themselves."""
-        return [connection.client for connection in self.connections.values() if connection.ready]
+    @property
+    def presence(self) -> Presence:
+        """Who is connected."""
+        return self.state.presence
 
     # Pairing.
 

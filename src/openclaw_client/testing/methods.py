@@ -67,6 +67,7 @@ class Methods:
         self._named = named_in_hello(profile)
         chat = Chat(profile, memory.transcripts, runs, board)
         history = History(profile, memory.transcripts, runs.roster)
+        self.system = System(profile, memory, board)
         tasks = Tasks(board)
         self.upgrades = Upgrades(memory, board, widens=profile.widens_requests)
         families = (
@@ -76,7 +77,7 @@ class Methods:
             Sessions(profile, history, runs, board).methods(),
             SessionChanges(memory.transcripts, runs, history.rows, board).methods(),
             EmptyAnswers(history).methods(),
-            System(profile, memory, board).methods(),
+            self.system.methods(),
             Devices(profile, memory.pairing, board).methods(),
             asked_methods(runs.asked),
             NodeMethods(profile, memory, runs.nodes, board).methods(),

@@ -297,6 +297,8 @@ _V2026_8_1 = replace(
     node_tools=True,
     files=True,
     whole_changes=True,
+    unlisted_modes=frozenset({"cli", "backend", "probe"}),
+    arrivals_told=True,
 )
 
 _V2026_9_6 = replace(
@@ -317,6 +319,7 @@ _V2026_9_6 = replace(
     wait_phase=False,
     run_timeout=True,
     pending_inputs=True,
+    health_told="minute",
     approval_target=True,
     asker_scopes=True,
     node_request_scopes=True,

@@ -88,6 +88,12 @@ class Profile:
     """Whether a missing scope is FORBIDDEN with details, or INVALID_REQUEST with text."""
     health_scope: str | None = None
     session_methods: bool = True
+    unlisted_modes: frozenset[str] = frozenset({"cli"})
+    """What a client calls itself that is not listed among those who are there."""
+    arrivals_told: bool = False
+    """Whether an event tells of a listed client that comes, or of those alone that go."""
+    health_told: Literal["connect", "minute"] = "connect"
+    """When an event tells how the gateway is: whenever somebody is let in, or once a minute."""
     whole_changes: bool = False
     """Whether sessions.changed has the row of the session, and also tells of what it was asked."""
     files: bool = False

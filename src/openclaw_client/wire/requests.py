@@ -76,11 +76,13 @@ def encode_response(ident: str, payload: Any = None, error: ErrorShape | None = 
     return msgspec.json.encode(frame)
 
 
-def encode_event(name: str, payload: Any, seq: int | None = None) -> bytes:
-    """The bytes of an event, keys in the order of the real gateways."""
+def encode_event(name: str, payload: Any, seq: int | None = None, versions: Mapping[str, int] | None = None) -> bytes:
+    """The bytes of an event, keys in the order of the real gateways. versions: those of what the event is about."""
     frame: dict[str, Any] = {"type": "event", "event": name, "payload": payload}
     if seq is not None:
         frame["seq"] = seq
+    if versions is not None:
+        frame["stateVersion"] = versions
     return msgspec.json.encode(frame)
 
 

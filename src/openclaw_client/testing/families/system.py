@@ -30,6 +30,10 @@ class System:
         }
 
     def _health(self, _caller: Caller, _params: Params) -> Params:
+        return self.health()
+
+    def health(self) -> Params:
+        """How the gateway is, as it answers and tells it."""
         whole = self._profile.more_methods
         sessions = {"path": PLACE, **self._sessions()} if whole else self._sessions()
         agent: Params = {"agentId": "main", "isDefault": True, "sessions": sessions}
@@ -65,9 +69,7 @@ class System:
         return status | STATUS if whole else status
 
     def _presence(self, _caller: Caller, _params: Params) -> list[Params]:
-        names = ("version", "platform", "mode")
-        clients = self._board.clients()
-        return [{"host": client["id"], **{name: client[name] for name in names}} for client in clients]
+        return self._board.presence.rows()
 
     def _agents(self, _caller: Caller, _params: Params) -> Params:
         agents: Params = {"defaultId": "main", "mainKey": "main", "scope": "per-sender", "agents": [{"id": "main"}]}

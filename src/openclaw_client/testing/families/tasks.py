@@ -13,7 +13,6 @@ from openclaw_client.testing.callers import Caller, MethodError, Params, Switchb
 from openclaw_client.testing.registry import READ, Family, Method
 from openclaw_client.testing.run import NO_ANSWER, Run
 from openclaw_client.testing.run_events import agent_of
-from openclaw_client.wire.sessions import canonical_key
 
 KEPT_TASKS: Final = 1_000
 """Tasks that are remembered, the oldest forgotten first; a test has a handful."""
@@ -100,7 +99,8 @@ class Tasks:
     def _list(self, _caller: Caller, params: Params) -> Params:
         status = params.get("status")
         wanted = status if isinstance(status, list) else [status] if status is not None else None
-        key = canonical_key(params["sessionKey"]) if "sessionKey" in params else None
+        # In full: a short key is nobody's.
+        key = params.get("sessionKey")
         found = [
             task.fields()
             for task in reversed(self._tasks.values())

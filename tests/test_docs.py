@@ -15,8 +15,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from examples import report_page
 from openclaw_client import AsyncGatewayClient, GatewayClient, SessionKey, ToolError, ToolHost
 from openclaw_client.testing import BlockingEmbeddedGateway, EmbeddedGateway, Turn
 from tests.test_layers import MAY_IMPORT
@@ -221,6 +223,59 @@ def test_the_host_of_a_shop_s_stock(tmp_path: Path) -> None:
         finally:
             shop.kill()
             shop.communicate()
+
+
+async def reports(turn: Turn) -> Any:
+    """An agent that makes a report, a note, and a page with a script."""
+    turn.send_file("note.txt", b"<b>fine</b>", "text/plain")
+    turn.send_file("p\u00e4ge.csv", b"a,b", "text/csv")
+    turn.send_file("report.pdf", b"%PDF-1.4", "application/pdf")
+    yield "done"
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_the_examples_of_files(
+    number: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with BlockingEmbeddedGateway(reports, release="2026.9.6") as gateway:
+        monkeypatch.setenv("OPENCLAW_GATEWAY_URL", gateway.url)
+        monkeypatch.setenv("OPENCLAW_GATEWAY_TOKEN", str(gateway.token))
+        if number:
+            with GatewayClient() as client:
+                client.chat_send(session_key="agent:main:reports", message="make the report")
+        run(blocks("docs/files.md")[number], {"url": gateway.url, "token": gateway.token})
+    expected = [
+        "note.txt text/plain 11\n11\np\u00e4ge.csv text/csv 3\n3\nreport.pdf application/pdf 8\n8\n",
+        "reports/report.pdf\nreports/report (1).pdf\nreports/latest.pdf\n",
+        "8\nName it in sessions=, or use it first, as chat_send and chat_history do\n",
+    ][number]
+    assert capsys.readouterr().out == expected
+
+
+async def test_the_page_with_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    with BlockingEmbeddedGateway(reports, release="2026.9.6") as gateway:
+        monkeypatch.setenv("OPENCLAW_GATEWAY_URL", gateway.url)
+        monkeypatch.setenv("OPENCLAW_GATEWAY_TOKEN", str(gateway.token))
+        async with AsyncGatewayClient() as client:
+            await client.chat_send(session_key="agent:main:reports", message="make the report")
+            await client.chat_send(session_key="another", message="make the report")
+            foreign = (await client.files(session_key="another"))[0].artifact_id
+        app = report_page.app
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://reports") as browser,
+        ):
+            page = (await browser.get("/")).text
+            links = re.findall(r'href="(/reports/[^"]+)">([^<]+)<', page)
+            assert [name for _, name in links] == ["note.txt", "p\u00e4ge.csv", "report.pdf"]
+            note, _, report = [await browser.get(link) for link, _ in links]
+            assert (note.text, note.headers["Content-Type"]) == ("<b>fine</b>", "text/plain; charset=utf-8")
+            assert (report.content, report.headers["Content-Type"]) == (b"%PDF-1.4", "application/octet-stream")
+            assert report.headers["Content-Disposition"] == "attachment; filename*=UTF-8''report.pdf"
+            assert {answer.headers["X-Content-Type-Options"] for answer in (note, report)} == {"nosniff"}
+            assert (await browser.get(f"/reports/{foreign}")).status_code == 404
 
 
 def test_a_device_in_a_secret(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,20 @@ def test_more_secrets_longest_first_and_none_too_short() -> None:
     assert repr(Redactor([LONG])) == "Redactor(1 secrets)"
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("GET /api/chat/media/outgoing/x/1/full?mediaTicket=v1.a-b_c.d HTTP", f"?mediaTicket={MASK} HTTP"),
+        ("/x?mediaTicket=abc&y=1", f"/x?mediaTicket={MASK}&y=1"),
+        ("see /api/artifacts/download/conn/abc_d-e.", f"see /api/artifacts/download/{MASK}"),
+    ],
+)
+def test_a_link_that_opens_a_file_is_none_of_the_words(text: str, shown: str) -> None:
+    assert Redactor().text(text).endswith(shown)
+    assert Redactor().frame(msgspec.json.encode({"payload": {"url": text}})).count(MASK) == 1
+    assert Redactor().value({"url": [text]})["url"][0].endswith(shown)
+
+
 def test_a_payload_that_is_no_json_is_not_kept() -> None:
     assert bytes(Redactor([LONG]).payload(msgspec.Raw(b"{"))) == b""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import logging
 import threading
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -48,9 +48,9 @@ def fails(text: str, deliberately: bool = False) -> str:
 
 
 @tool
-def dated(day: datetime.date) -> str:
-    """Has a day."""
-    return f"{day:%d}"
+def priced(price: Decimal) -> str:
+    """Has a price."""
+    return f"{price}"
 
 
 @tool
@@ -155,7 +155,7 @@ async def test_a_device_that_waits_goes_on_when_it_is_approved(make: Make, start
         ('echo {"text": "fine"}', "fine"),
         # What the schema refuses the gateway refuses itself.
         ("echo {}", "*Validation failed"),
-        ('dated {"day": "2026-02-30"}', "*Invalid"),
+        ('priced {"price": "cheap"}', "*Invalid decimal string - at `$.price`"),
         ('fails {"text": "choose another day", "deliberately": true}', "*choose another day"),
         ('fails {"text": "password 4711"}', "*fails failed (ValueError); see the log of shop"),
         ('asks {"text": "please"}', "done"),
@@ -173,7 +173,7 @@ async def test_what_the_agent_is_told(
     answer: str,
 ) -> None:
     caplog.set_level(logging.INFO)
-    host = make(gateway, echo, fails, picture, asks, dated, max_result=1000)
+    host = make(gateway, echo, fails, picture, asks, priced, max_result=1000)
     async with host, make_client(gateway) as client:
         await serving(host, gateway)
         async with client.chat_stream(session_key="s", message=message) as run:

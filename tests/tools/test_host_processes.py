@@ -93,6 +93,48 @@ def test_a_process_ends_while_a_function_runs(start_gateway: Start, end: str) ->
         wait_until(lambda: not gateway.nodes)
 
 
+COROUTINES = """
+import asyncio, sys, threading
+from openclaw_client import AsyncToolHost, tool
+url, token = sys.argv[1:]
+
+@tool
+def stuck() -> str:
+    '''Never returns.'''
+    print("called", flush=True)
+    threading.Event().wait()
+
+async def main():
+    host = AsyncToolHost(url, token=token, name="shop", tools=[stuck])
+    await host.connect()
+    print(host.state, flush=True)
+    assert await host.wait_published(20)
+    print(host.state, flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    await LEAVE
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("leave", ["host.close(0)", "host.close(0.1)", "asyncio.sleep(0)"])
+def test_a_loop_ends_while_a_function_runs(start_gateway: Start, leave: str) -> None:
+    gateway = start_gateway()
+    with program(gateway, COROUTINES.replace("LEAVE", leave)) as process, client(gateway) as asks:
+        serving(gateway, process)
+        texts: list[str] = []
+        thread = threading.Thread(
+            target=lambda: texts.append(asks.chat_send(session_key="s", message="stuck").text), daemon=True
+        )
+        thread.start()
+        assert process.stdout is not None
+        assert process.stdout.readline() == "called\n"
+        _, err = process.communicate("", timeout=PATIENCE)
+        assert (process.returncode, err) == (0, "")
+        thread.join(PATIENCE)
+        assert "node host disconnected" in texts[0]
+
+
 FORK = """
 import logging, os
 logging.basicConfig(format="%(message)s", stream=sys.stdout)

@@ -19,7 +19,7 @@ from openclaw_client.tools.host import HostCore
 from openclaw_client.tools.options import MAX_CONCURRENCY, MAX_RESULT, build_options
 from openclaw_client.tools.publication import HostState
 from openclaw_client.tools.registry import AnyTool
-from openclaw_client.tools.runners import TaskRunner, WorkerPool, run_steps
+from openclaw_client.tools.runners import Lane, TaskRunner, WorkerPool, run_steps
 from openclaw_client.tools.stages import UserOf
 
 
@@ -163,7 +163,7 @@ class AsyncToolHost(HostFace):
         steps = self._steps(name, arguments, session_key)
         tool = self._core.registry.find(name)
         plain = tool is not None and not tool.is_coroutine
-        return await run_steps(steps, _in_own_thread if plain else None)
+        return await run_steps(steps, Lane(_in_own_thread) if plain else None)
 
     async def __aenter__(self) -> Self:
         await self.connect()

@@ -80,6 +80,7 @@ class HostCore:
         self._starting = False
         self._closers = 0
         self._withdrawn = False
+        self._puzzled = False
 
     # Life.
 

@@ -97,21 +97,26 @@ class TaskRunner:
 
     def run(self, tool: Tool[..., Any], call: ToolCall, done: Done) -> Callable[[], object]:
         steps = steps_of(tool, call, self._user_of, self._finish)
-        task = asyncio.get_running_loop().create_task(self._answer(tool, steps), name="openclaw-tool")
+        lane = None if tool.is_coroutine else Lane(self._submit)
+        task = asyncio.get_running_loop().create_task(self._answer(tool, steps, lane), name="openclaw-tool")
         # The loop itself keeps only a weak reference to a task.
         self._tasks[task] = None
 
         def over(task: asyncio.Task[Answer]) -> None:
             self._tasks.pop(task, None)
             failed = task.cancelled() or task.exception() is not None
-            done(_DROPPED if failed else task.result())
+            if lane is not None and lane.busy is not None:
+                # A thread cannot be ended, and is counted as long as it runs.
+                lane.busy.add_done_callback(lambda _: done(_DROPPED))
+            else:
+                done(_DROPPED if failed else task.result())
 
         task.add_done_callback(over)
         return task.cancel
 
-    async def _answer(self, tool: Tool[..., Any], steps: Steps) -> Answer:
+    async def _answer(self, tool: Tool[..., Any], steps: Steps, lane: Lane | None) -> Answer:
         try:
-            answer: Answer = await run_steps(steps, None if tool.is_coroutine else self._submit)
+            answer: Answer = await run_steps(steps, lane)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -126,11 +131,11 @@ class TaskRunner:
         return answer
 
 
-async def run_steps(steps: Steps, submit: Submit | None) -> Any:
-    """Run the steps, and await in the loop what they give to await. submit: where they run; None for here."""
+async def run_steps(steps: Steps, lane: Lane | None) -> Any:
+    """Run the steps, and await in the loop what they give to await. lane: where they run; None for here."""
     step = partial(go_on, steps)
     while True:
-        over, result = step() if submit is None else await _in_thread(submit, step)
+        over, result = step() if lane is None else await lane.run(step)
         if over:
             return result
         try:
@@ -139,34 +144,39 @@ async def run_steps(steps: Steps, submit: Submit | None) -> Any:
             step = partial(go_on, steps, None, error)
 
 
-async def _in_thread(submit: Submit, work: Callable[[], Any]) -> Any:
-    """What work gives in another thread. When cancelled, it waits for its end all the same: a thread cannot be ended,
-    and is counted as long as it runs."""
-    loop = asyncio.get_running_loop()
-    over: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
+class Lane:
+    """Where the steps of one call run, one after the other, in other threads. busy: done when the one that runs has
+    come to its end; None where none runs."""
 
-    def job() -> None:
-        result, failed = None, None
-        try:
-            result = work()
-        except BaseException as error:  # noqa: BLE001 - raised in the task
-            failed = error
-        with suppress(RuntimeError):  # the loop is gone
-            loop.call_soon_threadsafe(lambda: over.set_result((result, failed)))
+    def __init__(self, submit: Submit) -> None:
+        self.busy: asyncio.Future[None] | None = None
+        self._submit = submit
 
-    submit(job)
-    cancelled: asyncio.CancelledError | None = None
-    while not over.done():
-        try:
-            await asyncio.wait((over,))
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
-    result, failed = over.result()
-    if failed is not None:
-        raise failed
-    return result
+    async def run(self, work: Callable[[], Any]) -> Any:
+        """What work gives. When cancelled, it goes on."""
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[None] = loop.create_future()
+        ends: list[tuple[Any, BaseException | None]] = []
+
+        def job() -> None:
+            try:
+                ends.append((work(), None))
+            except BaseException as error:  # noqa: BLE001 - raised in the task
+                ends.append((None, error))
+            with suppress(RuntimeError):  # the loop is gone
+                loop.call_soon_threadsafe(self._end, over)
+
+        self._submit(job)
+        self.busy = over
+        await asyncio.wait((over,))
+        [(result, failed)] = ends
+        if failed is not None:
+            raise failed
+        return result
+
+    def _end(self, over: asyncio.Future[None]) -> None:
+        self.busy = None
+        over.set_result(None)
 
 
 def _nothing() -> None:

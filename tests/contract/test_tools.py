@@ -18,7 +18,7 @@ import pytest
 from openclaw_client import HostState, SessionKey, ToolCall, ToolError, ToolFinished, ToolResult, tool
 from openclaw_client.errors import MethodUnavailable
 from tests.contract.nodes import new_name
-from tests.contract.targets import PATIENT, Target, device_store
+from tests.contract.targets import FORWARDED, PATIENT, Target, device_store
 from tests.faces import Face
 
 TOOLS = ("2026.8.1", "2026.9.6")
@@ -356,6 +356,34 @@ async def test_of_two_processes_one_serves(shop: Shop, session: str) -> None:
         assert (await call(client, session, name))[0] == f"from {serves}"
         await first.close()
         await second.close()
+
+
+async def test_a_host_from_elsewhere_waits_for_its_device_and_then_for_its_tools(
+    face: Face, proxied: tuple[str, str]
+) -> None:
+    url, token = proxied
+    name = new_name("stock")
+    far = face.host(
+        url,
+        token=token,
+        name=new_name("far"),
+        tools=[tool(lambda: "7", name=name, description="How many.")],
+        identity=device_store(),
+        headers=FORWARDED,
+        timeouts=PATIENT,
+    )
+    async with face.client(url, token=token, identity=device_store(), scopes=OPERATOR, timeouts=PATIENT) as client:
+        await far.connect()
+        assert far.state is HostState.WAITING_FOR_DEVICE
+        pending = (await client.request("device.pair.list"))["pending"]
+        [request] = [one["requestId"] for one in pending if one["deviceId"] == far.device_id]
+        assert f"openclaw devices approve {request}" in far.waiting_for
+        await client.request("device.pair.approve", {"requestId": request})
+        far.retry_now()
+        await soon(lambda: far.state is HostState.WAITING_FOR_APPROVAL)
+        await approve(client, far)
+        assert far.published == (name,)
+        await far.close()
 
 
 @pytest.mark.release("2026.7.35")

@@ -316,6 +316,20 @@ async def test_a_flood_is_answered_and_bounded(
         assert len([line for line in caplog.messages if "are not confirmed" in line]) == 1
 
 
+async def test_a_result_that_no_frame_can_hold(make: Make, make_client: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(max_payload=20_000)
+
+    @tool
+    def much() -> str:
+        """Within its own bound."""
+        return "\x01" * 10_000
+
+    async with make(gateway, much, echo) as host, make_client(gateway) as client:
+        await serving(host, gateway)
+        assert await ask(client, "much") == "*The result cannot be sent: it is too large."
+        assert await ask(client, 'echo {"text": "fine"}') == "fine"
+
+
 async def test_closing_lets_running_calls_end_and_takes_no_new_ones(
     make: Make, make_client: Make, gateway: BlockingEmbeddedGateway, slow: Slow
 ) -> None:

@@ -11,7 +11,7 @@ from openclaw_client.testing.traits import Profile
 from tests.gateways.raw import Frame, RawDevice
 from tests.testing.helpers import CLI, raw, refused
 from tests.testing.node_clients import COMMAND, OPERATOR, Node, approved, stock
-from tests.testing.people import User
+from tests.testing.people import ADMIN, User
 from tests.waiting import wait_until
 
 RELEASES = tuple(release for release, profile in PROFILES.items() if profile.node_tools)
@@ -129,6 +129,19 @@ def test_a_node_that_is_removed_is_sent_away(gateway: BlockingEmbeddedGateway) -
         wait_until(lambda: not gateway.nodes)
         assert (gateway.tools, node.id in [one.id for one in gateway.devices]) == ({}, False)
         assert person.call("node.pair.remove", {"nodeId": node.id})["message"] == "unknown nodeId"
+        assert person.call("node.list", {})["nodes"] == []
+        with Node(gateway, device=node.device) as again:
+            assert again.publish(stock()) == []
+            assert [one.node_id for one in gateway.pending_nodes] == [node.id]
+
+
+def test_a_device_that_is_removed_is_no_node_any_more(gateway: BlockingEmbeddedGateway) -> None:
+    with User(gateway, scopes=(*ADMIN, "operator.pairing")) as person, Node(gateway) as node:
+        approved(gateway, node)
+        person.call("device.pair.remove", {"deviceId": node.id})
+        wait_until(lambda: not gateway.nodes)
+        with Node(gateway, device=node.device) as again:
+            assert again.publish(stock()) == []
 
 
 def test_who_may_approve(gateway: BlockingEmbeddedGateway) -> None:

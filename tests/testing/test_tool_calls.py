@@ -228,6 +228,17 @@ def test_a_node_that_is_never_ready_is_an_error_in_the_end() -> None:
         assert "NODE_NOT_READY: closing" in user.answer(run_id).text
 
 
+def test_a_node_that_comes_anew_is_not_asked_again_for_what_it_was_not_ready() -> None:
+    with serving(calls()) as gateway, User(gateway) as user, Node(gateway) as node:
+        approved(gateway, node)
+        run_id = user.send()
+        # Behind the fourth answer the gateway waits for a second.
+        for _ in range(4):
+            node.give(node.invoked(), ok=False, error={"code": "NODE_NOT_READY", "message": "closing"})
+        with Node(gateway, device=node.device):
+            assert "ROUTE_CHANGED: node connection changed before dispatch" in user.answer(run_id).text
+
+
 def test_progress_is_ignored_and_forbids_to_say_that_it_is_not_ready() -> None:
     with serving(calls()) as gateway, User(gateway) as user, Node(gateway) as node:
         approved(gateway, node)

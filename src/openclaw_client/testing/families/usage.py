@@ -26,7 +26,7 @@ MAX_DAYS: Final = 3_660
 CREATOR: Final = '["unknown"]'
 """What the gateways call somebody of whom they know no name."""
 _CACHE: Final = {"status": "fresh", "cachedFiles": 0, "pendingFiles": 0, "staleFiles": 0}
-_RANGES: Final = {"7d": 7, "30d": 30, "90d": 90, "1y": 365}
+_RANGES: Final = {"7d": 7, "30d": 30, "90d": 90, "1y": 365, "all": MAX_DAYS}
 
 
 class Usage:
@@ -45,7 +45,7 @@ class Usage:
         }
 
     def _cost(self, _caller: Caller, params: Params) -> Params:
-        dates = _dates({"range": f"{params.get('days', DAYS)}d"})
+        dates = _days(int(params.get("days", DAYS)))
         rows = [row for session in self._transcripts.sessions.values() for row in session.rows]
         days = usage.by_day(rows)
         daily = [{"date": date, **usage.counted(days.get(date, []))} for date in dates]
@@ -53,14 +53,14 @@ class Usage:
         return {"updatedAt": now_ms(), "days": len(dates), "daily": daily, "totals": totals, "cacheStatus": _CACHE}
 
     def _sessions(self, _caller: Caller, params: Params) -> Params:
-        dates = _dates(params)
+        first, last = _span(params)
         wanted = sorted(self._transcripts.sessions.values(), key=lambda one: -one.updated_at)
         if "key" in params:
             wanted = [one for one in wanted if one.key == canonical_key(params["key"])]
         wanted = wanted[: int(params.get("limit", SESSIONS))]
-        within = {one.key: [row for row in one.rows if dates[0] <= usage.day_of(row.at) <= dates[-1]] for one in wanted}
+        within = {one.key: [row for row in one.rows if first <= usage.day_of(row.at) <= last] for one in wanted}
         rows = [row for own in within.values() for row in own]
-        answer: Params = {"updatedAt": now_ms(), "startDate": dates[0], "endDate": dates[-1]}
+        answer: Params = {"updatedAt": now_ms(), "startDate": first, "endDate": last}
         answer["sessions"] = [_entry(one, within[one.key]) for one in wanted]
         answer |= {"totals": usage.counted(rows), "aggregates": _aggregates(list(within.values()))}
         owners = [{"key": CREATOR}] if wanted else []
@@ -84,20 +84,23 @@ def _key(params: Params, what: str) -> str:
     return key
 
 
-def _dates(params: Params) -> list[str]:
-    """The days that are meant, the oldest first."""
+def _days(count: int) -> list[str]:
+    """So many days, the last of them today, the oldest first."""
     today = datetime.datetime.now(datetime.UTC).date()
-    given = str(params.get("range", ""))
-    days = _RANGES.get(given) or (int(given[:-1]) if given[:-1].isdigit() else DAYS)
-    first = today - datetime.timedelta(days=max(days, 1) - 1)
-    last = today
+    count = min(max(count, 1), MAX_DAYS)
+    return [(today - datetime.timedelta(days=ago)).isoformat() for ago in range(count - 1, -1, -1)]
+
+
+def _span(params: Params) -> tuple[str, str]:
+    """The first and the last day that are meant."""
+    days = _days(_RANGES.get(params.get("range", ""), DAYS))
     try:
-        first = datetime.date.fromisoformat(params.get("startDate", "")) if "startDate" in params else first
-        last = datetime.date.fromisoformat(params.get("endDate", "")) if "endDate" in params else last
-    except ValueError as wrong:
+        given = [datetime.date.fromisoformat(params[name]) for name in ("startDate", "endDate") if name in params]
+    except (TypeError, ValueError) as wrong:
         raise MethodError(f"invalid sessions.usage params: {wrong}") from None
-    count = min(max((last - first).days + 1, 1), MAX_DAYS)
-    return [(first + datetime.timedelta(days=number)).isoformat() for number in range(count)]
+    told = dict(zip((name for name in ("startDate", "endDate") if name in params), given, strict=True))
+    first, last = told.get("startDate", days[0]), told.get("endDate", days[-1])
+    return str(first), str(last)
 
 
 def _entry(session: Transcript, rows: list[Row]) -> Params:

@@ -37,15 +37,13 @@ def run(options: Options) -> int:
     with connected(options, sessions=[options.session_key]) as client:
         file = _find(client, options)
         if options.path == STDOUT:
-            data = client.download(file, max_bytes=most)
+            _to_stdout(client.download(file, max_bytes=most))
+            return ExitCode.OK
+        place = str(_written(client, file, options.path, most))
+        if options.json:
+            json_line("download", {**fields_of(file), "path": place})
         else:
-            place = _written(client, file, options.path, most)
-    if options.path == STDOUT:
-        _to_stdout(data)
-    elif options.json:
-        json_line("download", {**fields_of(file), "path": str(place)})
-    else:
-        write(f"{one_line(str(place))}\n")
+            write(f"{one_line(place)}\n")
     return ExitCode.OK
 
 

@@ -110,8 +110,9 @@ class FileCalls:
         """The work, within a time limit for the whole of it."""
         limit, _ = self._requests.arguments(_DOWNLOAD, None, timeout, None)
         self.active += 1
+        clock = asyncio.timeout(limit)
         try:
-            async with asyncio.timeout(limit) as clock:
+            async with clock:
                 return await work()
         except TimeoutError:
             if not clock.expired():

@@ -13,7 +13,7 @@ from openclaw_client.testing.transcripts import Row, Transcript
 
 _TOKENS: Final = ("input", "output", "cacheRead", "cacheWrite")
 _COSTS: Final = {"inputCost": 0, "outputCost": 0, "cacheReadCost": 0, "cacheWriteCost": 0, "missingCostEntries": 0}
-_COUNTS: Final = ("total", "user", "assistant", "toolCalls", "toolResults", "errors")
+_COUNTS: Final[tuple[str, ...]] = ("total", "user", "assistant", "toolCalls", "toolResults", "errors")
 
 
 def counted(rows: Iterable[Row]) -> dict[str, Any]:

@@ -63,21 +63,25 @@ def test_what_nodes_publish_and_what_the_agent_has(program: Program, hosts: Host
     assert out.startswith("node shop: connected\n  book                  Books[2J.\n  stock  ")
     assert out.splitlines()[2].endswith("in stock, and in whic…")
     assert max(map(len, out.splitlines())) <= 80
-    assert "\n\nsession main: 2 tools\n  book                  of node shop\n  stock " in out
+    # The agent has others, too, and those of nodes stand first.
+    count = int(out.partition("session main: ")[2].split()[0])
+    assert f"\n\nsession main: {count} tools\n  book                  of node shop\n  stock " in out
     ran = program.run("tools", "list", "--session", "main", "--json")
-    assert ran.types == ["node", "tool", "tool", "tools"]
-    node, first, *_, last = ran.objects
+    assert ran.types == ["node", *["tool"] * count, "tools"]
+    node, *tools, last = ran.objects
+    first, second = (item for item in tools if item["node_id"] is not None)
     assert (node["node_id"], node["name"], node["connected"]) == (shop.device_id, "shop", True)
     assert node["tools"][1] == {"name": "stock", "description": stock.description}
     assert (first["id"], first["node_id"], first["renamed_from"]) == ("book", shop.device_id, None)
-    assert last == {"type": "tools", "nodes": 1, "session": "main", "tools": 2}
+    assert (second["id"], second["node"]) == ("stock", "shop")
+    assert last == {"type": "tools", "nodes": 1, "session": "main", "tools": count}
     assert program.run("tools", "list", "--json").types == ["node", "tools"]
 
 
 def test_tools_that_were_renamed_are_marked(program: Program, hosts: Hosts) -> None:
     assert program.run("chat", "hi").code == 0
     both = [hosts.serving("shop", stock), hosts.serving("house", stock, book)]
-    tools = [item for item in program.run("tools", "list", "--session", "main", "--json").objects if "id" in item]
+    tools = [item for item in program.run("tools", "list", "--session", "main", "--json").objects if item.get("node")]
     renamed = {item["node_id"]: item for item in tools if item["renamed_from"] is not None}
     assert set(renamed) == {host.device_id for host in both}
     assert {item["renamed_from"] for item in renamed.values()} == {"stock"}

@@ -6,6 +6,7 @@ Knows rows, and the fields of 2026.9.6. Refuses to know who asks. Nothing costs 
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -25,7 +26,7 @@ def counted(rows: Iterable[Row]) -> dict[str, Any]:
 
 def messages(rows: Iterable[Row]) -> dict[str, int]:
     """How many rows of each kind."""
-    counts = dict.fromkeys(_COUNTS, 0)
+    counts = Counter[str](dict.fromkeys(_COUNTS, 0))
     for row in rows:
         name = {"user": "user", "assistant": "assistant", "toolResult": "toolResults"}.get(row.role)
         if name is None:
@@ -34,7 +35,7 @@ def messages(rows: Iterable[Row]) -> dict[str, int]:
         counts["total"] += row.role != "toolResult"
         counts["toolCalls"] += row.extra.get("stopReason") == "toolUse"
         counts["errors"] += row.extra.get("stopReason") == "error"
-    return counts
+    return dict(counts)
 
 
 def by_day(rows: Iterable[Row]) -> dict[str, list[Row]]:

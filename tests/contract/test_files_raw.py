@@ -53,13 +53,16 @@ class Talk:
     def __init__(self, place: Filing, session: str) -> None:
         self.session = session
         self.rows: list[Frame] = []
+        self.told: list[str] = []
         self.finals: list[Frame] = []
         self.client = place.client(on_frame=self._saw)
 
     def _saw(self, way: str, frame: Frame) -> None:
         payload = frame.get("payload")
-        if frame.get("event") == "session.message" and payload["message"]["role"] == "assistant":
-            self.rows.append(payload["message"])
+        if frame.get("event") == "session.message":
+            self.told.append(payload["message"]["role"])
+            if payload["message"]["role"] == "assistant":
+                self.rows.append(payload["message"])
         if frame.get("event") == "chat" and payload["state"] == "final":
             self.finals.append(payload)
 
@@ -163,6 +166,7 @@ def test_a_file_sent_with_a_tool_has_a_row_of_its_own_that_is_told(talk: Talk) -
     assert row["content"] in talk.contents(count=2)
     # Told once more as if it were a reply.
     last = until(lambda: _pumped(talk), lambda finals: len(finals) == 2)[-1]
+    assert "toolResult" not in talk.told
     assert (last["runId"], last["seq"], last["message"]["text"]) == (run.run_id, 1, "see")
 
 

@@ -297,6 +297,7 @@ _V2026_8_1 = replace(
     node_tools=True,
     files=True,
     whole_changes=True,
+    results_told=False,
     unlisted_modes=frozenset({"cli", "backend", "probe"}),
     arrivals_told=True,
 )

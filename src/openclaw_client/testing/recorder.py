@@ -59,7 +59,10 @@ class Recorder:
         if step.kind == "result":
             row = new_row("toolResult", step.text, now, run_id=run.id)
             row.files = list(step.files)
-            self.record(run.session, row)
+            if self._profile.results_told:
+                self.record(run.session, row)
+            else:
+                run.session.add(row)
             return
         text, extra = step.text, {**assistant_extra(), "stopReason": "toolUse"}
         if self._profile.rows_at_once and text:

@@ -88,6 +88,8 @@ class Profile:
     """Whether a missing scope is FORBIDDEN with details, or INVALID_REQUEST with text."""
     health_scope: str | None = None
     session_methods: bool = True
+    results_told: bool = True
+    """Whether the row of a tool's result is told to who watches the session."""
     unlisted_modes: frozenset[str] = frozenset({"cli"})
     """What a client calls itself that is not listed among those who are there."""
     arrivals_told: bool = False

@@ -32,7 +32,9 @@ async def caller(turn: Turn) -> AsyncIterator[str]:
 def start_gateway() -> Iterator[Start]:
     """Start gateways with the given parameters; all end with the test."""
     with ExitStack() as stack:
-        yield lambda agent=caller, **options: stack.enter_context(BlockingEmbeddedGateway(agent, **options))
+        yield lambda agent=caller, **options: stack.enter_context(
+            BlockingEmbeddedGateway(agent, **{"tool_search": False, **options})
+        )
 
 
 @pytest.fixture

@@ -196,7 +196,7 @@ class Hub:
                 connection.close(codes.CLOSE_NORMAL, "")
                 return
             self.nodes.joined(connection.id, params, silent=verdict.device.silent)
-        self.presence.entering(connection.id, params["client"], verdict)
+        self.presence.entering(connection.id, params["client"], verdict.device_id, verdict.scopes, role=verdict.role)
         now = self.state.snapshot()
         if verdict.role == "node":
             now["presence"] = []

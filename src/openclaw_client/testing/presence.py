@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from openclaw_client.testing.memory import now_ms
 from openclaw_client.testing.traits import Profile
@@ -19,17 +19,6 @@ KEPT_MS: Final = 300_000
 _NAMES: Final = ("version", "platform", "deviceFamily", "modelIdentifier", "mode", "instanceId")
 
 
-class Who(Protocol):
-    """Who is let in."""
-
-    @property
-    def role(self) -> str: ...
-    @property
-    def scopes(self) -> Sequence[str]: ...
-    @property
-    def device_id(self) -> str | None: ...
-
-
 class Presence:
     """The rows of one life of a gateway. version: goes up with every change."""
 
@@ -38,7 +27,15 @@ class Presence:
         self._rows: dict[str, dict[str, Any]] = {}
         self.version = 1
 
-    def entering(self, ident: str, client: Mapping[str, Any], who: Who) -> None:
+    def entering(
+        self,
+        ident: str,
+        client: Mapping[str, Any],
+        device_id: str | None,
+        scopes: Sequence[str],
+        *,
+        role: str = "operator",
+    ) -> None:
         """A client is let in: from its own hello-ok on it is listed, unless it is a tool of the machine."""
         if client["mode"] in self._profile.unlisted_modes:
             return
@@ -46,9 +43,9 @@ class Presence:
         row: dict[str, Any] = {"host": host, **{name: client[name] for name in _NAMES if name in client}}
         if self._profile.more_methods:
             row["clientId"] = client["id"]
-        if who.device_id is not None:
-            row["deviceId"] = who.device_id
-        row |= {"roles": [who.role], "scopes": list(who.scopes), "reason": "connect", "ts": now_ms()}
+        if device_id is not None:
+            row["deviceId"] = device_id
+        row |= {"roles": [role], "scopes": list(scopes), "reason": "connect", "ts": now_ms()}
         self._put(ident, row | {"text": f"Node: {host} · mode {client['mode']}"})
 
     def joined(self, ident: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from openclaw_client import AgentFile, Credentials
-from openclaw_client.errors import FileGone, FileTooLarge, MethodUnavailable, UsageError
+from openclaw_client.errors import FileGone, FileTooLarge, MethodUnavailable, RequestFailed, UsageError
 from tests.contract.filing import Filing, filing
 from tests.contract.targets import PATIENT, Target, device_store
 from tests.contract.test_attachments import picture
@@ -90,6 +90,28 @@ async def test_a_picture_that_a_tool_looked_at_comes_in_the_answer(
         await client.download(image, to=tmp_path)
         assert front.gets == []
     assert os.listdir(tmp_path) == ["image 1.png"]
+
+
+@pytest.mark.only(gateways="real")
+@pytest.mark.release("2026.5.12", "2026.6.1", "2026.7.35")
+async def test_older_releases_have_what_a_tool_looked_at(face: Face, place: Filing, session: str) -> None:
+    async with client_of(face, place) as client:
+        image = await sent(client, session, LOOK)
+        assert (image.name, image.mime_type, image.run_id) == ("image 1", "image/png", None)
+        assert await client.download(image) == picture()
+
+
+@pytest.mark.only(gateways="real")
+@pytest.mark.release("2026.5.12", "2026.6.1")
+async def test_a_link_without_a_ticket_takes_the_gateways_own_secret(face: Face, place: Filing, session: str) -> None:
+    async with client_of(face, place) as client:
+        image = await sent(client, session, "stub:say Here\\nMEDIA:./chart.png")
+        assert (image.mime_type, image.size, image.run_id) == ("image/png", None, None)
+        with pytest.raises(RequestFailed, match="Authorization") as caught:
+            await client.download(image)
+        assert caught.value.code == "HTTP_401"
+    async with client_of(face, place, headers={"Authorization": f"Bearer {place.token}"}) as client:
+        assert await client.download(image) == picture()
 
 
 @pytest.mark.release(*KNOWN)

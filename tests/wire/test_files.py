@@ -106,6 +106,7 @@ def test_the_latest_of_too_many() -> None:
 def test_the_two_ways_of_handing_one_out(payload: object, answer: FileAnswer) -> None:
     found = file_answer_from(payload)
     assert found == answer
+    assert found.ticket is (answer.link is not None)
     assert "mediaTicket" not in repr(found)
     assert "AAAA" not in repr(found)
 

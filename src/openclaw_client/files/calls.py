@@ -48,6 +48,12 @@ _DOWNLOAD: Final = "artifacts.download"
 _NEW_TICKET: Final = (401, 403, 410)
 """What a server says to a ticket that is over; another one is asked for, once."""
 _GONE: Final = (404, 410)
+_LOOK: Final = "Look into the log of the gateway, and of what stands in front of it"
+_WITHOUT_TICKET: Final = (
+    "This release gives no ticket, and the file to who shows the gateway's own secret: "
+    'make the client with headers={"Authorization": "Bearer …"}'
+)
+"""2026.5.12 and 2026.6.1, of pictures within a reply."""
 _OK: Final = 200
 _SERVER_ERRORS: Final = range(500, 600)
 
@@ -132,10 +138,10 @@ class FileCalls:
             status, body = await self._get(file, answer, max_bytes)
             if status == _OK:
                 return body
-            if status not in _NEW_TICKET or renewed:
+            if status not in _NEW_TICKET or renewed or not answer.ticket:
                 break
             logger.debug("the gateway takes the ticket no more (HTTP %d); another one is asked for", status)
-        raise _refused(file, status)
+        raise _refused(file, status, ticket=answer.ticket)
 
     async def _answer(self, file: AgentFile) -> FileAnswer:
         params = {"sessionKey": file.session_key, "artifactId": file.artifact_id}
@@ -199,7 +205,7 @@ def _gone(file: AgentFile) -> FileGone:
     return FileGone(method=_DOWNLOAD, artifact_id=file.artifact_id, name=file.name or None, remedy=remedy)
 
 
-def _refused(file: AgentFile, status: int) -> RequestFailed:
+def _refused(file: AgentFile, status: int, *, ticket: bool) -> RequestFailed:
     """What a status other than 200 means. Redirects are not followed: they would carry headers and ticket elsewhere."""
     if status in _GONE:
         gone = _gone(file)
@@ -210,5 +216,5 @@ def _refused(file: AgentFile, status: int) -> RequestFailed:
         message=f"HTTP {status} in the place of the file; nothing was written",
         code=f"HTTP_{status}",
         retryable=status in _SERVER_ERRORS,
-        remedy="Look into the log of the gateway, and of what stands in front of it",
+        remedy=_LOOK if ticket or status not in _NEW_TICKET else _WITHOUT_TICKET,
     )

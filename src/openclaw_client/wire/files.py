@@ -63,6 +63,11 @@ class FileAnswer:
     link: str | None = field(default=None, repr=False)
     size: int | None = None
 
+    @property
+    def ticket(self) -> bool:
+        """Whether the link opens the file by itself."""
+        return self.link is not None and "mediaTicket=" in self.link
+
 
 def files_from(payload: Any, session_key: str) -> FileRows | None:
     """The files of a session; None for what is no list of them."""

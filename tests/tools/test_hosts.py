@@ -271,8 +271,9 @@ async def test_tools_come_and_go_while_it_is_connected(
         assert first("x") == second("x") == "x"
         await until(lambda: held.frames)
         held.release()
+        # One list at a time, and the newest behind it, also where the first was made when all had come.
+        await until(lambda: gateway.seen.requests["node.pluginTools.update"] >= before + 2)
         await until(lambda: host.published == ("first", "second_one"))
-        # One list at a time, and the newest behind it.
         assert gateway.seen.requests["node.pluginTools.update"] == before + 2
         assert await ask(client, 'second_one {"text": "fine"}') == "fine"
         assert (await ask(client, 'echo {"text": "x"}')).endswith("Tool echo not found")

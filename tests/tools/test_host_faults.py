@@ -215,6 +215,32 @@ async def test_what_a_coroutine_waited_for_was_cancelled(
         assert await ask(client, "mixed") == "fine"
 
 
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+async def test_a_task_that_others_cancelled_has_no_good_result(
+    make: Make, make_client: Make, gateway: BlockingEmbeddedGateway, slow: Slow
+) -> None:
+    @tool
+    async def cancels() -> str:
+        """Cancels its own task."""
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(0)
+        return "never"
+
+    async with make(gateway, cancels, slow.tool) as host, make_client(gateway) as client:
+        await serving(host, gateway)
+        assert await ask(client, "cancels") == "*cancels was cancelled and has no result."
+        reply = asyncio.ensure_future(ask(client, "slow"))
+        await until(lambda: slow.calls)
+        for task in asyncio.all_tasks():
+            if task.get_name() == "openclaw-tool":
+                task.cancel()
+        slow.go.set()
+        assert await reply == "*slow was cancelled and has no result."
+        assert host.active_calls == 0
+
+
 async def test_a_function_that_ends_programs_does_not(
     make: Make, make_client: Make, gateway: BlockingEmbeddedGateway
 ) -> None:

@@ -105,11 +105,13 @@ class TaskRunner:
         def over(task: asyncio.Task[Answer]) -> None:
             self._tasks.pop(task, None)
             failed = task.cancelled() or task.exception() is not None
+            # Somebody may wait for it all the same: anything can cancel a task.
+            ended = words(f"{tool.name} was cancelled and has no result.", asyncio.CancelledError.__name__)
             if lane is not None and lane.busy is not None:
                 # A thread cannot be ended, and is counted as long as it runs.
-                lane.busy.add_done_callback(lambda _: done(_DROPPED))
+                lane.busy.add_done_callback(lambda _: done(ended))
             else:
-                done(_DROPPED if failed else task.result())
+                done(ended if failed else task.result())
 
         task.add_done_callback(over)
         return task.cancel

@@ -64,6 +64,20 @@ def now(sku: str) -> str:
     """Comes now."""
     return f"now {sku}"
 '''
+LEAVES = '''
+import sys
+from openclaw_client import tool
+
+@tool
+async def leaves() -> str:
+    """Ends the program."""
+    sys.exit(3)
+
+@tool
+async def fine() -> str:
+    """Is fine."""
+    return "fine"
+'''
 HOST = '''
 from openclaw_client import {kind}, tool
 
@@ -250,6 +264,19 @@ def test_what_can_be_served(
         assert published(process) == tools
         assert ask(other, call[0], sku="a") == f"ok: {call[1]}"
         assert read_until(process, "call")[-1]["outcome"] == "ok"
+        process.send_signal(signal.SIGINT)
+        finish(process)
+    assert process.returncode == ExitCode.OK
+
+
+def test_a_coroutine_that_would_end_the_program_ends_nothing(
+    program: Program, other: GatewayClient, shop: Path
+) -> None:
+    (shop / "mod.py").write_text(LEAVES)
+    with program.start("tools", "serve", "mod.py", "--approve", "--json") as process:
+        published(process)
+        assert ask(other, "leaves").startswith("error: leaves failed (SystemExit)")
+        assert ask(other, "fine") == "ok: fine"
         process.send_signal(signal.SIGINT)
         finish(process)
     assert process.returncode == ExitCode.OK

@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
-from openclaw_client.logs import GuardedLogger
+from openclaw_client.logs import GuardedLogger, ends_more_than_a_callback
 from openclaw_client.os_threads import Workers
 from openclaw_client.tools.call import ToolCall
 from openclaw_client.tools.calls import Answer, words
@@ -126,9 +126,9 @@ class TaskRunner:
             # Not this task was cancelled, but what the function waited for.
             return failure(tool, error, self._host)
         except BaseException as error:
-            if tool.is_coroutine and isinstance(error, KeyboardInterrupt | SystemExit):
+            if tool.is_coroutine and ends_more_than_a_callback(error):
                 raise
-            # In a thread these end no program either.
+            # In a thread, or on a loop in one, nothing ends a program: it would end the loop alone.
             return failure(tool, error, self._host)
         return answer
 

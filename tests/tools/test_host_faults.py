@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from openclaw_client import HostState, ToolCall, ToolFinished, tool
+from openclaw_client import HostState, HostStateChange, ToolCall, ToolFinished, tool
 from openclaw_client.errors import ClientClosed
 from openclaw_client.testing import BlockingEmbeddedGateway
 from openclaw_client.tools import answers
@@ -457,6 +457,26 @@ async def test_serving_for_ever_ends_with_close(make: Make, gateway: BlockingEmb
     await asyncio.to_thread(gateway.restart)
     await until(lambda: host.state is HostState.CONNECTING)
     await until(lambda: host.state is HostState.WAITING_FOR_APPROVAL)
+    await host.close()
+    await stays
+
+
+async def test_serving_for_ever_ends_with_a_close_that_comes_while_it_connects(
+    make: Make, gateway: BlockingEmbeddedGateway
+) -> None:
+    host = make(gateway, echo)
+    closing = inner(host)
+
+    def close(change: HostStateChange) -> Any:
+        # Of an async host this is awaited.
+        return closing.close() if change.waiting_for else None
+
+    host.on_state_change(close)
+    await host.run_forever()
+    assert host.state is HostState.DISCONNECTED
+    held = gateway.faults.hold(lambda frame: frame.number == 2)
+    stays = asyncio.ensure_future(host.run_forever())
+    await until(lambda: held.frames)
     await host.close()
     await stays
 

@@ -123,8 +123,7 @@ class AsyncToolHost(HostFace):
         """
         self._bind()
         try:
-            await self._core.connect()
-            await self._core.stay()
+            await self._core.serve()
         finally:
             await self.close()
 

@@ -114,8 +114,7 @@ class ToolHost(HostFace):
         another process that serves with its device.
         """
         try:
-            self.connect()
-            self._loop_thread().call(self._core.stay, "run_forever")
+            self._loop_thread().call(self._core.serve, "run_forever")
         finally:
             self.close()
 

@@ -80,7 +80,6 @@ class HostCore:
         self._starting = False
         self._closers = 0
         self._withdrawn = False
-        self._puzzled = False
 
     # Life.
 
@@ -113,14 +112,18 @@ class HostCore:
             return False
         return True
 
-    async def stay(self) -> None:
-        """Return when the host is closed; raises what it is paused for, or was given up for."""
-        if self.state in OVER:
-            raise self._why_over()
+    async def serve(self) -> None:
+        """Connect, and return at close(). Raises what connect() raises, and what the host is paused for."""
+        closings = self.closings
         try:
-            await self._until(frozenset(), None)
+            await self.connect()
+            if self.state not in OVER:
+                await self._until(frozenset(), None)
+            elif self.closings == closings:
+                raise self._why_over()
         except ClientClosed:
-            return
+            if self.closings == closings:
+                raise
 
     async def close(self, drain: float) -> None:
         """Withdraw the tools, let running calls end within drain seconds, and disconnect. Safe at any time, also

@@ -64,6 +64,23 @@ def now(sku: str) -> str:
     """Comes now."""
     return f"now {sku}"
 '''
+ONCE = '''
+import threading
+from openclaw_client import ReconnectPolicy, ToolHost, tool
+
+@tool
+def fine() -> str:
+    """Is fine."""
+    return "fine"
+
+@tool
+def stops() -> str:
+    """Closes the host."""
+    threading.Thread(target=host.close).start()
+    return "fine"
+
+host = ToolHost(name="once", tools=[fine, stops], reconnect=ReconnectPolicy(enabled=False))
+'''
 LEAVES = '''
 import sys
 from openclaw_client import tool
@@ -355,6 +372,22 @@ def test_what_parks_the_host_ends_the_program(program: Program, gateway: Blockin
         rest, err = finish(process)
     assert (process.returncode, error["error"], rest) == (ExitCode.AUTH, "AuthRejected", "")
     assert err == f"openclaw-client: {error['message']}\n"
+
+
+@pytest.mark.parametrize(("tool", "code"), [("fine", ExitCode.UNREACHABLE), ("stops", ExitCode.OK)])
+def test_a_host_that_serves_no_more_ends_the_program(
+    program: Program, gateway: BlockingEmbeddedGateway, other: GatewayClient, shop: Path, tool: str, code: ExitCode
+) -> None:
+    (shop / "once.py").write_text(ONCE)
+    with program.start("tools", "serve", "once.py", "--approve", "--json") as process:
+        published(process)
+        assert ask(other, tool) == "ok: fine"
+        if tool == "fine":
+            gateway.faults.disconnect()
+        rest, err = finish(process)
+    assert process.returncode == code
+    assert err.startswith("openclaw-client: the connection was lost") if code else not err
+    assert '"state": "disconnected"' in rest
 
 
 def read_lines(process: subprocess.Popen[str], last: str) -> list[str]:

@@ -93,7 +93,10 @@ class _Serving:
         except GatewayError as error:
             self._fail(error)
         self._host.close(drain=0)
-        raise self._failed[0]
+        if self._failed:
+            raise self._failed[0]
+        # Closed by the module itself.
+        return ExitCode.OK
 
     def _leave(self) -> int:
         try:
@@ -107,7 +110,11 @@ class _Serving:
     def _state(self, change: HostStateChange) -> None:
         self._tell(partial(self._view.state, host=self._host), change)
         if change.new == "disconnected":
+            if change.cause is not None:
+                # It does not go on by itself: that is how the module made it.
+                self._fail(change.cause)
             self._gone.set()
+            self._over.set()
 
     def _tell(self, show: Callable[[Any], None], what: Any) -> None:
         with self._lock:

@@ -16,6 +16,7 @@ from openclaw_client.errors import (
     GatewayError,
     MethodUnavailable,
     NotConnected,
+    PairingRequired,
     RequestFailed,
     Unreachable,
     UsageError,
@@ -120,6 +121,32 @@ async def test_a_request_that_was_rejected_is_made_again(
         await until(lambda: gateway.pending_nodes)
         await asyncio.to_thread(gateway.approve)
         assert await host.wait_published(10)
+
+
+async def test_another_request_of_the_device_is_told(
+    make: Make, make_client: Make, start_gateway: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway = start_gateway(auto_approve=False)
+    changes: list[HostStateChange] = []
+    client = make_client(gateway, scopes=["admin"])
+    with pytest.raises(PairingRequired):
+        await client.connect()
+    await asyncio.to_thread(gateway.approve)
+    host = make(gateway, echo)
+    host.on_state_change(changes.append)
+    async with host, client:
+        [first] = gateway.pending
+        # As one that nobody approved in time.
+        await client.request("device.pair.reject", {"requestId": first.id})
+        host.retry_now()
+        await until(lambda: first.id not in (host.waiting_for or ""))
+        [second] = gateway.pending
+        assert second.id in host.waiting_for
+        await until(lambda: len(changes) == 3)
+    assert (changes[2].old, changes[2].new) == (HostState.WAITING_FOR_DEVICE, HostState.WAITING_FOR_DEVICE)
+    assert f"openclaw devices approve {second.id}" in (changes[2].waiting_for or "")
+    waits = [line for line in caplog.messages if line.startswith("shop waits")]
+    assert [one.id in line for one, line in zip((first, second), waits, strict=True)] == [True, True]
 
 
 async def test_a_device_that_waits_goes_on_when_it_is_approved(make: Make, start_gateway: Start) -> None:

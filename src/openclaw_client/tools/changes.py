@@ -23,7 +23,7 @@ class HostStateChange:
 
     Attributes:
         old: What its state was.
-        new: What it is now.
+        new: What it is now; the same where a request was not approved in time, and another one takes its place.
         cause: Why; None for a change that the caller asked for, or that is what was hoped for.
         waiting_for: What a person has to do now, with the command; None where nobody has to.
     """

@@ -60,7 +60,7 @@ class HostFace:
     @property
     def waiting_for(self) -> str | None:
         """What a person has to do before the tools are published, with the command; None where nobody has to."""
-        return self._core.publication.waiting_for
+        return self._core.waiting_for
 
     @property
     def device_id(self) -> str | None:
@@ -126,7 +126,8 @@ class HostFace:
         return make if function is None else make(function)
 
     def on_state_change(self, handler: Callable[[HostStateChange], object]) -> Any:
-        """Call handler(change) on every change of `state`. Also a decorator."""
+        """Call handler(change) on every change of `state`, and when another request is to be approved. Also a
+        decorator."""
         return self._added(self._core.handlers.state, handler)
 
     def on_fatal_close(self, handler: Callable[[Any, GatewayError], object]) -> Any:

@@ -58,6 +58,7 @@ class HostCore:
         self.fast_path = FastPath()
         self.handlers = HostHandlers()
         self.state = HostState.DISCONNECTED
+        self.waiting_for: str | None = None
         self.closings = 0
         self.options = options
         self.registry = registry
@@ -331,14 +332,15 @@ class HostCore:
             self._callbacks.put(handler, self._owner, error)
 
     def _tell(self, cause: GatewayError | None) -> None:
-        """Tell of the state, where it is another one."""
+        """Tell of the state and of what a person has to do, where either is another one."""
         old, new, publication = self.state, self.publication.state, self.publication
-        if old is new:
+        waiting_for = publication.waiting_for
+        if old is new and waiting_for == self.waiting_for:
             return
-        self.state = new
+        # Read in other threads, as it was at one moment.
+        self.waiting_for, self.state = waiting_for, new
         if new in SETTLED:
             self._starting = False
-        waiting_for = publication.waiting_for
         wanted_by_us = new is HostState.PUBLISHED or isinstance(cause, ClientClosed)
         change = HostStateChange(old, new, None if wanted_by_us else cause, waiting_for)
         if waiting_for is not None:

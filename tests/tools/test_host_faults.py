@@ -402,6 +402,22 @@ async def test_a_drain_that_takes_too_long_is_cut(
             assert "node host disconnected" in await reply
 
 
+async def test_whoever_closes_with_more_patience_waits_no_longer_than_the_host_is_there(
+    make: Make, make_client: Make, gateway: BlockingEmbeddedGateway, slow: Slow
+) -> None:
+    async with make_client(gateway) as client:
+        host = make(gateway, slow.tool)
+        await serving(host, gateway)
+        reply = asyncio.ensure_future(ask(client, "slow"))
+        await until(lambda: slow.calls)
+        short = asyncio.ensure_future(host.close(0.3))
+        await until(lambda: not gateway.tools)
+        async with asyncio.timeout(10):
+            await asyncio.gather(short, host.close(60))
+        assert host.state is HostState.DISCONNECTED
+        await reply
+
+
 @pytest.mark.parametrize("face", ["async"], indirect=True)
 async def test_closing_can_be_cancelled(
     make: Make, make_client: Make, gateway: BlockingEmbeddedGateway, slow: Slow, no_leaks: None

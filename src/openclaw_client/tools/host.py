@@ -70,7 +70,7 @@ class HostCore:
         self.calls = Calls(
             runner, self._results.send, registry.find, name=options.name, most=options.max_concurrency, clock=clock
         )
-        self.calls.on_end = self._on_call_end
+        self.calls.on_end, self.calls.on_idle = self._on_call_end, self._on_idle
         self._owner = owner
         self._clock = clock
         self._callbacks = callbacks(_log_slow)
@@ -78,6 +78,7 @@ class HostCore:
         self._parting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._waiters = StateWaiters()
+        self._drains: dict[asyncio.Future[None], None] = {}
         self._starting = False
         self._closers = 0
         self._withdrawn = False
@@ -357,19 +358,17 @@ class HostCore:
 
     async def _drained(self, seconds: float) -> None:
         over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        before = self.calls.on_idle
-
-        def idle() -> None:
-            before()
-            if not over.done():
-                over.set_result(None)
-
-        self.calls.on_idle = idle
+        self._drains[over] = None
         try:
             if self.calls.unanswered:
                 await asyncio.wait((over,), timeout=seconds)
         finally:
-            self.calls.on_idle = before
+            del self._drains[over]
+
+    def _on_idle(self) -> None:
+        for over in self._drains:
+            if not over.done():
+                over.set_result(None)
 
     def _arm(self) -> None:
         due = min(self.publication.deadline(), self.calls.deadline())

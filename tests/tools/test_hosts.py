@@ -10,7 +10,17 @@ from typing import Any
 
 import pytest
 
-from openclaw_client import HostState, HostStateChange, SessionKey, ToolCall, ToolError, ToolFinished, ToolResult, tool
+from openclaw_client import (
+    HostState,
+    HostStateChange,
+    SessionKey,
+    Timeouts,
+    ToolCall,
+    ToolError,
+    ToolFinished,
+    ToolResult,
+    tool,
+)
 from openclaw_client.errors import (
     ClientClosed,
     GatewayError,
@@ -437,13 +447,21 @@ async def test_a_gateway_that_is_not_there(make: Make, start_gateway: Start) -> 
 
 
 async def test_a_gateway_that_does_not_answer_the_publication(make: Make, gateway: BlockingEmbeddedGateway) -> None:
-    from openclaw_client import Timeouts
-
     gateway.faults.swallow("node.pluginTools.update", times=100)
     host = make(gateway, echo, timeouts=Timeouts(connect=0.3, request=0.3))
     with pytest.raises(GatewayError, match="which tools count"):
         await host.connect()
     assert host.state is HostState.DISCONNECTED
+
+
+async def test_a_gateway_that_takes_no_publication_for_now(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    gateway.faults.not_ready("node.pluginTools.update", times=100)
+    host = make(gateway, echo, timeouts=Timeouts(connect=0.3, request=0.3))
+    with pytest.raises(GatewayError, match="which tools count") as caught:
+        await host.connect()
+    assert isinstance(caught.value.__cause__, RequestFailed)
+    assert caught.value.__cause__.code == "UNAVAILABLE"
+    await host.close()
 
 
 async def test_credentials_that_are_refused(make: Make, gateway: BlockingEmbeddedGateway) -> None:

@@ -95,10 +95,11 @@ class HostCore:
         try:
             await self._until(SETTLED, limit)
         except (TimeoutError, asyncio.CancelledError) as error:
+            refusal = self.publication.error
             if self._starting and not self._waiters.any_for(SETTLED):
                 await self._shut()
             if isinstance(error, TimeoutError):
-                raise self._not_published(limit) from self.publication.error
+                raise self._not_published(limit) from refusal
             raise
 
     async def wait_published(self, timeout: float | None) -> bool:

@@ -464,6 +464,20 @@ async def test_a_gateway_that_takes_no_publication_for_now(make: Make, gateway: 
     await host.close()
 
 
+async def test_a_list_that_is_not_taken_beside_one_that_counts_is_told_once(
+    make: Make, gateway: BlockingEmbeddedGateway, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publication, "PUBLISH_EVERY", 0.01)
+    async with make(gateway, echo) as host:
+        await serving(host, gateway)
+        gateway.faults.not_ready("node.pluginTools.update", times=3)
+        host.add(fails)
+        await until(lambda: not gateway.faults.outstanding)
+        await until(lambda: host.published == ("echo", "fails"))
+    told = [line for line in caplog.messages if line.startswith("the gateway did not take the list of tools of shop: ")]
+    assert len([record for record in caplog.records if record.getMessage() in told]) == 1
+
+
 async def test_credentials_that_are_refused(make: Make, gateway: BlockingEmbeddedGateway) -> None:
     host, fatal = make(gateway, echo, token="wrong"), []
     host.on_fatal_close(lambda *args: fatal.append(args))

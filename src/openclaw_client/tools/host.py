@@ -301,8 +301,8 @@ class HostCore:
             if isinstance(outcome, Responded) and error is None:
                 self._counted(counted_tools(decode_payload(outcome.payload)), asked)
             elif error is not None:
-                logger.debug("the tools were not taken: %s", error)
-                self.publication.refused(error, self._clock())
+                log = logger.warning if self.publication.refused(error, self._clock()) else logger.debug
+                log("the gateway did not take the list of tools of %s: %s", self.options.name, error)
             self._act(error)
 
         try:

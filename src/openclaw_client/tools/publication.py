@@ -189,10 +189,13 @@ class Publication:
         self._told = missing if names else ()
         return news
 
-    def refused(self, error: GatewayError, now: float) -> None:
-        """The gateway has not taken a list, or not said so in time."""
+    def refused(self, error: GatewayError, now: float) -> bool:
+        """The gateway has not taken a list, or not said so in time.
+
+        Returns whether that is news that shows in no state: the first time that the list is published again for it.
+        """
         if self._link is not _Link.READY:
-            return
+            return False
         if _says(error, _CHANGED):
             self._place_lost(error, now)
         elif isinstance(error, MethodUnavailable) or _says(error, _WRONG_ROLE):
@@ -201,10 +204,13 @@ class Publication:
             # What counted before goes on counting: one bad tool that was added does not take the others along.
             self.error = error
             hint = error.retry_after if isinstance(error, RequestFailed) else None
+            first = self._delay == RETRY_FIRST
             self._over(now + max(self._delay, min(hint or 0.0, LONGEST)))
             self._delay = min(self._delay * 2, PUBLISH_EVERY)
+            return first
         else:
             self._stop(error)
+        return False
 
     def handle_deadline(self, now: float) -> None:
         if now >= self._due:

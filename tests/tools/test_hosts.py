@@ -322,6 +322,24 @@ async def test_tools_come_and_go_while_it_is_connected(
         assert [one.name for one in host.tools] == ["first", "second_one"]
 
 
+async def test_a_function_may_add_and_remove_tools(
+    make: Make, make_client: Make, gateway: BlockingEmbeddedGateway
+) -> None:
+    host = make(gateway, echo)
+
+    @host.tool
+    def learns() -> str:
+        """Runs in a thread, on either face."""
+        inner(host).add(fails)
+        inner(host).remove("echo")
+        return "learned"
+
+    async with host, make_client(gateway) as client:
+        await serving(host, gateway)
+        assert await ask(client, "learns") == "learned"
+        await until(lambda: host.published == ("learns", "fails"))
+
+
 def _answers_publication(frame: OutFrame) -> bool:
     payload = frame.field("tools")
     return frame.fields["type"] == "res" and isinstance(payload, list)

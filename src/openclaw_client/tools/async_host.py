@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Self
 
 from openclaw_client.client.callbacks import CallbackQueue
@@ -173,8 +174,9 @@ class AsyncToolHost(HostFace):
 
     def _changed(self) -> None:
         if self._loop is not None and self.state is not HostState.DISCONNECTED:
-            self._bind()
-            self._core.changed()
+            with suppress(RuntimeError):  # the loop is gone
+                # Also from the thread of a plain function.
+                self._loop.call_soon_threadsafe(self._core.changed)
 
     def _bind(self) -> None:
         loop = asyncio.get_running_loop()

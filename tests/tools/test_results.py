@@ -142,6 +142,13 @@ class TestErrors:
         assert str(pickle.loads(pickle.dumps(ToolError("no article")))) == "no article"
         assert error_text("stock", ToolError("\ud800"), host="shop") == "�"
 
+    def test_a_tool_error_that_cannot_say_what_is_wrong_is_one(self) -> None:
+        class Mute(ToolError):
+            def __str__(self) -> str:
+                raise AttributeError(self)
+
+        assert error_text("stock", Mute("no article"), host="shop") == "stock failed"
+
     def test_of_other_errors_their_class_is_told(self) -> None:
         error = ValueError("the password is 4711")
         assert error_text("stock", error, host="shop") == "stock failed (ValueError); see the log of shop"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -79,7 +80,11 @@ def error_text(tool: str, error: BaseException, *, host: str) -> str:
     """What the model is told of an exception: the text of a `ToolError`, of any other its class only, for messages
     hold secrets."""
     if isinstance(error, ToolError):
-        return cut(_sendable(str(error)).strip()) or f"{tool} failed"
+        text = ""
+        # A class of the user's own may have a __str__ that fails.
+        with suppress(Exception):
+            text = cut(_sendable(str(error)).strip())
+        return text or f"{tool} failed"
     return f"{tool} failed ({_type_name(error)}); see the log of {_sendable(one_line(host))}"
 
 

@@ -36,7 +36,7 @@ class ToolResult:
         UsageError: A part is of another kind.
     """
 
-    text: str = ""
+    text: str = field(default="", repr=False)
     images: Sequence[tuple[bytes, str]] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:

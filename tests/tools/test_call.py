@@ -35,6 +35,7 @@ def test_a_call_is_cancelled_once_and_for_all() -> None:
 def test_nothing_of_people_is_shown() -> None:
     one = call(session_key="agent:main:web:ann", user="ann", call_id="c1")
     assert repr(one) == "<ToolCall stock c1>"
+    assert repr(call(call_id="c1\nERROR forged")) == "<ToolCall stock c1 ERROR forged>"
     assert not hasattr(one, "__dict__")
 
 

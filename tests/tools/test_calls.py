@@ -121,6 +121,14 @@ def test_a_frame_that_comes_twice_is_one_call(ended: bool) -> None:
     assert world.runner.begun == ["1", "2"]
 
 
+def test_an_id_writes_no_lines_into_a_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    world = World()
+    for _ in range(2):
+        world.take("1\nERROR forged\x1b[2J")
+    assert "a call came twice and is made once: 1 ERROR forged[2J" in caplog.messages
+
+
 def test_it_is_remembered_of_the_latest_calls_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "KEPT_IDS", 3)
     world = World(most=1)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, final
 
+from openclaw_client.errors.peer_text import one_line
+
 
 def _no_clock() -> float:
     return 0.0
@@ -68,4 +70,4 @@ class ToolCall:
 
     def __repr__(self) -> str:
         # Arguments, users and session keys are people's own.
-        return f"<ToolCall {self.tool} {self.call_id}{' cancelled' if self._cancelled else ''}>"
+        return f"<ToolCall {self.tool} {one_line(self.call_id)}{' cancelled' if self._cancelled else ''}>"

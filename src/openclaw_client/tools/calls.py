@@ -175,7 +175,7 @@ class Calls:
     def take(self, invocation: Invocation) -> None:
         """A call has come."""
         if self._is_known(invocation.id):
-            logger.debug("a call came twice and is made once: %s", invocation.id)
+            logger.debug("a call came twice and is made once: %s", one_line(invocation.id))
             return
         if self._leaving:
             self._reply(invocation, _not_ready(self._name))

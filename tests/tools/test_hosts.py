@@ -434,6 +434,9 @@ async def test_two_hosts_beside_clients(make: Make, make_client: Make, gateway: 
 async def test_before_and_after(make: Make, gateway: BlockingEmbeddedGateway) -> None:
     host = make(gateway, echo)
     await host.close()
+    for drain in (None, "10"):
+        with pytest.raises(UsageError, match="drain="):
+            await host.close(drain)
     with pytest.raises(NotConnected):
         await host.wait_published()
     host.retry_now()

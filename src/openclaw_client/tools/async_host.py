@@ -15,7 +15,7 @@ from openclaw_client.errors.frames import without_frames
 from openclaw_client.os_threads import start
 from openclaw_client.policy.backoff import ReconnectPolicy
 from openclaw_client.policy.timeouts import Timeouts, check_time_limit
-from openclaw_client.tools.face import DRAIN, HostFace, new_registry
+from openclaw_client.tools.face import DRAIN, HostFace, check_drain, new_registry
 from openclaw_client.tools.host import HostCore
 from openclaw_client.tools.options import MAX_CONCURRENCY, MAX_RESULT, build_options
 from openclaw_client.tools.publication import HostState
@@ -134,6 +134,7 @@ class AsyncToolHost(HostFace):
         New calls are answered that the host is leaving; the gateway tries those again. Never raises for the gateway;
         may be called twice, and before connect(). Cancelling it cuts what still runs: the host is closed all the same.
         """
+        check_drain(drain)
         self._bind()
         try:
             await self._core.close(drain)

@@ -15,7 +15,7 @@ from openclaw_client.policy.timeouts import Timeouts, check_time_limit
 from openclaw_client.sync.callbacks import HandlerExecutor, ThreadCallbacks
 from openclaw_client.sync.loop_thread import LoopThread, loop_thread
 from openclaw_client.sync.unpatched import greenlets
-from openclaw_client.tools.face import DRAIN, HostFace, new_registry
+from openclaw_client.tools.face import DRAIN, HostFace, check_drain, new_registry
 from openclaw_client.tools.host import HostCore
 from openclaw_client.tools.options import MAX_CONCURRENCY, MAX_RESULT, HostOptions, build_options
 from openclaw_client.tools.publication import HostState
@@ -125,6 +125,7 @@ class ToolHost(HostFace):
         may be called twice, before connect(), and from any thread but the loop's. Ctrl-C cuts what still runs: the
         host is closed all the same.
         """
+        check_drain(drain)
         thread = self._thread
         if thread is not None and not thread.closing:
             thread.call(lambda: self._close(drain), "close")

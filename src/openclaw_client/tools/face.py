@@ -169,6 +169,12 @@ def _checked(max_bytes: int, value: object) -> object:
     return value
 
 
+def check_drain(drain: object) -> None:
+    """Raise UsageError for what is no time to wait; at once, and not only where a call happens to run."""
+    if not isinstance(drain, int | float):
+        raise UsageError(message=f"drain={drain!r} is no time", remedy="Pass seconds, 0 to wait for no call")
+
+
 def new_registry(tools: Any, *, coroutines: bool) -> Registry:
     """The tools that a host is made with. Raises UsageError."""
     registry = Registry(coroutines=coroutines)

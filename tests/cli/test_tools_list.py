@@ -92,6 +92,16 @@ def test_tools_that_were_renamed_are_marked(program: Program, hosts: Hosts) -> N
     assert "of node house, published as stock\n" in out
 
 
+def test_gateways_rename_in_spite_of_another_case(program: Program, hosts: Hosts) -> None:
+    assert program.run("chat", "hi").code == 0
+    hosts.serving("shop", stock)
+    hosts.serving("house", tool(stock.function, name="Stock"))
+    out = program.run("tools", "list", "--session", "main").out
+    assert out.count("(renamed: several nodes publish it)") == 2
+    assert "of node shop, published as stock\n" in out
+    assert "of node house, published as Stock\n" in out
+
+
 def test_a_node_that_waits_or_has_gone_is_told(program: Program, hosts: Hosts) -> None:
     gone = hosts.serving("gone", stock)
     hosts.waiting("new", book)

@@ -97,12 +97,13 @@ def _publisher(ident: str, nodes: Iterable[Mapping[str, Any]]) -> tuple[Mapping[
 def _nodes_text(nodes: list[dict[str, Any]]) -> str:
     if not nodes:
         return "no node is known here, so none publishes tools\n"
-    offered = Counter(str(tool["name"]) for node in nodes for tool in node["tools"])
+    # Gateways make no difference between a and A here.
+    offered = Counter(str(tool["name"]).lower() for node in nodes for tool in node["tools"])
     lines = []
     for node in nodes:
         lines.append(one_line(f"node {node['name'] or node['node_id']}: {_standing(node)}"))
         for tool in node["tools"]:
-            renamed = " (renamed: several nodes publish it)" if offered[str(tool["name"])] > 1 else ""
+            renamed = " (renamed: several nodes publish it)" if offered[str(tool["name"]).lower()] > 1 else ""
             lines.append(_line(str(tool["name"]), f"{_short(tool['description'])}{renamed}"))
     return "\n".join(lines) + "\n"
 

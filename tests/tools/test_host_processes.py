@@ -136,10 +136,18 @@ def test_a_loop_ends_while_a_function_runs(start_gateway: Start, leave: str) -> 
 
 
 FORK = """
-import logging, os
+import logging, os, signal
 logging.basicConfig(format="%(message)s", stream=sys.stdout)
+# As if another thread were within add().
+host._core.registry._lock.acquire()
 child = os.fork()
-if not child:
+if child:
+    host._core.registry._lock.release()
+else:
+    # A child that waits for it ends by this signal.
+    signal.alarm(10)
+    host.remove("stuck")
+    assert [one.name for one in host.tools] == ["where"]
     assert host.state == "disconnected" and host.published == () and host.active_calls == 0
     host.close()
     os._exit(0)

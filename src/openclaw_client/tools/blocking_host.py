@@ -191,7 +191,8 @@ class ToolHost(HostFace):
         """This is a forked child: it does not serve, and can be connected by itself."""
         old = self._core
         served = old.state is not HostState.DISCONNECTED
-        self._set_up(old.options, old.registry)
+        # The lock of the old one may be held by a thread that is not here.
+        self._set_up(old.options, new_registry(old.registry.tools, coroutines=False))
         self._core.handlers = old.handlers
         old.after_fork()
         if served:

@@ -143,6 +143,31 @@ async def test_what_comes_behind_the_time_limit_is_dropped(
     assert not [line for line in caplog.messages if "too late" in line]
 
 
+async def test_an_approval_that_comes_too_late_calls_nothing(
+    make: Make, make_client: Make, gateway: BlockingEmbeddedGateway
+) -> None:
+    asked, approved = threading.Event(), threading.Event()
+    booked: list[str] = []
+
+    def approve(call: ToolCall) -> bool:
+        asked.set()
+        return approved.wait(20)
+
+    @tool(timeout=0.3, approve=approve)
+    def book(day: str) -> str:
+        """Has an effect."""
+        booked.append(day)
+        return "booked"
+
+    async with make(gateway, book) as host, make_client(gateway) as client:
+        await serving(host, gateway)
+        assert await ask(client, 'book {"day": "monday"}') == "*book took longer than 0.3 s and was given up."
+        assert asked.is_set()
+        approved.set()
+        await until(lambda: host.active_calls == 0)
+    assert booked == []
+
+
 async def test_a_run_that_is_stopped_cancels_its_call(
     make: Make, make_client: Make, gateway: BlockingEmbeddedGateway, slow: Slow
 ) -> None:

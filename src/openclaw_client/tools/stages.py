@@ -43,6 +43,9 @@ def steps_of(tool: Tool[..., Any], call: ToolCall, user_of: UserOf | None, finis
     args, kwargs = tool.bind(call)
     if tool.approve is not None and not (yield partial(tool.approve, call)):
         raise ToolError(f"{tool.name} was not approved and not called.")
+    if call.cancelled:
+        # The agent was told so, and may have called again: a thread that asked for the approval goes on all the same.
+        raise ToolError(f"{tool.name} was given up before it was called.")
     return finish((yield partial(tool.function, *args, **kwargs)))
 
 

@@ -207,6 +207,19 @@ def test_approve_lets_the_device_in_too_and_nobody_else(own_home: Path) -> None:
         assert pending.role == "node"
 
 
+def test_a_device_that_was_let_in_has_lost_no_connection(own_home: Path) -> None:
+    with BlockingEmbeddedGateway(caller, token=TOKEN, auto_approve=False) as gateway:
+        program = Program(own_home, {"OPENCLAW_GATEWAY_URL": gateway.url, "OPENCLAW_GATEWAY_TOKEN": TOKEN})
+        assert program.run("pair", "--no-wait", "--scopes", "read,write,approvals,pairing").code == 5
+        gateway.approve()
+        with program.start("tools", "serve", "shop.py", "--approve") as process:
+            said = read_lines(process, "serves stock")
+            process.send_signal(signal.SIGINT)
+            finish(process)
+    assert not [line for line in said if "lost" in line]
+    assert len([line for line in said if "waits for its approval" in line]) == 2
+
+
 def test_what_an_operator_is_not_shown_it_cannot_approve(
     program: Program, gateway: BlockingEmbeddedGateway, shop: Path
 ) -> None:

@@ -67,7 +67,7 @@ class ServeView:
             _say(_waiting_text(change))
         elif change.new is HostState.PUBLISHED:
             complain(f"{host.name} serves {', '.join(host.published) or 'no tools'}; Ctrl-C ends this")
-        elif change.new is HostState.CONNECTING and change.old is not HostState.DISCONNECTED:
+        elif change.new is HostState.CONNECTING and change.cause is not None:
             complain(f"{host.name}: the connection was lost; connecting again")
 
     def call(self, end: CallEnd) -> None:

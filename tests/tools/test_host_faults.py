@@ -464,6 +464,27 @@ async def test_closing_can_be_cancelled(
 
 
 @pytest.mark.parametrize("face", ["async"], indirect=True)
+@pytest.mark.parametrize("cancel", [False, True])
+async def test_closing_leaves_no_socket_of_a_connection_that_was_to_be_replaced(
+    make: Make, gateway: BlockingEmbeddedGateway, cancel: bool, no_leaks: None
+) -> None:
+    host = make(gateway, echo)
+    await host.connect()
+    assert host.state is HostState.WAITING_FOR_APPROVAL
+    connection = host._core.supervisor.connection
+    # A gateway that does not answer the close.
+    gateway.faults.stall()
+    host.retry_now()
+    closes = asyncio.ensure_future(host.close())
+    await asyncio.sleep(0)
+    if cancel:
+        closes.cancel()
+    await asyncio.gather(closes, return_exceptions=True)
+    assert connection.ended.done()
+    assert host.state is HostState.DISCONNECTED
+
+
+@pytest.mark.parametrize("face", ["async"], indirect=True)
 async def test_connecting_can_be_cancelled(make: Make, gateway: BlockingEmbeddedGateway, no_leaks: None) -> None:
     held = gateway.faults.hold(lambda frame: frame.number == 2)
     host = make(gateway, echo)

@@ -75,6 +75,7 @@ class HostCore:
         self._clock = clock
         self._callbacks = callbacks(_log_slow)
         self._door = Door(self.supervisor, self)
+        self._renewed: Connection | None = None
         self._parting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._waiters = StateWaiters()
@@ -165,9 +166,9 @@ class HostCore:
                 self._act()
             else:
                 self._begin()
-        elif self.state is HostState.WAITING_FOR_APPROVAL and (connection := self.supervisor.usable) is not None:
+        elif self.state is HostState.WAITING_FOR_APPROVAL:
             # A gateway tells nobody that a request was rejected, and makes another one of the next connect (observed).
-            connection.close()
+            self._renew()
         elif self.state is not HostState.DISCONNECTED:
             self.supervisor.retry_now()
             self.changed()
@@ -255,9 +256,19 @@ class HostCore:
             self.publication.off()
             self._act(error)
 
+    def _renew(self) -> None:
+        """Take another connection."""
+        if (connection := self.supervisor.usable) is not None:
+            self._renewed = connection
+            connection.close()
+
     def _shut(self) -> Coroutine[Any, Any, None]:
         """Disconnect; what this returns waits for the socket to end."""
         gone = self.supervisor.disconnect()
+        if self._renewed is not None and not self._renewed.ended.done():
+            # It is none of the supervisor's any more, so that nobody would wait for its end.
+            self._renewed.abort()
+        self._renewed = None
         self._door.stop()
         self.calls.lost()
         self._starting = False
@@ -279,8 +290,7 @@ class HostCore:
                 logger.warning(
                     "another process took the place of %s at the gateway; it is taken back", self.options.name
                 )
-                if (connection := self.supervisor.usable) is not None:
-                    connection.close()
+                self._renew()
             else:
                 self._stop()
         self._tell(cause)

@@ -501,6 +501,25 @@ async def test_connecting_can_be_cancelled(make: Make, gateway: BlockingEmbedded
     await host.close()
 
 
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+async def test_whoever_waits_for_the_tools_keeps_an_attempt_that_another_gave_up(
+    make: Make, gateway: BlockingEmbeddedGateway
+) -> None:
+    held = gateway.faults.hold(lambda frame: frame.number == 2)
+    host = make(gateway, echo)
+    connects = asyncio.ensure_future(host.connect())
+    await until(lambda: held.frames)
+    waits = asyncio.ensure_future(host.wait_published(10))
+    await asyncio.sleep(0)
+    connects.cancel()
+    await asyncio.gather(connects, return_exceptions=True)
+    held.release()
+    await until(lambda: gateway.pending_nodes)
+    await asyncio.to_thread(gateway.approve)
+    assert await waits
+    await host.close()
+
+
 async def test_closing_while_it_connects(make: Make, gateway: BlockingEmbeddedGateway) -> None:
     held = gateway.faults.hold(lambda frame: frame.number == 2)
     host = make(gateway, echo)

@@ -49,9 +49,9 @@ class StateWaiters:
     def __init__(self) -> None:
         self._waiting: dict[asyncio.Future[None], frozenset[HostState]] = {}
 
-    def any_for(self, wanted: frozenset[HostState]) -> bool:
-        """Whether somebody waits for just these."""
-        return wanted in self._waiting.values()
+    def any(self) -> bool:
+        """Whether somebody waits."""
+        return bool(self._waiting)
 
     async def wait(self, wanted: frozenset[HostState], timeout: float | None) -> None:
         """Return in one of these states. Raises what ends the host before, and TimeoutError."""

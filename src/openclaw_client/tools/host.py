@@ -97,7 +97,7 @@ class HostCore:
             await self._until(SETTLED, limit)
         except (TimeoutError, asyncio.CancelledError) as error:
             refusal = self.publication.error
-            if self._starting and not self._waiters.any_for(SETTLED):
+            if self._starting and not self._waiters.any():
                 await self._shut()
             if isinstance(error, TimeoutError):
                 raise self._not_published(limit) from refusal

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,8 @@ from openclaw_client.errors import Unreachable
 from openclaw_client.transport.fetching import MAX_INTERIM, Answer, BodyTooLong, BrokenAnswer, fetch
 from openclaw_client.transport.opening import Target
 from openclaw_client.transport.tunnel import MAX_HEAD
+from tests.transport.test_proxy import ConnectProxy
+from tests.transport.tls import Certificate, TlsRelay
 from tests.waiting import until
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -194,3 +198,19 @@ async def test_nobody_is_there(target: Callable[[int], Target]) -> None:
     proxied = target(port).proxy is not None
     assert caught.value.detail_code == ("PROXY_UNREACHABLE" if proxied else "CONNECTION_REFUSED")
     assert "abc" not in f"{caught.value!r} {caught.value.__cause__!r}"
+
+
+async def test_a_proxy_says_nothing_in_the_name_of_the_host(tmp_path: Path) -> None:
+    certificate, authority = Certificate.issued(tmp_path, "gateway")
+    async with serving(OK + SIZE + b"hello") as served, TlsRelay(served.target.url, certificate) as relay:
+        proxy = ConnectProxy()
+        async with await asyncio.start_server(proxy.serve, "127.0.0.1", 0) as server:
+            proxy.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            context = ssl.create_default_context(cafile=str(authority))
+            target = Target(url=relay.url, shown="wss://shown", ssl_context=context, proxy=proxy.url)
+            assert (await fetch(target, "/x", LIMIT)).body == b"hello"
+            proxy.more = OK + SIZE + b"wrong"
+            with pytest.raises(Unreachable) as caught:
+                await fetch(target, "/x", LIMIT)
+            assert caught.value.detail_code == "PROXY_REFUSED"
+            proxy.close()

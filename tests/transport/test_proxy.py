@@ -19,11 +19,13 @@ VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUEST_METH
 
 
 class ConnectProxy:
-    """An HTTP proxy on loopback that knows CONNECT. asked: the request lines; refuse: answer 403."""
+    """An HTTP proxy on loopback that knows CONNECT. asked: the request lines; refuse: answer 403.
+    more: what it says behind its yes."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.refuse = False
+        self.more = b""
         self.url = ""
         self._writers: list[asyncio.StreamWriter] = []
 
@@ -38,7 +40,7 @@ class ConnectProxy:
         host, port = head.split()[1].split(":")
         there_reader, there_writer = await asyncio.open_connection(host, int(port))
         self._writers.append(there_writer)
-        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n" + self.more)
         await asyncio.gather(self._pass_on(reader, there_writer), self._pass_on(there_reader, writer))
 
     async def _pass_on(self, source: asyncio.StreamReader, drain: asyncio.StreamWriter) -> None:

@@ -67,6 +67,9 @@ async def _through_http(parts: SplitResult, host: str, port: int, context: ssl.S
         if status[:1] != "2":
             raise NoTunnel(status)
         if context is not None:
+            if _has_more(reader):
+                # It would be read behind the TLS handshake, as if the host had said it.
+                raise NoTunnel("")
             await writer.start_tls(context, server_hostname=host)
     except BaseException:
         writer.transport.abort()
@@ -81,6 +84,17 @@ def _request(parts: SplitResult, host: str, port: int) -> bytes:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         lines.append(f"Proxy-Authorization: Basic {base64.b64encode(pair.encode()).decode()}")
     return "\r\n".join([*lines, "", ""]).encode()
+
+
+def _has_more(reader: asyncio.StreamReader) -> bool:
+    """Whether bytes are there that nobody has read. Without a turn of the loop, in which others could come."""
+    look = reader.read(1)
+    try:
+        look.send(None)
+    except StopIteration as found:
+        return bool(found.value)
+    look.close()
+    return False
 
 
 async def _status(reader: asyncio.StreamReader) -> str:

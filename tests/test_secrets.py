@@ -5,6 +5,7 @@ The dumps of local variables leave out the test's own frames, which called with 
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import logging
@@ -38,6 +39,8 @@ from openclaw_client.policy.redact import Redactor
 from openclaw_client.testing import BlockingEmbeddedGateway, EmbeddedGateway
 from openclaw_client.transport.opening import Target
 from tests.faces import Face
+from tests.files.front import Front, answer, sender
+from tests.transport.test_proxy import ConnectProxy
 
 TOKEN = "canary-token-4f1c"
 PASSWORD = "canary-password-77ab"
@@ -206,6 +209,59 @@ async def test_no_secret_in_what_a_connection_leaves(face: Face, logged: list[st
         assert "…" in str(error)
         assert not leaks(dump(error))
     assert refused.value.details == {"seen": [{"query": "…"}]}
+    assert not leaks("\n".join(logged))
+
+
+class Silent(ConnectProxy):
+    """silent: says nothing to those that come from then on."""
+
+    silent = False
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.silent:
+            await reader.read()
+            writer.close()
+        else:
+            await super().serve(reader, writer)
+
+
+async def test_no_secret_in_what_a_failed_download_leaves(face: Face, logged: list[str]) -> None:
+    answers = [
+        answer(404),
+        answer(502),
+        answer(200, body=b"hello")[:-2],
+        b"hello\r\n\r\n",
+        b"HTTP/1.1 " + bytes(200_000),
+    ]
+    proxy, failed = Silent(), list[GatewayError]()
+
+    async def fail(client: Any, **options: Any) -> None:
+        with pytest.raises(GatewayError) as caught:
+            await client.download((await client.files(session_key="web"))[0], **options)
+        failed.append(caught.value)
+
+    with BlockingEmbeddedGateway(sender, token=TOKEN, release="2026.9.6") as gateway:
+        async with Front(gateway.url) as front, await asyncio.start_server(proxy.serve, "127.0.0.1", 0) as server:
+            way = f"http://me:{PASSWORD}@127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            given = options(password=None, device_token=None, proxy=way)
+            async with face.client(f"{front.url}/?token={QUERY}", **given) as client:
+                await client.chat_send(session_key="web", message="report")
+                for front.answers in ([one] for one in answers):
+                    await fail(client)
+                await fail(client, max_bytes=10)
+                proxy.refuse = True
+                await fail(client)
+                proxy.silent = True
+                await fail(client, timeout=0.2)
+                server.close()
+                await fail(client)
+                tickets = [head.split()[1].decode().partition("mediaTicket=")[2] for head in front.gets]
+                proxy.close()
+    assert len(tickets) == len(answers)
+    for error in failed:
+        dumped = dump(error)
+        assert not leaks(dumped), error
+        assert not any(ticket in dumped for ticket in tickets), error
     assert not leaks("\n".join(logged))
 
 

@@ -214,3 +214,15 @@ async def test_a_proxy_says_nothing_in_the_name_of_the_host(tmp_path: Path) -> N
                 await fetch(target, "/x", LIMIT)
             assert caught.value.detail_code == "PROXY_REFUSED"
             proxy.close()
+
+
+async def test_an_error_that_the_caller_deals_with_keeps_its_frames() -> None:
+    async with serving(b"HTTP/1.1 403 No\r\n\r\n") as served:
+        for target in (NOWHERE["direct"](9), NOWHERE["through a proxy"](served.port)):
+            try:
+                int("none")
+            except ValueError as error:
+                own = error
+                with pytest.raises(Unreachable):
+                    await fetch(target, "/x", LIMIT)
+            assert own.__traceback__ is not None

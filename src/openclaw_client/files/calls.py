@@ -123,10 +123,11 @@ class FileCalls:
         except TimeoutError:
             if not clock.expired():
                 raise
-            remedy = "Nothing was written: try again, with timeout= for a large file or a slow line"
-            raise RequestTimeout(method=_DOWNLOAD, timeout=limit, remedy=remedy, **self._requests.facts.known) from None
         finally:
             self.active -= 1
+        # Here, so that it does not carry along what was interrupted, with its variables.
+        remedy = "Nothing was written: try again, with timeout= for a large file or a slow line"
+        raise RequestTimeout(method=_DOWNLOAD, timeout=limit, remedy=remedy, **self._requests.facts.known)
 
     async def _fetch(self, file: AgentFile, max_bytes: int) -> bytes:
         _check_size(file, file.size, max_bytes)

@@ -63,7 +63,8 @@ async def fetch(target: Target, path: str, max_bytes: int) -> Answer:
 
     Raises Unreachable, BodyTooLong, BrokenAnswer. When cancelled, the socket is closed.
     """
-    parts = urlsplit(target.url)
+    # Without the query, which may hold a secret.
+    parts = urlsplit(target.url.partition("?")[0])
     reader, writer = await _open(target, parts)
     try:
         writer.write(_request(target, parts, path))
@@ -91,12 +92,16 @@ async def _open(target: Target, parts: SplitResult) -> Streams:
             return await open_streams(host, port, context)
         return await open_tunnel(target.proxy, host, port, context)
     except NoTunnel as error:
-        if error.refused is None:
-            raise unreachable("PROXY_UNREACHABLE", "the proxy cannot be reached", target.shown) from None
-        said = f" (it answered {error.refused})" if error.refused else ""
-        raise unreachable("PROXY_REFUSED", f"the proxy did not connect it{said}", target.shown) from None
+        refused = error.refused
     except OSError as error:
+        # Without its frames, whose variables hold the proxy's password.
+        error.__traceback__ = error.__context__ = None
         raise unreachable(*failure_of(error, secure=secure), target.shown) from error
+    # Here, so that it does not carry along the frames of the other error.
+    if refused is None:
+        raise unreachable("PROXY_UNREACHABLE", "the proxy cannot be reached", target.shown)
+    said = f" (it answered {refused})" if refused else ""
+    raise unreachable("PROXY_REFUSED", f"the proxy did not connect it{said}", target.shown)
 
 
 def _request(target: Target, parts: SplitResult, path: str) -> bytes:

@@ -24,6 +24,8 @@ from openclaw_client.errors import FileGone, FileTooLarge
 SESSION = os.environ.get("REPORT_SESSION", "agent:main:reports")
 TEXTS = ("text/plain", "text/csv", "text/markdown")
 SAFELY = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox", "Cache-Control": "private"}
+# The list itself is in no sandbox: browsers save nothing for a page that is in one.
+LIST = {**SAFELY, "Content-Security-Policy": "default-src 'none'"}
 
 
 @asynccontextmanager
@@ -39,7 +41,7 @@ app = FastAPI(lifespan=connected)
 async def reports(request: Request) -> HTMLResponse:
     files = await request.app.state.client.files(session_key=SESSION)
     rows = [f'<li><a href="/reports/{quote(file.artifact_id, safe="")}">{escape(file.name)}</a>' for file in files]
-    return HTMLResponse(f"<!doctype html><title>Reports</title><ul>{''.join(rows)}</ul>", headers=SAFELY)
+    return HTMLResponse(f"<!doctype html><title>Reports</title><ul>{''.join(rows)}</ul>", headers=LIST)
 
 
 @app.get("/reports/{ident}")

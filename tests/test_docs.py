@@ -267,14 +267,17 @@ async def test_the_page_with_reports(monkeypatch: pytest.MonkeyPatch) -> None:
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=transport, base_url="http://reports") as browser,
         ):
-            page = (await browser.get("/")).text
-            links = re.findall(r'href="(/reports/[^"]+)">([^<]+)<', page)
+            page = await browser.get("/")
+            # Chromium saves nothing for a page in a sandbox: "Download is disallowed".
+            assert page.headers["Content-Security-Policy"] == "default-src 'none'"
+            links = re.findall(r'href="(/reports/[^"]+)">([^<]+)<', page.text)
             assert [name for _, name in links] == ["note.txt", "p\u00e4ge.csv", "report.pdf"]
             note, _, report = [await browser.get(link) for link, _ in links]
             assert (note.text, note.headers["Content-Type"]) == ("<b>fine</b>", "text/plain; charset=utf-8")
             assert (report.content, report.headers["Content-Type"]) == (b"%PDF-1.4", "application/octet-stream")
             assert report.headers["Content-Disposition"] == "attachment; filename*=UTF-8''report.pdf"
             assert {answer.headers["X-Content-Type-Options"] for answer in (note, report)} == {"nosniff"}
+            assert {answer.headers["Content-Security-Policy"] for answer in (note, report)} == {"sandbox"}
             assert (await browser.get(f"/reports/{foreign}")).status_code == 404
 
 

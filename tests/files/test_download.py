@@ -195,6 +195,9 @@ REFUSED: dict[str, tuple[bytes, type[GatewayError], str]] = {
     "a redirect": (answer(302, "Location: http://127.0.0.1:9/x"), RequestFailed, "HTTP 302"),
     "a broken front": (answer(502), RequestFailed, "HTTP 502"),
     "cut": (answer(200, body=b"hello")[:-2], RequestError, "2 of 5 bytes missing"),
+    "cut, of a length that only the gateway told": (
+        *(b"HTTP/1.1 200 OK\r\n\r\nhello", RequestError, f"{len(PDF) - 5} of {len(PDF)} bytes missing"),
+    ),
     "no HTTP": (b"hello\r\n\r\n", RequestError, "as HTTP has it"),
     "longer than it was said to be": (answer(200, body=bytes(20_000)), FileTooLarge, "20000 bytes"),
 }

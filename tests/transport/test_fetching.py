@@ -84,7 +84,9 @@ WHOLE = {
 @pytest.mark.parametrize("answer", WHOLE.values(), ids=WHOLE)
 async def test_a_whole_answer(answer: bytes) -> None:
     async with serving(answer) as served:
-        assert await fetch(served.target, "/x?t=1", LIMIT) == Answer(200, b"hello")
+        found = await fetch(served.target, "/x?t=1", LIMIT)
+    assert (found.status, found.body) == (200, b"hello")
+    assert found.told is (answer not in (WHOLE["to the end"], WHOLE["old"]))
 
 
 @pytest.mark.parametrize("status", [204, 302, 401, 404, 500])

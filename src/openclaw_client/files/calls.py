@@ -162,9 +162,12 @@ class FileCalls:
         if link is None:
             why = "a link that does not lead to this gateway" if answer.link else "neither the file nor a link to it"
             raise ProtocolViolation(message=f"{_DOWNLOAD}: the gateway gives {why}; nothing was fetched")
+        size = answer.size
         del answer
         try:
             found = await fetch_from_gateway(self._settings, link, max_bytes)
+            if not found.told and size is not None and len(found.body) < size:
+                raise BrokenAnswer(f"the connection ended with {size - len(found.body)} of {size} bytes missing")
         except BodyTooLong as error:
             raise _too_large(file, error.size, max_bytes) from None
         except BrokenAnswer as error:

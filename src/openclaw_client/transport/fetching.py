@@ -47,10 +47,11 @@ class BrokenAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """body: empty but for status 200."""
+    """body: empty but for status 200. told: whether the server said where it ends; else it may have been cut."""
 
     status: int
     body: bytes = field(default=b"", repr=False)
+    told: bool = True
 
 
 class _Head(NamedTuple):
@@ -71,7 +72,8 @@ async def fetch(target: Target, path: str, max_bytes: int) -> Answer:
         head = await _final_head(reader)
         if head.status != _OK:
             return Answer(head.status)
-        return Answer(_OK, await _body(reader, head.headers, max_bytes))
+        told = _is_chunked(head.headers) or "content-length" in head.headers
+        return Answer(_OK, await _body(reader, head.headers, max_bytes), told)
     except asyncio.LimitOverrunError:
         raise BrokenAnswer("the server's answer begins with too long a line") from None
     except (OSError, asyncio.IncompleteReadError):
@@ -154,21 +156,25 @@ def read_head(data: bytes) -> _Head | None:
 async def _body(reader: asyncio.StreamReader, headers: Mapping[str, str], max_bytes: int) -> bytes:
     if headers.get("content-encoding", "identity").lower() not in ("", "identity"):
         raise BrokenAnswer("the server sent it compressed, which was not asked for")
-    coding = headers.get("transfer-encoding", "").lower()
-    if coding not in ("", "identity", "chunked"):
+    chunked = _is_chunked(headers)
+    if not chunked and headers.get("transfer-encoding", "").lower() not in ("", "identity"):
         raise BrokenAnswer("the server sent it in a form that was not asked for")
-    length = headers.get("content-length") if coding != "chunked" else None
+    length = headers.get("content-length") if not chunked else None
     if length is not None and (not _is_number(length) or len(length) > _DIGITS):
         raise BrokenAnswer("the server gives a length that is no number")
     size = None if length is None else int(length)
     if size is not None and size > max_bytes:
         raise BodyTooLong(size)
     body = bytearray()
-    async for part in _chunks(reader) if coding == "chunked" else _parts(reader, size):
+    async for part in _chunks(reader) if chunked else _parts(reader, size):
         if len(body) + len(part) > max_bytes:
             raise BodyTooLong(None)
         body += part
     return bytes(body)
+
+
+def _is_chunked(headers: Mapping[str, str]) -> bool:
+    return headers.get("transfer-encoding", "").lower() == "chunked"
 
 
 async def _parts(reader: asyncio.StreamReader, size: int | None) -> AsyncIterator[bytes]:

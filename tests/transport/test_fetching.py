@@ -141,6 +141,13 @@ BROKEN = {
     "no length": (OK + b"Content-Length: five\r\n\r\nhello", "no number"),
     "a length of digits": (OK + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n", "no number"),
     "compressed": (OK + b"Content-Encoding: gzip\r\n" + SIZE + b"hello", "compressed"),
+    "compressed, and not": (
+        OK + b"Content-Encoding: gzip\r\nContent-Encoding: identity\r\n" + SIZE + b"hello",
+        "compressed",
+    ),
+    "compressed on the way": (OK + b"Transfer-Encoding: gzip\r\n" + CHUNKED[len(OK) :] + b"0\r\n\r\n", "form"),
+    "cut, with a space behind a name": (OK + b"Content-Length : 5\r\n\r\nhel", "2 of 5 bytes missing"),
+    "a piece that goes on": (CHUNKED + b"2\r\nhello\r\n0\r\n\r\n", "longer than its length"),
     "in another form": (OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n", "form"),
     "first answers without an end": (b"HTTP/1.1 100 Continue\r\n\r\n" * (MAX_INTERIM + 1) + OK + SIZE, "as HTTP"),
     "a head without an end": (OK + b"X: " + b"x" * (2 * MAX_HEAD), "too long"),

@@ -25,6 +25,7 @@ READ_BYTES: Final = 65_536
 """Read at a time; as much again may wait in asyncio's reader."""
 _OK: Final = 200
 _FINAL: Final = range(200, 600)
+_CODINGS: Final = ("transfer-encoding", "content-encoding")
 _DIGITS: Final = 15
 """Of a length that is read: a petabyte. Python refuses numbers of 5,000 digits."""
 
@@ -133,9 +134,10 @@ async def _final_head(reader: asyncio.StreamReader) -> _Head:
 
 
 def read_head(data: bytes) -> _Head | None:
-    """Status and headers, these by their names in lower case, of which the last counts; None for what is no HTTP/1.
+    """Status and headers, these by their names in lower case; None for what is no HTTP/1.
 
-    Two lengths that differ are None, too: each server and proxy reads them as it likes.
+    Of one name the last counts, of codings all of them. Two lengths that differ are None, too: each server and proxy
+    reads them as it likes.
     """
     first, *lines = data[:MAX_HEAD].decode("latin-1").split("\r\n")
     words = first.split(" ", 2)
@@ -144,12 +146,13 @@ def read_head(data: bytes) -> _Head | None:
     headers: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")
-        name, value = name.lower(), value.strip()
+        name, value = name.lower().rstrip(), value.strip()
         if not colon:
             continue
         if name == "content-length" and headers.get(name, value) != value:
             return None
-        headers[name] = value
+        # Of two codings the first was done first, and is a coding all the same.
+        headers[name] = f"{headers[name]}, {value}" if name in headers and name in _CODINGS else value
     return _Head(int(words[1]), headers)
 
 
@@ -204,7 +207,8 @@ async def _chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
             return
         async for part in _parts(reader, left):
             yield part
-        await reader.readexactly(2)
+        if await reader.readexactly(2) != b"\r\n":
+            raise BrokenAnswer("the server sent a piece that is longer than its length")
 
 
 def _is_number(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -27,6 +28,25 @@ def test_a_folder_gets_the_name_and_keeps_what_it_has(tmp_path: Path) -> None:
     assert not (tmp_path / "nowhere").exists()
     assert len(list(tmp_path.iterdir())) == 3
     assert not list(tmp_path.parent.glob("report*"))
+
+
+def test_a_file_that_comes_between_is_kept_where_there_are_no_hard_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object, **_kw: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    (tmp_path / "report.pdf").write_bytes(b"mine")
+    monkeypatch.setattr(os, "link", refuse)
+    # As it was a moment before.
+    monkeypatch.setattr(os.path, "lexists", lambda _path: False)
+    assert save(b"hello", tmp_path, FILE) == tmp_path / "report (1).pdf"
+    assert (tmp_path / "report.pdf").read_bytes() == b"mine"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["report (1).pdf", "report.pdf"]
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(PermissionError):
+        save(b"hello", tmp_path, FILE)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_name_that_is_taken_too_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

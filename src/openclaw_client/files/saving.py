@@ -32,7 +32,7 @@ def save(data: bytes, to: PathLike, file: AgentFile) -> Path:
         plain = clean_name(file.name, file.mime_type)
         for number in range(MAX_SAME_NAME):
             place = path / numbered(plain, number)
-            if not os.path.lexists(place) and write_new(place, content):
+            if not os.path.lexists(place) and write_new(place, content, locked=False):
                 return place
         raise FileExistsError(errno.EEXIST, f"there are {MAX_SAME_NAME} files of this name", str(path / plain))
     if os.fspath(to).endswith(tuple(filter(None, (os.sep, os.altsep)))):

@@ -117,10 +117,11 @@ def _narrow(fd: int) -> str | None:
     return f"is open to other users (mode {mode:04o}), which this process cannot change"
 
 
-def write_new(path: Path, data: Private) -> bool:
-    """Write a file that must not exist yet; False, and nothing changed, where one does. Call under `file_lock`.
+def write_new(path: Path, data: Private, *, locked: bool = True) -> bool:
+    """Write a file that must not exist yet; False, and nothing changed, where one does.
 
-    The file appears whole, durable and with mode 0600, or not at all.
+    The file appears whole, durable and with mode 0600, or not at all. locked: the caller has the `file_lock`; without
+    it, where there are no hard links, an empty file keeps the place for a moment.
     """
     temp = _write_beside(path, data)
     try:
@@ -131,10 +132,27 @@ def write_new(path: Path, data: Private) -> bool:
         # No hard links on this file system. rename() would overwrite; the lock keeps the others of our kind away.
         if os.path.lexists(path):
             return False
-        os.rename(temp, path)
+        if locked:
+            os.rename(temp, path)
+        elif not _move_in(temp, path):
+            return False
     finally:
         temp.unlink(missing_ok=True)
     _sync_folder(path.parent)
+    return True
+
+
+def _move_in(temp: Path, path: Path) -> bool:
+    """Rename to a place that nobody has taken; False where somebody has."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return False
+    try:
+        os.replace(temp, path)
+    except OSError:
+        os.unlink(path)
+        raise
     return True
 
 

@@ -67,6 +67,12 @@ def test_a_path_is_replaced(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [place]
 
 
+@pytest.mark.parametrize("name", ["x" * 255, "\U0001f4c8" * 63])
+def test_a_name_as_long_as_names_may_be(tmp_path: Path, name: str) -> None:
+    save(b"hello", tmp_path / name, FILE)
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [(name, b"hello")]
+
+
 def test_what_a_link_leads_to_stays(tmp_path: Path) -> None:
     (tmp_path / "target").write_bytes(b"mine")
     link = tmp_path / "link"

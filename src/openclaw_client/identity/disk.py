@@ -27,6 +27,8 @@ _LOCK_POLL: Final = 0.01
 """Seconds between attempts: a blocking lock could not be given up, and a writer needs about as long."""
 
 
+_TEMP_STEM: Final = 40
+"""Characters of a file's name in that of its temporary file: with four bytes each they leave room for the rest."""
 _CAREFULLY: Final = (
     getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_NOFOLLOW", 0)
@@ -169,7 +171,8 @@ def replace(path: Path, data: Private) -> None:
 
 def _write_beside(path: Path, data: Private) -> Path:
     """A temporary file of mode 0600 (mkstemp) in the same folder: a rename is atomic only within one file system."""
-    fd, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".tmp", dir=path.parent)
+    # Of a name that is as long as names may be, its beginning.
+    fd, name = tempfile.mkstemp(prefix=f".{path.stem[:_TEMP_STEM]}-", suffix=".tmp", dir=path.parent)
     try:
         with open(fd, "wb") as file:
             file.write(data)

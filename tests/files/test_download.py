@@ -7,6 +7,7 @@ import logging
 import os
 import ssl
 import stat
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -296,6 +297,24 @@ async def test_every_wait_has_an_end(
             await client.download(report, to=tmp_path, timeout=0.2)
         await until(lambda: nobody.left)
     assert os.listdir(tmp_path) == []
+
+
+async def test_a_disk_that_hangs_is_not_waited_for(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    works, sync = threading.Event(), os.fsync
+
+    def hang(descriptor: int) -> None:
+        works.wait(20)
+        sync(descriptor)
+
+    async with make() as client:
+        report, _ = await sent(client)
+        monkeypatch.setattr(os, "fsync", hang)
+        with pytest.raises(RequestTimeout, match=r"0\.2 s.*may be there whole"):
+            await client.download(report, to=tmp_path / "x", timeout=0.2)
+        assert not (tmp_path / "x").exists()
+        works.set()
+        await until((tmp_path / "x").exists)
+    assert (tmp_path / "x").read_bytes() == PDF
 
 
 async def test_cancelling_ends_it(gateway: BlockingEmbeddedGateway, silent: tuple[Silent, tuple[str, int]]) -> None:

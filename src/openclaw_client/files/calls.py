@@ -94,8 +94,21 @@ class FileCalls:
         self._check(file, max_bytes)
         if not isinstance(to, str | os.PathLike):
             raise UsageError(message=f"to= is no path but {type(to).__name__}", remedy="Pass a folder or a file's path")
-        data = await self._within(partial(self._fetch, file, max_bytes), timeout)
-        return await call_blocking(partial(save, data, to, file))
+        came = False
+
+        async def work() -> Path:
+            nonlocal came
+            data = await self._fetch(file, max_bytes)
+            came = True
+            return await call_blocking(partial(save, data, to, file))
+
+        try:
+            return await self._within(work, timeout)
+        except RequestTimeout as error:
+            if came:
+                # A thread that writes cannot be ended.
+                error.remedy = "The file came, and its disk is slow: it may be there whole, now or later"
+            raise
 
     def _check(self, file: AgentFile, max_bytes: int) -> None:
         if not isinstance(file, AgentFile):

@@ -370,6 +370,19 @@ async def test_a_client_with_sessions_has_the_files_of_these(make: Make) -> None
             await client.download(foreign)
 
 
+async def test_a_gateways_mistake_is_not_handed_on(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    theirs = {"id": "a", "title": "x", "sessionKey": "agent:main:theirs"}
+    gateway.method("artifacts.list", lambda _params, _caller: {"artifacts": [theirs]})
+    gateway.method("artifacts.download", lambda _params, _caller: {"artifact": theirs, "data": "aGVsbG8="})
+    file = AgentFile("a", "x", "text/plain", 5, "mine")
+    async with make() as everybody, make(sessions=["mine"]) as client:
+        assert len(await everybody.files(session_key="mine")) == 1
+        assert await everybody.download(file) == b"hello"
+        assert await client.files(session_key="mine") == ()
+        with pytest.raises(ProtocolViolation, match="another session"):
+            await client.download(file)
+
+
 async def test_users_of_a_manager_do_not_get_each_others(face: Face, gateway: BlockingEmbeddedGateway) -> None:
     from openclaw_client import Credentials
 

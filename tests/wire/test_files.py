@@ -95,11 +95,12 @@ def test_the_latest_of_too_many() -> None:
 @pytest.mark.parametrize(
     ("payload", "answer"),
     [
-        ({"artifact": ROW, "encoding": "base64", "data": "AAAA"}, FileAnswer("AAAA", None, 46)),
-        ({"artifact": ROW, "url": "/x?mediaTicket=1"}, FileAnswer(None, "/x?mediaTicket=1", 46)),
+        ({"artifact": ROW, "encoding": "base64", "data": "AAAA"}, FileAnswer("AAAA", None, 46, "agent:main:web")),
+        ({"artifact": ROW, "url": "/x?mediaTicket=1"}, FileAnswer(None, "/x?mediaTicket=1", 46, "agent:main:web")),
         ({"data": "AAAA", "encoding": "hex"}, FileAnswer()),
         ({"url": 5}, FileAnswer()),
-        ({"artifact": ROW}, FileAnswer(size=46)),
+        ({"artifact": ROW}, FileAnswer(size=46, session="agent:main:web")),
+        ({"artifact": {"sessionKey": 5}}, FileAnswer()),
         (None, FileAnswer()),
     ],
 )

@@ -146,6 +146,9 @@ class FileCalls:
         _check_size(file, file.size, max_bytes)
         for renewed in (False, True):
             answer = await self._answer(file)
+            if answer.session is not None and not self._sessions.accepts(answer.session):
+                # As in a list: a gateway's mistake is not handed on to somebody else.
+                raise ProtocolViolation(message=f"{_DOWNLOAD}: the gateway gives a file of another session")
             _check_size(file, answer.size, max_bytes)
             if answer.data is not None:
                 return _decoded(file, answer.data, max_bytes)

@@ -57,11 +57,15 @@ class FileRows(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FileAnswer:
-    """What `artifacts.download` answers: the file in base64, or a link to it, which opens it to whoever has it."""
+    """What `artifacts.download` answers: the file in base64, or a link to it, which opens it to whoever has it.
+
+    session: whose it is, as far as it is told.
+    """
 
     data: str | None = field(default=None, repr=False)
     link: str | None = field(default=None, repr=False)
     size: int | None = None
+    session: str | None = None
 
     @property
     def ticket(self) -> bool:
@@ -87,12 +91,13 @@ def file_answer_from(payload: Any) -> FileAnswer:
     """The answer; with neither data nor link where it has none that is understood."""
     if not isinstance(payload, Mapping):
         return FileAnswer()
-    artifact = payload.get("artifact")
-    size = _size(artifact.get("sizeBytes")) if isinstance(artifact, Mapping) else None
+    told = payload.get("artifact")
+    artifact = told if isinstance(told, Mapping) else {}
+    size, session = _size(artifact.get("sizeBytes")), _text(artifact.get("sessionKey"))
     data, link = payload.get("data"), payload.get("url")
     if isinstance(data, str) and payload.get("encoding", "base64") == "base64":
-        return FileAnswer(data=data, size=size)
-    return FileAnswer(link=link if isinstance(link, str) else None, size=size)
+        return FileAnswer(data=data, size=size, session=session)
+    return FileAnswer(link=link if isinstance(link, str) else None, size=size, session=session)
 
 
 def size_of_base64(data: str) -> int:

@@ -16,6 +16,7 @@ import pytest
 
 from openclaw_client import AgentFile, AsyncGatewayClient, DeviceIdentity, MemoryIdentityStore, Timeouts
 from openclaw_client.errors import (
+    ClientClosed,
     FileGone,
     FileTooLarge,
     GatewayError,
@@ -296,6 +297,25 @@ async def test_every_wait_has_an_end(
         with pytest.raises(RequestTimeout, match=r"0\.2 s"):
             await client.download(report, to=tmp_path, timeout=0.2)
         await until(lambda: nobody.left)
+    assert os.listdir(tmp_path) == []
+
+
+async def test_closing_the_client_ends_it(
+    make: Make, gateway: BlockingEmbeddedGateway, silent: tuple[Silent, tuple[str, int]], tmp_path: Path
+) -> None:
+    nobody, place = silent
+    async with Front(gateway.url) as front, make(front.url) as client:
+        report, _ = await sent(client)
+        front._target = place
+        task = asyncio.ensure_future(client.download(report, to=tmp_path, timeout=20))
+        await until(lambda: front.gets)
+        await client.disconnect()
+        with pytest.raises(ClientClosed, match=r"disconnect\(\) was called"):
+            await task
+        await until(lambda: nobody.left)
+        front._target = ("127.0.0.1", gateway.port)
+        await client.connect()
+        assert await client.download(report) == PDF
     assert os.listdir(tmp_path) == []
 
 

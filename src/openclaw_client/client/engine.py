@@ -169,6 +169,7 @@ class Engine:
         self._gates.stop()
         self._runs_are_gone(closed)
         self.interactions.stop(closed)
+        self.files.stop()
         for stream in self.router.streams():
             stream.end(closed)
         return gone

@@ -13,6 +13,7 @@ from openclaw_client.connection.fetching import BodyTooLong, BrokenAnswer, fetch
 from openclaw_client.connection.file_calls import call_blocking
 from openclaw_client.connection.settings import Settings
 from openclaw_client.errors import (
+    ClientClosed,
     FileGone,
     FileTooLarge,
     MethodUnavailable,
@@ -61,13 +62,25 @@ _T = TypeVar("_T")
 
 
 class FileCalls:
-    """Of one client. active: downloads that are under way."""
+    """Of one client."""
 
     def __init__(self, settings: Settings, requests: Requests, sessions: SessionFilter) -> None:
-        self.active = 0
+        self._clocks: set[asyncio.Timeout] = set()
         self._settings = settings
         self._requests = requests
         self._sessions = sessions
+
+    @property
+    def active(self) -> int:
+        """Downloads that are under way. From any thread."""
+        return len(self._clocks)
+
+    def stop(self) -> None:
+        """The client is closed: end those that are under way."""
+        clocks, self._clocks = self._clocks, set()
+        for clock in clocks:
+            if not clock.expired():
+                clock.reschedule(0)
 
     async def files(self, session_key: str, timeout: float | None) -> tuple[AgentFile, ...]:
         """The files that agents sent in a session, oldest first."""
@@ -128,8 +141,8 @@ class FileCalls:
     async def _within(self, work: Callable[[], Awaitable[_T]], timeout: float | None) -> _T:
         """The work, within a time limit for the whole of it."""
         limit, _ = self._requests.arguments(_DOWNLOAD, None, timeout, None)
-        self.active += 1
         clock = asyncio.timeout(limit)
+        self._clocks.add(clock)
         try:
             async with clock:
                 return await work()
@@ -137,7 +150,10 @@ class FileCalls:
             if not clock.expired():
                 raise
         finally:
-            self.active -= 1
+            stopped = clock not in self._clocks
+            self._clocks.discard(clock)
+        if stopped:
+            raise ClientClosed(message="disconnect() was called")
         # Here, so that it does not carry along what was interrupted, with its variables.
         remedy = "Nothing was written: try again, with timeout= for a large file or a slow line"
         raise RequestTimeout(method=_DOWNLOAD, timeout=limit, remedy=remedy, **self._requests.facts.known)

@@ -54,7 +54,7 @@ class AsyncAgentFiles:
             to: Where to write it: a folder, in which it gets its own name, cleaned, and a number where that is taken;
                 or the path of the file, which is replaced where it exists. It appears whole, with mode 0600, or not
                 at all. None: the bytes are returned.
-            max_bytes: The largest file that is taken; beyond it nothing is read.
+            max_bytes: The largest file that is taken; no more than that is read.
             timeout: Seconds for the whole, None for no limit, by default `Timeouts.request`.
 
         Returns:
@@ -64,7 +64,7 @@ class AsyncAgentFiles:
             UsageError: The file is of a session that is none of this client's; nothing was sent.
             FileGone: The gateway has it no more.
             FileTooLarge: It is over max_bytes.
-            RequestTimeout: It did not come in time.
+            RequestTimeout: It did not come, or was not written, in time.
             Unreachable, TlsPinMismatch: The gateway's HTTP port cannot be reached, or is not the pinned one's.
             OSError: It cannot be written. Else what `request` raises. Cancelling ends it.
         """

@@ -205,8 +205,8 @@ class GatewayClient(BlockingAnswering, BlockingAgentFiles, ClientBase):
         for the socket and drops it: the client is disconnected all the same.
         """
         self._reconnect_after_fork = False
-        if self._thread is not None and not self._thread.closing:
-            self._thread.call(self._port.disconnect, "disconnect")
+        if self._thread is not None:
+            self._thread.close(self._port.disconnect, "disconnect")
 
     close = disconnect
 

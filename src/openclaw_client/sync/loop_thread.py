@@ -77,6 +77,19 @@ class LoopThread:
                 call.over.wait(CLEAN_UP)
             raise
 
+    def close(self, work: Callable[[], Coroutine[Any, Any, object]], name: str) -> None:
+        """Run a coroutine that closes something of the caller's, and wait for it, as `call` does.
+
+        Where the process ends meanwhile, also in another thread, the end closes all; that is no error of this call.
+        """
+        if self.closing:
+            return
+        try:
+            self.call(work, name)
+        except UsageError:
+            if not self.closing:
+                raise
+
     def soon(self, name: str, function: Callable[..., object], *args: Any) -> None:
         """Run function(*args) on the loop's thread. Raises UsageError when the process is ending."""
         if self.closing:

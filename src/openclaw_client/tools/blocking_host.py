@@ -126,9 +126,8 @@ class ToolHost(HostFace):
         host is closed all the same.
         """
         check_drain(drain)
-        thread = self._thread
-        if thread is not None and not thread.closing:
-            thread.call(lambda: self._close(drain), "close")
+        if self._thread is not None:
+            self._thread.close(lambda: self._close(drain), "close")
 
     def retry_now(self) -> None:
         """Try at once instead of waiting; also a host that is paused or was replaced. Returns without waiting.

@@ -77,6 +77,12 @@ class Reader:
         if isinstance(event, TextAppended | TextReplaced):
             self.check_words(self.shown)
 
+    def hear_phase(self, phase: str) -> None:
+        """Of its own run. One that begins behind a final without words is a second one, whose end is another."""
+        if phase == "start":
+            self.heard.discard("final")
+        self.heard.add(phase)
+
     @property
     def is_silence_unheard(self) -> bool:
         """Whether the model said nothing, in a run whose beginning was not heard: then the answer to the message behind

@@ -330,7 +330,8 @@ class World:
                 reader.heard.add(str(state) if run_id == reader.key else "")
                 self.feed(reader, "delta" if state == "delta" else "chat", chat_payload_from(payload), self.now)
             else:
-                reader.heard.add(str(payload["data"]["phase"]) if run_id == reader.key else "")
+                if run_id == reader.key:
+                    reader.hear_phase(str(payload["data"]["phase"]))
                 self.feed(reader, "agent", agent_payload(payload), self.now)
 
     def feed(self, reader: Reader, name: str, *args: Any, **more: Any) -> None:

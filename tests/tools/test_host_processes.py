@@ -136,7 +136,9 @@ def test_a_loop_ends_while_a_function_runs(start_gateway: Start, leave: str) -> 
 
 
 FORK = """
-import logging, os, signal
+import logging, os, signal, warnings
+# Python 3.12 and later warn of a fork beside threads, which is what this is about.
+warnings.simplefilter("ignore", DeprecationWarning)
 logging.basicConfig(format="%(message)s", stream=sys.stdout)
 # As if another thread were within add().
 host._core.registry._lock.acquire()

@@ -279,6 +279,8 @@ async def test_the_page_with_reports(monkeypatch: pytest.MonkeyPatch) -> None:
             assert {answer.headers["X-Content-Type-Options"] for answer in (note, report)} == {"nosniff"}
             assert {answer.headers["Content-Security-Policy"] for answer in (note, report)} == {"sandbox"}
             assert (await browser.get(f"/reports/{foreign}")).status_code == 404
+        # The module stays, and its client would with it.
+        del app.state.client
 
 
 def test_a_device_in_a_secret(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

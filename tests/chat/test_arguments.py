@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from openclaw_client import Attachment
+from openclaw_client.chat import arguments
 from openclaw_client.chat.arguments import chat_request, inject_params
 from openclaw_client.errors import UsageError
 
@@ -30,3 +31,14 @@ def test_a_file_whose_name_is_in_another_encoding_can_be_sent(tmp_path: Path) ->
     sent = Attachment.from_path(path).wire()
     assert (sent["fileName"], sent["mimeType"]) == ("caf?.txt", "text/plain")
     assert sent["content"] == "dGhlIGNvbnRlbnQ="
+
+
+def test_no_random_run_id_looks_like_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = iter(["4000f6ac-4954-4037-8bfc-0123456789ab", "4000f6ac-4954-4037-8bfb-0123456789ab"])
+    monkeypatch.setattr(arguments, "uuid4", lambda: next(made))
+    assert arguments.new_run_id() == "4000f6ac-4954-4037-8bfb-0123456789ab"
+
+
+def test_a_chosen_key_is_taken_as_it_is() -> None:
+    key = "4000f6ac-4954-4037-8bfc-0123456789ab"
+    assert chat_request("main", "hi", None, key, "wait", {}).run_id == key

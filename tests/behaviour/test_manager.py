@@ -421,8 +421,10 @@ async def test_a_message_that_waits_for_its_turn_is_under_way(
         async with other.chat_stream(session_key="main", message="other") as run:
             await until(lambda: run.text)
             client = await manager.connection_for("ann")
+            # The other client has asked, too.
+            asked = gateway.seen.requests["chat.history"]
             mine = asyncio.ensure_future(client.chat_send(session_key="main", message="mine"))
-            await until(lambda: gateway.seen.requests["chat.history"])
+            await until(lambda: gateway.seen.requests["chat.history"] > asked)
             # Behind the answer that the session is busy.
             await client.request("health")
             if end == "idle":

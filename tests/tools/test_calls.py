@@ -15,10 +15,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from openclaw_client import Tool, ToolCall, tool
 from openclaw_client.tools import calls as module
-from openclaw_client.tools.calls import DEFAULT_LIMIT, MARGIN, Answer, CallEnd, Calls, words
+from openclaw_client.tools.calls import DEFAULT_LIMIT, MARGIN, CallAnswer, CallEnd, Calls, words
 from openclaw_client.wire.nodes import MAX_PARAMS, TOOL_COMMAND, Invocation
 
-FINE = Answer(({"type": "text", "text": "fine"},))
+FINE = CallAnswer(({"type": "text", "text": "fine"},))
 
 
 @tool
@@ -37,17 +37,17 @@ class Runner:
     """Functions that run until `end`."""
 
     def __init__(self) -> None:
-        self.running: dict[str, tuple[ToolCall, Callable[[Answer], None]]] = {}
+        self.running: dict[str, tuple[ToolCall, Callable[[CallAnswer], None]]] = {}
         self.begun: list[str] = []
         self.left: list[str] = []
 
-    def run(self, tool: Tool[..., Any], call: ToolCall, done: Callable[[Answer], None]) -> Callable[[], object]:
+    def run(self, tool: Tool[..., Any], call: ToolCall, done: Callable[[CallAnswer], None]) -> Callable[[], object]:
         assert call.call_id not in self.begun, "made twice"
         self.begun.append(call.call_id)
         self.running[call.call_id] = call, done
         return lambda: self.left.append(call.call_id)
 
-    def end(self, ident: str, answer: Answer = FINE) -> None:
+    def end(self, ident: str, answer: CallAnswer = FINE) -> None:
         _, done = self.running.pop(ident)
         done(answer)
 
@@ -56,7 +56,7 @@ class World:
     def __init__(self, most: int = 2) -> None:
         self.now = 100.0
         self.runner = Runner()
-        self.replies: list[tuple[str, Answer]] = []
+        self.replies: list[tuple[str, CallAnswer]] = []
         self.ends: list[CallEnd] = []
         self.idle = 0
         tools = {one.name: one for one in (stock, book)}
@@ -64,7 +64,7 @@ class World:
         self.calls.on_end = self.ends.append
         self.calls.on_idle = self._on_idle
 
-    def _reply(self, invocation: Invocation, answer: Answer) -> None:
+    def _reply(self, invocation: Invocation, answer: CallAnswer) -> None:
         assert invocation.node_id == "n"
         self.replies.append((invocation.id, answer))
 
@@ -86,7 +86,7 @@ class World:
         return {ident: said(answer) for ident, answer in self.replies}
 
 
-def said(answer: Answer) -> str:
+def said(answer: CallAnswer) -> str:
     if answer.code is not None:
         return f"{answer.code}: {answer.message}"
     return "*" * answer.failed + " ".join(block["text"] for block in answer.content)
@@ -293,10 +293,10 @@ def test_whoever_leaves_takes_no_more_and_ends_what_runs() -> None:
     [
         (words("no"), "error", None),
         (words("stock failed", "ValueError"), "failed", "ValueError"),
-        (Answer(code="FORBIDDEN", message="no"), "error", None),
+        (CallAnswer(code="FORBIDDEN", message="no"), "error", None),
     ],
 )
-def test_what_a_call_came_to(answer: Answer, outcome: str, cause: str | None) -> None:
+def test_what_a_call_came_to(answer: CallAnswer, outcome: str, cause: str | None) -> None:
     world = World()
     world.take("1")
     world.runner.end("1", answer)

@@ -448,7 +448,7 @@ async def test_before_and_after(make: Make, gateway: BlockingEmbeddedGateway) ->
     await host.connect()
     assert host.state is HostState.WAITING_FOR_APPROVAL
     waits = asyncio.ensure_future(host.wait_published())
-    await asyncio.sleep(0.05)
+    await until(host._core._waiters.any)
     await host.close()
     with pytest.raises(ClientClosed):
         await waits

@@ -22,7 +22,7 @@ from openclaw_client.tools.publication import (
     PUBLISH_EVERY,
     REPLACED_WITHIN,
     RETRY_FIRST,
-    Action,
+    HostAction,
     HostState,
     Publication,
 )
@@ -41,7 +41,7 @@ def ready() -> Publication:
     machine.begin()
     assert machine.state is HostState.CONNECTING
     machine.ready()
-    assert machine.actions() == [Action.PUBLISH]
+    assert machine.actions() == [HostAction.PUBLISH]
     return machine
 
 
@@ -59,7 +59,7 @@ def test_the_list_is_published_first_thing_and_again_every_minute() -> None:
     machine.handle_deadline(machine.deadline() - 0.1)
     assert machine.actions() == []
     machine.handle_deadline(machine.deadline())
-    assert machine.actions() == [Action.PUBLISH]
+    assert machine.actions() == [HostAction.PUBLISH]
     assert machine.deadline() == inf
     # What counted goes on counting meanwhile.
     assert machine.published == NAMES
@@ -71,7 +71,7 @@ def test_one_at_a_time_and_the_newest_wins() -> None:
     machine.changed()
     assert machine.actions() == []
     machine.answered(NAMES, NAMES, 0.0)
-    assert machine.actions() == [Action.PUBLISH]
+    assert machine.actions() == [HostAction.PUBLISH]
     machine.answered(("stock",), ("stock",), 0.0)
     assert machine.actions() == []
     assert machine.published == ("stock",)
@@ -88,13 +88,13 @@ def test_nothing_counts_before_the_approval_and_it_is_asked_again() -> None:
         waits.append(machine.deadline() - now)
         now = machine.deadline()
         machine.handle_deadline(now)
-        assert machine.actions() == [Action.PUBLISH]
+        assert machine.actions() == [HostAction.PUBLISH]
         machine.answered((), NAMES, now)
     assert waits == sorted(waits)
     assert waits[-1] == PUBLISH_EVERY
     # Told of it.
     machine.changed()
-    assert machine.actions() == [Action.PUBLISH]
+    assert machine.actions() == [HostAction.PUBLISH]
     machine.answered(NAMES, NAMES, now)
     assert machine.state is HostState.PUBLISHED
     assert machine.waiting_for is None
@@ -125,17 +125,17 @@ def test_what_does_not_count_is_told_once() -> None:
 def test_the_place_is_taken_back_once_in_five_minutes() -> None:
     machine = published()
     machine.refused(CHANGED, 60.0)
-    assert machine.actions() == [Action.RECONNECT]
+    assert machine.actions() == [HostAction.RECONNECT]
     assert machine.state is HostState.CONNECTING
     machine.ready()
-    assert machine.actions() == [Action.PUBLISH]
+    assert machine.actions() == [HostAction.PUBLISH]
     machine.answered(NAMES, NAMES, 61.0)
     machine.refused(CHANGED, 60.0 + REPLACED_WITHIN)
-    assert machine.actions() == [Action.RECONNECT]
+    assert machine.actions() == [HostAction.RECONNECT]
     machine.ready()
     machine.actions()
     machine.refused(CHANGED, 60.0 + 2 * REPLACED_WITHIN - 1.0)
-    assert machine.actions() == [Action.STOP]
+    assert machine.actions() == [HostAction.STOP]
     assert machine.state is HostState.REPLACED
     assert machine.published == ()
     assert machine.deadline() == inf
@@ -149,7 +149,7 @@ def test_the_place_is_taken_back_once_in_five_minutes() -> None:
 def test_a_gateway_that_takes_no_tools(refusal: RequestFailed) -> None:
     machine = ready()
     machine.refused(refusal, 0.0)
-    assert machine.actions() == [Action.STOP]
+    assert machine.actions() == [HostAction.STOP]
     assert machine.state is HostState.PAUSED
     assert isinstance(machine.error, MethodUnavailable)
     assert f"needs gateway 2026.8; this is {refusal.gateway_version}" in str(machine.error)
@@ -165,7 +165,7 @@ def test_what_passes_is_tried_again_at_growing_distances(failure: Any) -> None:
         waits.append(machine.deadline() - now)
         now = machine.deadline()
         machine.handle_deadline(now)
-        assert machine.actions() == [Action.PUBLISH]
+        assert machine.actions() == [HostAction.PUBLISH]
     assert waits[:3] == [RETRY_FIRST, 2 * RETRY_FIRST, 4 * RETRY_FIRST]
     assert waits[-1] == PUBLISH_EVERY
 
@@ -181,7 +181,7 @@ def test_a_hint_is_followed_and_not_for_ever() -> None:
 def test_a_list_that_is_refused_ends_the_host_only_where_none_counted() -> None:
     machine = ready()
     machine.refused(BAD_LIST, 0.0)
-    assert machine.actions() == [Action.STOP]
+    assert machine.actions() == [HostAction.STOP]
     assert machine.state is HostState.PAUSED
     assert machine.error is BAD_LIST
     machine = published()
@@ -242,7 +242,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     def act(self) -> None:
         for action in self.machine.actions():
-            if action is Action.PUBLISH:
+            if action is HostAction.PUBLISH:
                 assert self.up
                 assert self.sent is None, "two at once"
                 self.sent = self.tools

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from openclaw_client.errors import Unreachable
-from openclaw_client.transport.fetching import MAX_INTERIM, Answer, BodyTooLong, BrokenAnswer, fetch
+from openclaw_client.transport.fetching import MAX_INTERIM, BodyTooLong, BrokenAnswer, HttpAnswer, fetch
 from openclaw_client.transport.opening import Target
 from openclaw_client.transport.tunnel import MAX_HEAD
 from tests.transport.test_proxy import ConnectProxy
@@ -93,7 +93,7 @@ async def test_a_whole_answer(answer: bytes) -> None:
 async def test_another_status_is_told_and_nothing_else_is_asked(status: int) -> None:
     answer = b"HTTP/1.1 %d No\r\nLocation: /elsewhere\r\n" % status + SIZE + b"hello"
     async with serving(answer) as served:
-        assert await fetch(served.target, "/x", LIMIT) == Answer(status)
+        assert await fetch(served.target, "/x", LIMIT) == HttpAnswer(status)
         assert len(served.heads) == 1
 
 

@@ -6,13 +6,13 @@ from openclaw_client.connection.settings import Settings
 from openclaw_client.connection.tls_context import tls_context
 from openclaw_client.errors import ConnectError
 from openclaw_client.policy.diagnose import explain
-from openclaw_client.transport.fetching import Answer, BodyTooLong, BrokenAnswer, fetch
+from openclaw_client.transport.fetching import BodyTooLong, BrokenAnswer, HttpAnswer, fetch
 from openclaw_client.transport.opening import Target
 
-__all__ = ["Answer", "BodyTooLong", "BrokenAnswer", "fetch_from_gateway"]
+__all__ = ["BodyTooLong", "BrokenAnswer", "HttpAnswer", "fetch_from_gateway"]
 
 
-async def fetch_from_gateway(settings: Settings, path: str, max_bytes: int) -> Answer:
+async def fetch_from_gateway(settings: Settings, path: str, max_bytes: int) -> HttpAnswer:
     """The answer to a GET. Raises Unreachable, TlsPinMismatch, UsageError, BodyTooLong, BrokenAnswer.
 
     When cancelled, the socket is closed.

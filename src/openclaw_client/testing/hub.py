@@ -30,7 +30,7 @@ from openclaw_client.testing.pairing import allows
 from openclaw_client.testing.presence import Presence
 from openclaw_client.testing.registry import Method
 from openclaw_client.testing.runs import Runs
-from openclaw_client.testing.state import HEALTH_SECONDS, State
+from openclaw_client.testing.state import HEALTH_SECONDS, GatewayState
 from openclaw_client.testing.traits import Profile
 from openclaw_client.testing.turn import Agent
 from openclaw_client.wire import codes
@@ -135,7 +135,7 @@ class Hub:
         tickets = Tickets(settings.ticket_seconds)
         self.downloads = Downloads(memory.transcripts, tickets, settings.secrets, self.connections)
         self._methods = Methods(self.profile, memory, self.runs, self, settings.methods, tickets)
-        self.state = State(self.profile, self.broadcast, self._methods.system.health)
+        self.state = GatewayState(self.profile, self.broadcast, self._methods.system.health)
         self._every(settings.tick_interval, self._tick)
         self._every(HEALTH_SECONDS, self.state.minute)
         if self.profile.server_pings:

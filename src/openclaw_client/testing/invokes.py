@@ -23,7 +23,7 @@ RETRY_DELAYS: Final = (0.1, 0.25, 0.5, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Invocation:
+class InvokeWish:
     """What a node is asked to do. key: the caller's own id of the call, which may come twice. seconds: its limit."""
 
     command: str
@@ -76,7 +76,7 @@ class Invokes:
         self._nodes = nodes
         self._table: dict[str, _Pending] = {}
 
-    async def invoke(self, node_id: str, wish: Invocation) -> InvokeEnd:
+    async def invoke(self, node_id: str, wish: InvokeWish) -> InvokeEnd:
         """Call a node and wait for the end; a node that is not ready is asked again."""
         loop = asyncio.get_running_loop()
         first = self._nodes.connection_of(node_id)
@@ -131,7 +131,7 @@ class Invokes:
 
     # Inside.
 
-    async def _attempt(self, node_id: str, connection: str, wish: Invocation, deadline: float) -> InvokeEnd:
+    async def _attempt(self, node_id: str, connection: str, wish: InvokeWish, deadline: float) -> InvokeEnd:
         loop = asyncio.get_running_loop()
         left = max(deadline - loop.time(), 0)
         if not left:

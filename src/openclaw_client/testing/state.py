@@ -27,7 +27,7 @@ class Broadcast(Protocol):
     ) -> None: ...
 
 
-class State:
+class GatewayState:
     """The state of one life of a gateway."""
 
     def __init__(self, profile: Profile, broadcast: Broadcast, health: Callable[[], dict[str, Any]]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from openclaw_client.testing.argument_check import checked
-from openclaw_client.testing.invokes import Invocation
+from openclaw_client.testing.invokes import InvokeWish
 from openclaw_client.testing.nodes import Nodes
 from openclaw_client.testing.offers import DIRECT_TOOLS, OfferedTool
 from openclaw_client.testing.run import Run
@@ -80,7 +80,7 @@ class ToolCaller:
         if mcp is not None:
             params = {"server": mcp["server"], "tool": mcp["tool"], "arguments": params}
         command = tool.published["command"]
-        wish = Invocation(command=command, params=params, key=key, session_key=self._run.key, seconds=seconds)
+        wish = InvokeWish(command=command, params=params, key=key, session_key=self._run.key, seconds=seconds)
         end = await self._nodes.invokes.invoke(tool.node_id, wish)
         return result_of(end, {"mcpServer": mcp["server"], "mcpTool": mcp["tool"]} if mcp else {})
 

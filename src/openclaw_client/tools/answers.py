@@ -10,7 +10,7 @@ from openclaw_client.connection.connection import Connection, Expired, Outcome, 
 from openclaw_client.errors import GatewayError, OutcomeUnknown, RequestTimeout
 from openclaw_client.logs import GuardedLogger
 from openclaw_client.policy import diagnose
-from openclaw_client.tools.calls import Answer, words
+from openclaw_client.tools.calls import CallAnswer, words
 from openclaw_client.wire.frames import decode_payload
 from openclaw_client.wire.nodes import INVOKE_RESULT, Invocation, content_result, is_ignored, refused_result
 
@@ -34,7 +34,7 @@ class Results:
         """Results go over this one from now on."""
         self._connection, self._unanswered, self._told = connection, 0, False
 
-    def send(self, invocation: Invocation, answer: Answer) -> None:
+    def send(self, invocation: Invocation, answer: CallAnswer) -> None:
         """Send what a call came to, on the connection on which it came."""
         connection = self._usable()
         if connection is None:
@@ -88,7 +88,7 @@ def error_of(outcome: Outcome, connection: Connection) -> GatewayError | None:
     return OutcomeUnknown(message=f"the connection was lost: {outcome.end.cause.value}", method=method, **known)
 
 
-def _params(invocation: Invocation, answer: Answer) -> dict[str, Any]:
+def _params(invocation: Invocation, answer: CallAnswer) -> dict[str, Any]:
     if answer.code is not None:
         return refused_result(invocation.id, invocation.node_id, answer.code, answer.message)
     return content_result(invocation.id, invocation.node_id, answer.content, failed=answer.failed)

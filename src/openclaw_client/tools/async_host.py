@@ -20,7 +20,7 @@ from openclaw_client.tools.host import HostCore
 from openclaw_client.tools.options import MAX_CONCURRENCY, MAX_RESULT, build_options
 from openclaw_client.tools.publication import HostState
 from openclaw_client.tools.registry import AnyTool
-from openclaw_client.tools.runners import Lane, TaskRunner, WorkerPool, run_steps
+from openclaw_client.tools.runners import Lane, TaskCallRunner, WorkerPool, run_steps
 from openclaw_client.tools.stages import UserOf
 
 
@@ -88,7 +88,7 @@ class AsyncToolHost(HostFace):
             ca_file=ca_file,
         )
         self._pool = WorkerPool(options.max_concurrency)
-        runner = TaskRunner(
+        runner = TaskCallRunner(
             self._pool.submit, host=options.name, user_of=options.user_of, max_result=options.max_result
         )
         registry = new_registry(tools, coroutines=True)

@@ -20,7 +20,7 @@ from openclaw_client.tools.host import HostCore
 from openclaw_client.tools.options import MAX_CONCURRENCY, MAX_RESULT, HostOptions, build_options
 from openclaw_client.tools.publication import HostState
 from openclaw_client.tools.registry import AnyTool, Registry
-from openclaw_client.tools.runners import ThreadRunner, WorkerPool
+from openclaw_client.tools.runners import ThreadCallRunner, WorkerPool
 from openclaw_client.tools.stages import UserOf, run_blocking
 
 logger = GuardedLogger("openclaw_client.tools")
@@ -83,7 +83,9 @@ class ToolHost(HostFace):
     def _set_up(self, options: HostOptions, registry: Registry) -> None:
         self._pool = WorkerPool(options.max_concurrency)
         self._executor = HandlerExecutor()
-        runner = ThreadRunner(self._submit, host=options.name, user_of=options.user_of, max_result=options.max_result)
+        runner = ThreadCallRunner(
+            self._submit, host=options.name, user_of=options.user_of, max_result=options.max_result
+        )
         callbacks = partial(ThreadCallbacks, self._executor)
         self._core = HostCore(options, registry, runner, owner=self, callbacks=callbacks)
         self._thread: LoopThread | None = None

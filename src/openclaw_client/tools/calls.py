@@ -49,7 +49,7 @@ logger = GuardedLogger("openclaw_client.tools")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CallAnswer:
     """What a call came to: content for the model, or a code and words where it was not made. cause: the class of the
     exception that nobody meant for the model."""
 
@@ -76,15 +76,15 @@ class CallEnd:
     cause: str | None = None
 
 
-def words(text: str, cause: str | None = None) -> Answer:
+def words(text: str, cause: str | None = None) -> CallAnswer:
     """Plain words to the model about what went wrong."""
-    return Answer(({"type": "text", "text": text},), failed=True, cause=cause)
+    return CallAnswer(({"type": "text", "text": text},), failed=True, cause=cause)
 
 
 class CallRunner(Protocol):
     """Runs functions somewhere else. On the loop's thread; must not block and must not raise."""
 
-    def run(self, tool: Tool[..., Any], call: ToolCall, done: Callable[[Answer], None]) -> Callable[[], object]:
+    def run(self, tool: Tool[..., Any], call: ToolCall, done: Callable[[CallAnswer], None]) -> Callable[[], object]:
         """Run the function soon, and call done once, on the loop's thread and never within this.
 
         Returns what tells it that nobody waits for the result any more; done is called all the same, when the function
@@ -93,7 +93,7 @@ class CallRunner(Protocol):
         ...
 
 
-Reply = Callable[[Invocation, Answer], None]
+Reply = Callable[[Invocation, CallAnswer], None]
 
 
 @dataclass(slots=True, eq=False)
@@ -181,7 +181,7 @@ class Calls:
             self._reply(invocation, _not_ready(self._name))
             return
         found = self._tool_of(invocation)
-        if isinstance(found, Answer):
+        if isinstance(found, CallAnswer):
             self._reply(invocation, found)
             return
         tool, params = found
@@ -227,20 +227,20 @@ class Calls:
             self._seen.popitem(last=False)
         return False
 
-    def _tool_of(self, invocation: Invocation) -> tuple[Tool[..., Any], ToolParams] | Answer:
+    def _tool_of(self, invocation: Invocation) -> tuple[Tool[..., Any], ToolParams] | CallAnswer:
         """What is called, or why nothing is."""
         if invocation.command != TOOL_COMMAND:
-            return Answer(code=INVALID, message=f"{self._name} does not know the command {invocation.command}")
+            return CallAnswer(code=INVALID, message=f"{self._name} does not know the command {invocation.command}")
         if len(invocation.params) > MAX_PARAMS:
             size = f"{len(invocation.params):,} characters, and {MAX_PARAMS:,} are allowed"
             return words(f"The arguments have {size}.")
         params = tool_params_from(invocation.params)
         if params is None:
-            return Answer(code=INVALID, message=f"{self._name} cannot read the parameters of this call")
+            return CallAnswer(code=INVALID, message=f"{self._name} cannot read the parameters of this call")
         tool = self._find(params.tool)
         if tool is None:
             name = cut(one_line(params.tool), SHOWN_NAME)
-            return Answer(code=INVALID, message=f"{self._name} has no tool {name}")
+            return CallAnswer(code=INVALID, message=f"{self._name} has no tool {name}")
         return tool, params
 
     def _begin(self, one: _Call) -> None:
@@ -262,7 +262,7 @@ class Calls:
         self._busy[serial] = one
         one.leave = self._runner.run(one.tool, one.call, partial(self._done, serial))
 
-    def _done(self, serial: int, answer: Answer) -> None:
+    def _done(self, serial: int, answer: CallAnswer) -> None:
         """A function has come to its end."""
         one = self._busy.pop(serial)
         if not one.ended:
@@ -275,7 +275,7 @@ class Calls:
             self._line_size -= following.size
             self._start(following)
 
-    def _end(self, one: _Call, how: str, answer: Answer | None) -> None:
+    def _end(self, one: _Call, how: str, answer: CallAnswer | None) -> None:
         """Nothing is awaited of this call any more; answer is what the gateway is told."""
         ident = one.invocation.id
         one.ended = how
@@ -296,11 +296,11 @@ class Calls:
             self._due = inf
             self.on_idle()
 
-    def _busy_words(self, one: _Call) -> Answer:
+    def _busy_words(self, one: _Call) -> CallAnswer:
         return words(f"{one.tool.name} was not called: {self._name} is busy. Try again later.")
 
 
-def _outcome(answer: Answer) -> str:
+def _outcome(answer: CallAnswer) -> str:
     if answer.cause is not None:
         return "failed"
     return "error" if answer.failed or answer.code is not None else "ok"
@@ -312,12 +312,12 @@ def _limit(own: float | None, given: float | None) -> float:
     return min(inf if own is None else own, max(waits - MARGIN, waits / 2))
 
 
-def _late_words(one: _Call) -> Answer:
+def _late_words(one: _Call) -> CallAnswer:
     return words(f"{one.tool.name} took longer than {max(one.seconds, 0):.3g} s and was given up.")
 
 
-def _not_ready(name: str) -> Answer:
-    return Answer(code=NOT_READY, message=f"{name} is leaving")
+def _not_ready(name: str) -> CallAnswer:
+    return CallAnswer(code=NOT_READY, message=f"{name} is leaving")
 
 
 def _nothing(*_: object) -> None:

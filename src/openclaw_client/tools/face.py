@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, ParamSpec, TypeVar, overload
@@ -26,7 +27,7 @@ DRAIN = 10.0
 """Seconds for calls that run when a host is closed: most tools take less."""
 
 
-class HostFace:
+class HostFace(ABC):
     """The names that need no waiting."""
 
     _core: HostCore
@@ -145,9 +146,9 @@ class HostFace:
             return f"{type(self).__name__}(not made)"
         return f"{type(self).__name__}({self.name!r}, {self.url!r}, {self.state})"
 
+    @abstractmethod
     def _changed(self) -> None:
         """The tools are other ones."""
-        raise NotImplementedError
 
     def _steps(self, name: str, arguments: Mapping[str, Any], session_key: str | None) -> Steps:
         """A call that no gateway asks for; it comes to what the function returned."""

@@ -19,7 +19,7 @@ from openclaw_client.tools.calls import CallEnd, CallRunner, Calls
 from openclaw_client.tools.changes import OVER, SETTLED, HostHandlers, HostStateChange, StateWaiters
 from openclaw_client.tools.door import Door
 from openclaw_client.tools.options import HostOptions
-from openclaw_client.tools.publication import Action, HostState, Publication
+from openclaw_client.tools.publication import HostAction, HostState, Publication
 from openclaw_client.tools.registry import Registry
 from openclaw_client.wire.frames import ChatFrame, Event, decode_payload
 from openclaw_client.wire.nodes import (
@@ -284,9 +284,9 @@ class HostCore:
 
     def _act(self, cause: GatewayError | None = None) -> None:
         for action in self.publication.actions():
-            if action is Action.PUBLISH:
+            if action is HostAction.PUBLISH:
                 self._publish()
-            elif action is Action.RECONNECT:
+            elif action is HostAction.RECONNECT:
                 logger.warning(
                     "another process took the place of %s at the gateway; it is taken back", self.options.name
                 )

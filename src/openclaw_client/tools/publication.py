@@ -55,7 +55,7 @@ class HostState(StrEnum):
     PAUSED = "paused"
 
 
-class Action(Enum):
+class HostAction(Enum):
     """What is to be done now."""
 
     PUBLISH = auto()
@@ -89,7 +89,7 @@ class Publication:
         self._lost_at = -inf
         self._replaced = False
         self._told: tuple[str, ...] = ()
-        self._actions: list[Action] = []
+        self._actions: list[HostAction] = []
 
     @property
     def state(self) -> HostState:
@@ -117,7 +117,7 @@ class Publication:
             )
         return None
 
-    def actions(self) -> list[Action]:
+    def actions(self) -> list[HostAction]:
         """What is to be done, each once."""
         taken, self._actions = self._actions, []
         return taken
@@ -223,7 +223,7 @@ class Publication:
             self._wanted = True
             return
         self._asked, self._wanted = True, False
-        self._actions.append(Action.PUBLISH)
+        self._actions.append(HostAction.PUBLISH)
 
     def _over(self, due: float) -> None:
         """A publication is over; the next one is due then, or now where one was wanted meanwhile."""
@@ -237,7 +237,7 @@ class Publication:
         self._lost_at = now
         if not again:
             self._reset(_Link.DIALING)
-            self._actions.append(Action.RECONNECT)
+            self._actions.append(HostAction.RECONNECT)
             return
         replaced = error.again()
         replaced.message = "another process serves with the device of this host"
@@ -248,7 +248,7 @@ class Publication:
 
     def _stop(self, error: GatewayError, *, replaced: bool = False) -> None:
         self.stopped(error, replaced=replaced)
-        self._actions.append(Action.STOP)
+        self._actions.append(HostAction.STOP)
 
     def _passes(self, error: GatewayError) -> bool:
         if isinstance(error, RequestFailed):

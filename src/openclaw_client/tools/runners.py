@@ -11,16 +11,16 @@ from typing import Any, Protocol
 from openclaw_client.logs import GuardedLogger, ends_more_than_a_callback
 from openclaw_client.os_threads import Workers
 from openclaw_client.tools.call import ToolCall
-from openclaw_client.tools.calls import Answer, words
+from openclaw_client.tools.calls import CallAnswer, words
 from openclaw_client.tools.stages import Steps, UserOf, answer_for, failure, go_on, run_blocking, steps_of
 from openclaw_client.tools.tool import Tool
 
 logger = GuardedLogger("openclaw_client.tools")
 
-_DROPPED = Answer()
+_DROPPED = CallAnswer()
 """Of a call that nobody waits for any more."""
 
-Done = Callable[[Answer], None]
+Done = Callable[[CallAnswer], None]
 
 
 class Submit(Protocol):
@@ -49,7 +49,7 @@ class WorkerPool:
             workers.end()
 
 
-class ThreadRunner:
+class ThreadCallRunner:
     """Each call in a thread. A `CallRunner`."""
 
     def __init__(self, submit: Submit, *, host: str, user_of: UserOf | None, max_result: int) -> None:
@@ -74,18 +74,18 @@ class ThreadRunner:
             loop.call_soon(done, words(f"{tool.name} was not called: {self._host} is busy. Try again later."))
         return _nothing
 
-    def _answer(self, tool: Tool[..., Any], call: ToolCall) -> Answer:
+    def _answer(self, tool: Tool[..., Any], call: ToolCall) -> CallAnswer:
         if call.cancelled:
             return _DROPPED
         try:
-            answer: Answer = run_blocking(steps_of(tool, call, self._user_of, self._finish))
+            answer: CallAnswer = run_blocking(steps_of(tool, call, self._user_of, self._finish))
         except BaseException as error:  # noqa: BLE001 - logged with its traceback
             # SystemExit, a gevent.Timeout: nothing ends a program from here.
             return failure(tool, error, self._host)
         return answer
 
 
-class TaskRunner:
+class TaskCallRunner:
     """Each call in a task; what is no coroutine in a thread, for a tool is work. A `CallRunner`."""
 
     def __init__(self, submit: Submit, *, host: str, user_of: UserOf | None, max_result: int) -> None:
@@ -93,7 +93,7 @@ class TaskRunner:
         self._host = host
         self._user_of = user_of
         self._finish = partial(answer_for, max_bytes=max_result)
-        self._tasks: dict[asyncio.Task[Answer], None] = {}
+        self._tasks: dict[asyncio.Task[CallAnswer], None] = {}
 
     def run(self, tool: Tool[..., Any], call: ToolCall, done: Done) -> Callable[[], object]:
         steps = steps_of(tool, call, self._user_of, self._finish)
@@ -102,7 +102,7 @@ class TaskRunner:
         # The loop itself keeps only a weak reference to a task.
         self._tasks[task] = None
 
-        def over(task: asyncio.Task[Answer]) -> None:
+        def over(task: asyncio.Task[CallAnswer]) -> None:
             self._tasks.pop(task, None)
             failed = task.cancelled() or task.exception() is not None
             # Somebody may wait for it all the same: anything can cancel a task.
@@ -116,9 +116,9 @@ class TaskRunner:
         task.add_done_callback(over)
         return task.cancel
 
-    async def _answer(self, tool: Tool[..., Any], steps: Steps, lane: Lane | None) -> Answer:
+    async def _answer(self, tool: Tool[..., Any], steps: Steps, lane: Lane | None) -> CallAnswer:
         try:
-            answer: Answer = await run_steps(steps, lane)
+            answer: CallAnswer = await run_steps(steps, lane)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is not None and task.cancelling():

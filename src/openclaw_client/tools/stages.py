@@ -15,7 +15,7 @@ from typing import Any
 from openclaw_client.errors import UsageError
 from openclaw_client.logs import GuardedLogger
 from openclaw_client.tools.call import ToolCall
-from openclaw_client.tools.calls import REFUSED, Answer, words
+from openclaw_client.tools.calls import REFUSED, CallAnswer, words
 from openclaw_client.tools.results import ToolError, content_of, error_text
 from openclaw_client.tools.tool import Tool
 
@@ -92,17 +92,17 @@ def run_blocking(steps: Steps) -> Any:
     return result
 
 
-def answer_for(value: object, max_bytes: int) -> Answer:
+def answer_for(value: object, max_bytes: int) -> CallAnswer:
     """What a function returned, as it is sent. Raises ToolError."""
-    return Answer(tuple(content_of(value, max_bytes=max_bytes)))
+    return CallAnswer(tuple(content_of(value, max_bytes=max_bytes)))
 
 
-def failure(tool: Tool[..., Any], error: BaseException, host: str) -> Answer:
+def failure(tool: Tool[..., Any], error: BaseException, host: str) -> CallAnswer:
     """What the agent is told of an exception, which is logged where it is none of those that are meant for the
     agent."""
     if isinstance(error, CallRefused):
         logger.warning("a call of %s was refused: its session is nobody's", tool.name)
-        return Answer(code=REFUSED, message=str(error))
+        return CallAnswer(code=REFUSED, message=str(error))
     if isinstance(error, ToolError):
         return words(error_text(tool.name, error, host=host))
     logger.error("the tool %s raised", tool.name, exc_info=error)

@@ -47,7 +47,7 @@ class BrokenAnswer(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """body: empty but for status 200. told: whether the server said where it ends; else it may have been cut."""
 
     status: int
@@ -60,7 +60,7 @@ class _Head(NamedTuple):
     headers: Mapping[str, str]
 
 
-async def fetch(target: Target, path: str, max_bytes: int) -> Answer:
+async def fetch(target: Target, path: str, max_bytes: int) -> HttpAnswer:
     """The answer to a GET of this path. url of the target: which server, whether with TLS; its own path counts not.
 
     Raises Unreachable, BodyTooLong, BrokenAnswer. When cancelled, the socket is closed.
@@ -72,9 +72,9 @@ async def fetch(target: Target, path: str, max_bytes: int) -> Answer:
         writer.write(_request(target, parts, path))
         head = await _final_head(reader)
         if head.status != _OK:
-            return Answer(head.status)
+            return HttpAnswer(head.status)
         told = _is_chunked(head.headers) or "content-length" in head.headers
-        return Answer(_OK, await _body(reader, head.headers, max_bytes), told)
+        return HttpAnswer(_OK, await _body(reader, head.headers, max_bytes), told)
     except asyncio.LimitOverrunError:
         raise BrokenAnswer("the server's answer begins with too long a line") from None
     except (OSError, asyncio.IncompleteReadError):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from openclaw_client.testing.callers import Caller, MethodError, Params, Switchboard
-from openclaw_client.testing.invokes import Invocation, InvokeEnd
+from openclaw_client.testing.invokes import InvokeEnd, InvokeWish
 from openclaw_client.testing.memory import Memory
 from openclaw_client.testing.node_rows import all_rows, for_reader, node_row
 from openclaw_client.testing.nodes import ConnectedNode, Nodes, pairing_changed
@@ -164,7 +164,7 @@ class NodeMethods:
             raise _not_allowed(node, command)
         key, session = params["idempotencyKey"], params.get("sessionKey")
         seconds = params["timeoutMs"] / 1000 if params.get("timeoutMs") else INVOKE_SECONDS
-        wish = Invocation(command=command, params=params.get("params"), key=key, session_key=session, seconds=seconds)
+        wish = InvokeWish(command=command, params=params.get("params"), key=key, session_key=session, seconds=seconds)
         end = await self._nodes.invokes.invoke(node_id, wish)
         if not end.ok:
             raise _failed(end)

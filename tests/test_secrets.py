@@ -38,9 +38,9 @@ from openclaw_client.identity.store import DeviceToken
 from openclaw_client.policy.redact import Redactor
 from openclaw_client.testing import BlockingEmbeddedGateway, EmbeddedGateway
 from openclaw_client.transport.opening import Target
+from tests.connect_proxy import ConnectProxy
 from tests.faces import Face
 from tests.files.front import Front, answer, sender
-from tests.transport.test_proxy import ConnectProxy
 
 TOKEN = "canary-token-4f1c"
 PASSWORD = "canary-password-77ab"
@@ -241,8 +241,8 @@ async def test_no_secret_in_what_a_failed_download_leaves(face: Face, logged: li
         failed.append(caught.value)
 
     with BlockingEmbeddedGateway(sender, token=TOKEN, release="2026.9.6") as gateway:
-        async with Front(gateway.url) as front, await asyncio.start_server(proxy.serve, "127.0.0.1", 0) as server:
-            way = f"http://me:{PASSWORD}@127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with Front(gateway.url) as front, proxy:
+            way = proxy.url.replace("//", f"//me:{PASSWORD}@")
             given = options(password=None, device_token=None, proxy=way)
             async with face.client(f"{front.url}/?token={QUERY}", **given) as client:
                 await client.chat_send(session_key="web", message="report")
@@ -253,10 +253,9 @@ async def test_no_secret_in_what_a_failed_download_leaves(face: Face, logged: li
                 await fail(client)
                 proxy.silent = True
                 await fail(client, timeout=0.2)
-                server.close()
+                proxy.close()
                 await fail(client)
                 tickets = [head.split()[1].decode().partition("mediaTicket=")[2] for head in front.gets]
-                proxy.close()
     assert len(tickets) == len(answers)
     for error in failed:
         dumped = dump(error)

@@ -12,12 +12,12 @@ import pytest
 
 from openclaw_client import AgentFile, Credentials
 from openclaw_client.errors import FileGone, FileTooLarge, MethodUnavailable, RequestFailed, UsageError
+from tests.connect_proxy import ConnectProxy
 from tests.contract.filing import Filing, filing
 from tests.contract.targets import PATIENT, Target, device_store
 from tests.contract.test_attachments import picture
 from tests.faces import Face
 from tests.files.front import Front
-from tests.transport.test_proxy import ConnectProxy
 from tests.transport.tls import Certificate, TlsRelay
 
 KNOWN = ("2026.8.1", "2026.9.6")
@@ -43,13 +43,8 @@ def place(target: Target) -> Iterator[Filing]:
 
 @pytest.fixture
 async def proxy() -> AsyncIterator[ConnectProxy]:
-    made = ConnectProxy()
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    yield made
-    server.close()
-    made.close()
-    await server.wait_closed()
+    async with ConnectProxy() as made:
+        yield made
 
 
 def client_of(face: Face, place: Filing, url: str | None = None, **options: Any) -> Any:

@@ -29,9 +29,9 @@ from openclaw_client.errors import (
     UsageError,
 )
 from openclaw_client.testing import BlockingEmbeddedGateway
+from tests.connect_proxy import ConnectProxy
 from tests.faces import Face
 from tests.files.front import PDF, PNG, Front, answer, sender
-from tests.transport.test_proxy import ConnectProxy
 from tests.transport.tls import Certificate, TlsRelay
 from tests.waiting import until
 
@@ -58,13 +58,8 @@ def make(face: Face, gateway: BlockingEmbeddedGateway) -> Make:
 
 @pytest.fixture
 async def proxy() -> AsyncIterator[ConnectProxy]:
-    made = ConnectProxy()
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    yield made
-    server.close()
-    made.close()
-    await server.wait_closed()
+    async with ConnectProxy() as made:
+        yield made
 
 
 async def sent(client: Any, message: str = "report") -> tuple[AgentFile, ...]:

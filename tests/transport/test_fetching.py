@@ -16,7 +16,7 @@ from openclaw_client.errors import Unreachable
 from openclaw_client.transport.fetching import MAX_INTERIM, BodyTooLong, BrokenAnswer, HttpAnswer, fetch
 from openclaw_client.transport.opening import Target
 from openclaw_client.transport.tunnel import MAX_HEAD
-from tests.transport.test_proxy import ConnectProxy
+from tests.connect_proxy import ConnectProxy
 from tests.transport.tls import Certificate, TlsRelay
 from tests.waiting import until
 
@@ -211,18 +211,18 @@ async def test_nobody_is_there(target: Callable[[int], Target]) -> None:
 
 async def test_a_proxy_says_nothing_in_the_name_of_the_host(tmp_path: Path) -> None:
     certificate, authority = Certificate.issued(tmp_path, "gateway")
-    async with serving(OK + SIZE + b"hello") as served, TlsRelay(served.target.url, certificate) as relay:
-        proxy = ConnectProxy()
-        async with await asyncio.start_server(proxy.serve, "127.0.0.1", 0) as server:
-            proxy.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            context = ssl.create_default_context(cafile=str(authority))
-            target = Target(url=relay.url, shown="wss://shown", ssl_context=context, proxy=proxy.url)
-            assert (await fetch(target, "/x", LIMIT)).body == b"hello"
-            proxy.more = OK + SIZE + b"wrong"
-            with pytest.raises(Unreachable) as caught:
-                await fetch(target, "/x", LIMIT)
-            assert caught.value.detail_code == "PROXY_REFUSED"
-            proxy.close()
+    async with (
+        serving(OK + SIZE + b"hello") as served,
+        TlsRelay(served.target.url, certificate) as relay,
+        ConnectProxy() as proxy,
+    ):
+        context = ssl.create_default_context(cafile=str(authority))
+        target = Target(url=relay.url, shown="wss://shown", ssl_context=context, proxy=proxy.url)
+        assert (await fetch(target, "/x", LIMIT)).body == b"hello"
+        proxy.more = OK + SIZE + b"wrong"
+        with pytest.raises(Unreachable) as caught:
+            await fetch(target, "/x", LIMIT)
+        assert caught.value.detail_code == "PROXY_REFUSED"
 
 
 async def test_an_error_that_the_caller_deals_with_keeps_its_frames() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -13,48 +12,10 @@ from openclaw_client import ClientInfo, DeviceIdentity, MemoryIdentityStore, Rec
 from openclaw_client.client.options import Settings, build_settings
 from openclaw_client.errors import Unreachable, UsageError
 from openclaw_client.testing import BlockingEmbeddedGateway
+from tests.connect_proxy import ConnectProxy
 from tests.faces import Face
 
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUEST_METHOD")
-
-
-class ConnectProxy:
-    """An HTTP proxy on loopback that knows CONNECT. asked: the request lines; refuse: answer 403.
-    more: what it says behind its yes."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.refuse = False
-        self.more = b""
-        self.url = ""
-        self._writers: list[asyncio.StreamWriter] = []
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        self.asked.append(head.split("\r\n")[0])
-        self._writers.append(writer)
-        if self.refuse:
-            writer.write(b"HTTP/1.1 403 Forbidden\r\n\r\n")
-            writer.close()
-            return
-        host, port = head.split()[1].split(":")
-        there_reader, there_writer = await asyncio.open_connection(host, int(port))
-        self._writers.append(there_writer)
-        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n" + self.more)
-        await asyncio.gather(self._pass_on(reader, there_writer), self._pass_on(there_reader, writer))
-
-    async def _pass_on(self, source: asyncio.StreamReader, drain: asyncio.StreamWriter) -> None:
-        try:
-            while data := await source.read(65536):
-                drain.write(data)
-        except ConnectionError:
-            return
-        finally:
-            drain.transport.abort()
-
-    def close(self) -> None:
-        for writer in self._writers:
-            writer.transport.abort()
 
 
 @pytest.fixture(autouse=True)
@@ -66,13 +27,8 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def proxy() -> AsyncIterator[ConnectProxy]:
-    made = ConnectProxy()
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    yield made
-    server.close()
-    made.close()
-    await server.wait_closed()
+    async with ConnectProxy() as made:
+        yield made
 
 
 def client_of(face: Face, gateway: BlockingEmbeddedGateway, **options: Any) -> Any:

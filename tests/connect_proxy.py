@@ -50,6 +50,9 @@ class ConnectProxy:
         try:
             while data := await source.read(65536):
                 drain.write(data)
+            # What came last is still on its way.
+            drain.close()
+            await drain.wait_closed()
         except ConnectionError:
             return
         finally:

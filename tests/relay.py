@@ -93,6 +93,9 @@ class Relay(Line):
             while data := await source.read(65536):
                 drain.write(data)
                 await drain.drain()
+            # What came last is still on its way.
+            drain.close()
+            await drain.wait_closed()
         except ConnectionError:
             # Cut; the other direction ends the same way.
             return

@@ -265,6 +265,6 @@ def _judge_error(sent: Sent, record: Record | None, error: GatewayError) -> tupl
     if isinstance(error, RequestTimeout):
         # Says itself that it may have run.
         return "unanswered", None if record is None else f"{what}, although the run began"
-    if isinstance(error, NotConnected | ConnectionLost) and error.sent is False:
+    if isinstance(error, NotConnected) or (isinstance(error, ConnectionLost) and error.sent is False):
         return "not_sent", None if record is None else f"{what}, but the gateway got it"
     return "wrong", what

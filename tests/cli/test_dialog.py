@@ -28,6 +28,16 @@ def reply(terminal: Terminal, prompt: str, typed: str, *, shown: bool = True) ->
     terminal.press("Enter")
 
 
+def type_ahead(terminal: Terminal, text: str) -> None:
+    """Type it until it is seen: the line that shows what goes on is drawn over the terminal's echo."""
+
+    def seen() -> bool:
+        terminal.type(text)
+        return text in terminal.screen()
+
+    wait_until(seen)
+
+
 @LOOKS
 @WAITS
 @pytest.mark.parametrize(("typed", "told"), [("o", "allowed once"), ("deny", "denied")])
@@ -156,8 +166,7 @@ def test_what_was_typed_before_it_was_asked_is_no_answer(
     terminal.wait_for("before the gate")
     terminal.type("o")
     terminal.press("Enter")
-    terminal.type("typed")
-    terminal.wait_for("typed")
+    type_ahead(terminal, "typed")
     gateway.release()
     terminal.wait_for("[o]nce [d]eny?")
     reply(terminal, "[o]nce [d]eny?", "d")

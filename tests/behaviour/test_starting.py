@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -38,6 +39,20 @@ async def test_the_caller_s_time_is_kept(make: Make, gateway: BlockingEmbeddedGa
         with pytest.raises(RequestFailed, match="gateway starting"):
             await client.request("health", timeout=0.5)
         assert gateway.faults.outstanding == 1
+
+
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+async def test_a_loop_that_wakes_up_behind_the_caller_s_time(make: Make, gateway: BlockingEmbeddedGateway) -> None:
+    """It is told what the gateway said, and nothing is asked that nobody waits for."""
+    async with make(gateway) as client:
+        gateway.faults.not_ready("health", times=1_000, retry_after_ms=100)
+        asking = asyncio.ensure_future(client.request("health", timeout=0.3))
+        await until(lambda: gateway.faults.outstanding == 999)
+        await client.request("sessions.list")
+        time.sleep(0.4)  # noqa: ASYNC251 - what holds the loop up is the case
+        with pytest.raises(RequestFailed, match="gateway starting"):
+            await asking
+        assert gateway.faults.outstanding == 999
 
 
 async def test_another_refusal_is_told_at_once(make: Make, gateway: BlockingEmbeddedGateway) -> None:

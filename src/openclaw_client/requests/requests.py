@@ -138,7 +138,10 @@ class Requests:
         until = inf if timeout is None else monotonic() + timeout
         while (delay := starting_delay(error)) is not None and monotonic() + delay < until:
             await asyncio.sleep(delay)
-            outcome = await self._ask(method, params, None if timeout is None else until - monotonic(), expect_final)
+            # A loop that was held up may wake up behind the end.
+            if (left := until - monotonic()) <= 0:
+                break
+            outcome = await self._ask(method, params, None if timeout is None else left, expect_final)
             if isinstance(outcome, Responded) and outcome.error is None:
                 return decode_payload(outcome.payload)
             error = self.facts.error_of(outcome)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from openclaw_client import Timeouts
@@ -80,6 +80,7 @@ messages = st.builds(lambda text, kind: json.dumps({"error": {"message": text, "
 
 
 @given(body=st.binary(max_size=500) | messages, server=texts, location=texts)
+@example(body=b"", server="n" * 39 + " 1.0", location="")
 def test_whatever_a_stranger_says_is_one_short_line(body: bytes, server: str, location: str) -> None:
     code, what = refusal(403, {"Server": server, "Location": location}, body)
     assert advice_for(code) is not None

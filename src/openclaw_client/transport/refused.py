@@ -71,4 +71,4 @@ def _target(location: object) -> str:
 def _clean(text: object, length: int) -> str:
     if not isinstance(text, str):
         return ""
-    return one_line(text[: 2 * length])[:length]
+    return one_line(text[: 2 * length])[:length].rstrip()

@@ -320,3 +320,24 @@ async def test_it_ends_while_clients_are_in_the_middle_of_their_handshake(how: s
         for client in clients:
             await client.disconnect()
         await asyncio.gather(*connects, return_exceptions=True)
+
+
+@pytest.mark.parametrize("heeds", [True, False])
+def test_tasks_are_ended_before_the_loop_is_closed(heeds: bool) -> None:
+    """A socket that came in at the last moment is held by one; an agent that heeds nothing keeps nobody."""
+    told: list[str] = []
+
+    async def lingers() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            told.append("cancelled")
+            if not heeds:
+                await asyncio.Event().wait()
+
+    kept: list[asyncio.Task[None]] = []
+    with BlockingEmbeddedGateway() as gateway:
+        gateway.call(lambda: kept.append(asyncio.ensure_future(lingers())))
+        # A turn of the loop later it has begun.
+        gateway.call(lambda: None)
+    assert (told, kept[0].done()) == (["cancelled"], heeds)

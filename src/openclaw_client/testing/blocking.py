@@ -29,6 +29,9 @@ from openclaw_client.testing.turn import Agent, Decision
 
 T = TypeVar("T")
 
+ENDING = 1.0
+"""Seconds that the tasks of a gateway's loop get to end when it is closed."""
+
 
 class BlockingEmbeddedGateway:
     """`EmbeddedGateway` with the same parameters, from any thread.
@@ -247,5 +250,16 @@ class BlockingEmbeddedGateway:
         try:
             loop.run_forever()
         finally:
+            loop.run_until_complete(_end_tasks())
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
+
+
+async def _end_tasks() -> None:
+    """A socket that came in at the last moment is in the hands of a task, which closes it when it is cancelled."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        # An agent may not heed it.
+        await asyncio.wait(tasks, timeout=ENDING)

@@ -246,7 +246,8 @@ async def test_a_key_that_is_said_to_be_in_flight_when_its_run_has_just_ended(
 async def test_a_refused_second_sending_says_nothing_of_the_first(make: Make, start_gateway: Start, fault: str) -> None:
     """2026.4.15 writes a turn down when it ends: the first may be under way."""
     gateway = start_gateway(gated, release="2026.4.15")
-    async with make(gateway, timeouts=Timeouts(request=1)) as client:
+    # It is the limit for the way back to the gateway, too.
+    async with make(gateway, timeouts=Timeouts(request=20 if fault == "refused" else 3)) as client:
         gateway.faults.cut(where=taken, before=0)
         sending = asyncio.ensure_future(client.chat_send(session_key="main", message="x", idempotency_key="key"))
         gateway.faults.drop(chat(), times=None)

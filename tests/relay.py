@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -86,11 +87,18 @@ class Relay(Line):
 
     async def _serve(self, client: Streams, gateway: Streams) -> None:
         self._writers |= {client[1], gateway[1]}
-        await asyncio.gather(self._pass_on(client[0], gateway[1]), self._pass_on(gateway[0], client[1]))
+        down = self._pass_on(gateway[0], client[1], self._see)
+        await asyncio.gather(self._pass_on(client[0], gateway[1]), down)
 
-    async def _pass_on(self, source: asyncio.StreamReader, drain: asyncio.StreamWriter) -> None:
+    def _see(self, data: bytes) -> None:
+        """The gateway says this."""
+
+    async def _pass_on(
+        self, source: asyncio.StreamReader, drain: asyncio.StreamWriter, see: Callable[[bytes], object] = len
+    ) -> None:
         try:
             while data := await source.read(65536):
+                see(data)
                 drain.write(data)
                 await drain.drain()
             # What came last is still on its way.
@@ -102,3 +110,18 @@ class Relay(Line):
         finally:
             drain.transport.abort()
             self._writers.discard(drain)
+
+
+class Tap(Relay):
+    """A relay that keeps what the gateway said: frames of a server are not masked, and these are not compressed."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.said = bytearray()
+
+    def _see(self, data: bytes) -> None:
+        self.said += data
+
+    def events(self, begin: int = 0) -> int:
+        """How many event frames came behind so many bytes."""
+        return self.said.count(b'"type":"event"', begin)

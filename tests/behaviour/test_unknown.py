@@ -33,7 +33,6 @@ from openclaw_client.runs.proactive import MAX_FINISHED, MAX_OPEN
 from openclaw_client.sessions import filter as session_filter
 from openclaw_client.sessions.filter import MAX_USED, SessionFilter
 from openclaw_client.sessions.gates import MAX_GATES
-from openclaw_client.sessions.subscription import CAPABILITY
 from openclaw_client.sync.events import BlockingEventStream
 from openclaw_client.wire.frames import ErrorShape
 from tests.connection.served import Place
@@ -92,7 +91,7 @@ class World:
             "places": len(missed._places),
             "gates": len(self.engine._gates._gates),
             "used": len(self.engine.router.sessions._used),
-            "subscribed": len(self.engine._subscriptions._asked),
+            "subscribed": len(self.engine._subscriptions._with),
         }
 
 
@@ -108,7 +107,7 @@ async def world(monkeypatch: pytest.MonkeyPatch, *, private: bool = False) -> As
         return Dialer(settings, opener=place.open, clock=asyncio.get_running_loop().time)
 
     monkeypatch.setattr(supervisor, "Dialer", dialer)
-    settings = AsyncGatewayClient("ws://127.0.0.1:1", token="sesame", identity=False, caps=[CAPABILITY])._settings
+    settings = AsyncGatewayClient("ws://127.0.0.1:1", token="sesame", identity=False, sessions=[])._settings
     # As a manager makes the client of a user.
     async with AsyncGatewayClient._from_settings(settings, SessionFilter(private=private), "ann") as client:
         yield World(client, place)

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from openclaw_client.errors import UsageError
-from openclaw_client.sessions.filter import MAX_USED, SessionFilter
+from openclaw_client.sessions.filter import MAX_LISTED, MAX_USED, SessionFilter
 from openclaw_client.wire.handshake import Hello, decode_hello
 
 ANNS = "agent:main:web:ann"
@@ -117,11 +117,39 @@ def test_what_names_no_session_is_not_used(key: object) -> None:
     assert sessions.named() == []
 
 
-def test_one_client_for_all_remembers_nothing() -> None:
+@pytest.mark.parametrize("given", [None, lambda key: True, MAX_LISTED + 1])
+def test_one_client_for_all_remembers_nothing(given: Any) -> None:
+    sessions = SessionFilter([f"web:{number}" for number in range(given)] if isinstance(given, int) else given)
+    sessions.mark_used("other")
+    assert "other" not in sessions.named()
+    assert (sessions.listed, sessions.remembers) == (False, False)
+
+
+def test_what_a_client_with_a_list_uses_beside_it_is_not_its_own() -> None:
     sessions = SessionFilter(["main"])
     sessions.mark_used("other")
-    assert sessions.named() == ["main"]
+    assert sessions.named() == ["main", "other"]
     assert not sessions.accepts("other")
+
+
+@pytest.mark.parametrize(
+    ("given", "private", "listed"),
+    [
+        (None, False, False),
+        (None, True, True),
+        ([], False, True),
+        (["main"], False, True),
+        (["main"], True, True),
+        (lambda key: True, False, False),
+        (lambda key: True, True, False),
+        ([f"web:{number}" for number in range(MAX_LISTED)], False, True),
+        ([f"web:{number}" for number in range(MAX_LISTED + 1)], True, False),
+    ],
+)
+def test_what_can_be_named_session_by_session(given: Any, private: bool, listed: bool) -> None:
+    sessions = SessionFilter(given, private=private)
+    assert sessions.listed is listed
+    assert sessions.remembers is (listed or private)
 
 
 def test_of_very_many_used_sessions_the_longest_unused_is_forgotten() -> None:

@@ -116,19 +116,39 @@ def test_wire_v3_has_one_counter_for_all_and_no_number_on_targeted_events() -> N
         assert run_id
 
 
-def test_a_scoped_connection_hears_only_sessions_that_it_watches() -> None:
+@pytest.mark.parametrize(("release", "known"), [("2026.9.6", True), ("2026.8.1", True), ("2026.7.35", False)])
+def test_a_scoped_connection_hears_only_sessions_that_it_watches(release: str, known: bool) -> None:
     caps = ["session-scoped-events"]
-    with BlockingEmbeddedGateway() as gateway, raw(gateway, caps=caps) as scoped, raw(gateway) as client:
+    with (
+        BlockingEmbeddedGateway(release=release) as gateway,
+        raw(gateway, caps=caps) as scoped,
+        raw(gateway) as client,
+    ):
         key = scoped.request("sessions.messages.subscribe", {"key": "mine"})["key"]
         assert key == "agent:main:mine"
         client.chat("other", "not for you")
         run = client.chat("mine", "for you")
         assert scoped.follow(run.run_id).text == run.text
+        if not known:
+            return
         assert all("not for you" not in str(event) for event in scoped.events)
         scoped.request("sessions.messages.unsubscribe", {"key": "mine"})
         silent = client.chat("mine", "again")
         scoped.request("health")
         assert chats(scoped, silent.run_id) == []
+
+
+def test_what_a_scoped_connection_is_sent_of_what_a_test_emits() -> None:
+    with BlockingEmbeddedGateway() as gateway, raw(gateway, caps=["session-scoped-events"]) as scoped:
+        scoped.request("sessions.messages.subscribe", {"key": "mine"})
+        scoped.events.clear()
+        for payload in ({"sessionKey": "Mine"}, {"sessionKey": "other"}, {"sessionKey": 5}, {}):
+            for name in ("agent", "presence"):
+                gateway.emit(name, {**payload, "n": len(payload)})
+        scoped.request("health")
+        seen = [(event["event"], event["payload"].get("sessionKey")) for event in scoped.events]
+    assert [key for name, key in seen if name == "agent"] == ["Mine"]
+    assert [key for name, key in seen if name == "presence"] == ["Mine", "other", 5, None]
 
 
 @pytest.mark.parametrize("release", RELEASES)

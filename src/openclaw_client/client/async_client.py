@@ -29,6 +29,7 @@ from openclaw_client.client.events import EventStream, check_names
 from openclaw_client.client.options import CaFile, Identity, Proxy, build_settings
 from openclaw_client.client.pairing import POLL, OnPending, Pairing
 from openclaw_client.client.port import Port
+from openclaw_client.client.scope import with_scope
 from openclaw_client.connection.settings import ClientInfo, Settings
 from openclaw_client.connection.supervisor import ConnectionState
 from openclaw_client.errors import UsageError
@@ -52,11 +53,11 @@ class AsyncGatewayClient(AsyncAnswering, AsyncAgentFiles, ClientBase):
     token, password, device_token: credentials; None takes OPENCLAW_GATEWAY_TOKEN and OPENCLAW_GATEWAY_PASSWORD, and
     only for the URL that the environment names. user: any object, handed back to handlers. identity: an
     `IdentityStore`, a `DeviceIdentity`, None for the default file (created when absent), False for no device.
-    sessions: whose messages and events are handed out: None for all of the gateway, else keys or a predicate on the
-    canonical key. scopes: None for read, write and approvals ("operator." may be left out). caps: what the caller
-    implements beside what this package does. on_approval, on_question: as the methods of these names. answers:
-    "approvals", "questions", or both, where they are answered without a handler, from run events or by their ids; a
-    gateway asks nobody who does not say so when connecting.
+    sessions: whose messages and events are handed out: None for all of the gateway, else a predicate on the canonical
+    key, or keys: 2026.8.1 and later then send nothing else. scopes: None for read, write and approvals ("operator." may
+    be left out). caps: what the caller implements beside what this package does. on_approval, on_question: as the
+    methods of these names. answers: "approvals", "questions", or both, where they are answered without a handler, from
+    run events or by their ids; a gateway asks nobody who does not say so when connecting.
     tls_fingerprint: the SHA-256 of the gateway's certificate, which is then the only one trusted; None takes
     OPENCLAW_GATEWAY_TLS_FINGERPRINT, as with the credentials. ca_file: a PEM file of authorities, trusted beside the
     system's; None takes OPENCLAW_GATEWAY_CA_FILE. ssl_context: the caller's own. One of the three, and for wss:// only.
@@ -112,7 +113,8 @@ class AsyncGatewayClient(AsyncAnswering, AsyncAgentFiles, ClientBase):
             ca_file=ca_file,
             answers=answers,
         )
-        self._set_up(settings, SessionFilter(sessions), user)
+        known = SessionFilter(sessions)
+        self._set_up(with_scope(settings, known), known, user)
         if on_approval is not None:
             self.on_approval(on_approval)
         if on_question is not None:

@@ -145,6 +145,7 @@ class Engine:
 
     async def connect(self) -> None:
         await self.supervisor.connect()
+        await self._subscriptions.settled()
         self.touch()
 
     async def disconnect_if_idle(self, seconds: float) -> bool:
@@ -164,6 +165,7 @@ class Engine:
         closed = ClientClosed(message="disconnect() was called")
         self._gates.fail(closed)
         gone = self.supervisor.disconnect()
+        self._subscriptions.stop()
         loop_lag_monitor().leave(self)
         self._missed.stop()
         self._gates.stop()
@@ -303,6 +305,7 @@ class Engine:
         self.interactions.catch_up()
 
     def on_lost(self, error: ConnectionLost, *, returning: bool) -> None:
+        self._subscriptions.stop()
         self._missed.on_lost()
         if not returning:
             loop_lag_monitor().leave(self)

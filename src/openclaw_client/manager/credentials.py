@@ -10,7 +10,6 @@ from typing import Any
 
 from openclaw_client.client.options import (
     CREDENTIAL_VARIABLES,
-    DEFAULT_CAPS,
     CaFile,
     ClientInfo,
     DeviceIdentity,
@@ -22,12 +21,12 @@ from openclaw_client.client.options import (
     build_settings,
     forgive_refusals,
 )
+from openclaw_client.client.scope import with_scope
 from openclaw_client.errors import GatewayError, UsageError
 from openclaw_client.errors.frames import forget_frames, without_frames
 from openclaw_client.identity.files import FileIdentityStore
 from openclaw_client.policy.urls import parse_url
-from openclaw_client.sessions.filter import SessionFilter, Sessions
-from openclaw_client.sessions.subscription import CAPABILITY
+from openclaw_client.sessions.filter import MAX_LISTED, SessionFilter, Sessions
 
 
 class AllSessions:
@@ -111,7 +110,8 @@ class Credentials:
         headers = dict(self.headers) if self.headers is not None else None
         secrets = self.token, self.password, self.device_token
         # What the gateway is asked to keep back is settled when connecting.
-        feed = isinstance(self.sessions, AllSessions), callable(self.sessions)
+        listed = len(self.sessions) if isinstance(self.sessions, tuple) else 0
+        feed = isinstance(self.sessions, AllSessions), callable(self.sessions), listed > MAX_LISTED
         trust = self.tls_fingerprint, None if self.ca_file is None else os.fspath(self.ca_file)
         return self.url, *secrets, device, feed, self.role, self.scopes, *trust, headers
 
@@ -145,7 +145,7 @@ class ClientOptions:
             identity=False if given.identity is None else given.identity,
             role=given.role,
             scopes=given.scopes,
-            caps=self._caps(given),
+            caps=self.caps,
             timeouts=self.timeouts,
             reconnect=self.reconnect,
             tls_fingerprint=given.tls_fingerprint,
@@ -158,7 +158,7 @@ class ClientOptions:
             environ=environ,
         )
         try:
-            return make()
+            return with_scope(make(), given.filter())
         except GatewayError as failed:
             error = failed
         # In these variables stand the whole environment and the proxy.
@@ -169,12 +169,6 @@ class ClientOptions:
     def forgive(self, given: Credentials) -> None:
         """These were refused, and nobody uses them any more: their gateway need not be spared for them."""
         forgive_refusals(given.url, token=given.token, password=given.password, device_token=given.device_token)
-
-    def _caps(self, given: Credentials) -> Iterable[str]:
-        """With the wish that the gateway itself keeps other sessions back, where they can be named one by one."""
-        caps = DEFAULT_CAPS if self.caps is None else tuple(self.caps)
-        scoped = not callable(given.sessions) and not isinstance(given.sessions, AllSessions)
-        return (*caps, CAPABILITY) if scoped and CAPABILITY not in caps else caps
 
 
 def _shown(url: str) -> str:

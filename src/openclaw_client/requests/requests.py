@@ -79,15 +79,15 @@ class Requests:
         return await self._supervisor.ready(timeout)
 
     async def ready_in(self, session: str | None, timeout: float | None) -> Connection:
-        """A ready connection, on which the events of a session come if a private client names one."""
+        """A ready connection, on which the events of a session come also where a gateway has to be asked for them."""
         while True:
             connection = await self._supervisor.ready(timeout)
-            if session is None or not self._sessions.private:
+            if session is None or not self._sessions.remembers:
                 return connection
             self._use(session)
             if self._subscriptions.covers(session):
                 return connection
-            await self._subscriptions.ensure(session)
+            await self._subscriptions.ensure(session, timeout)
             # Not by what it covers now: a crowd of sessions would go on forgetting one another.
             if self._supervisor.usable is connection:
                 return connection
@@ -101,7 +101,7 @@ class Requests:
     ) -> Any:
         """Send and wait for the payload. When cancelled, the answer is dropped; the gateway acts on it all the same."""
         connection = self._supervisor.usable
-        if connection is None or self._sessions.private:
+        if connection is None or self._sessions.remembers:
             connection = await self.ready_in(self._session_of(method, params), timeout)
         self.used_at = monotonic()
         waiter: asyncio.Future[Any] = connection.new_future()
@@ -322,8 +322,8 @@ class Requests:
         return done
 
     def _session_of(self, method: str, params: Mapping[str, Any] | None) -> str | None:
-        """The session that a request of a private client is about, which is one of its user's then."""
-        if params is None or not self._sessions.private:
+        """The session that a request is about, where its events may have to be asked for first."""
+        if params is None or not self._sessions.remembers:
             return None
         session = params.get("sessionKey") or (params.get("key") if method.startswith("sessions.") else None)
         if not isinstance(session, str):
@@ -333,14 +333,17 @@ class Requests:
             self._use(session)
             self._subscriptions.forget(session)
             return None
+        if method in READ_METHODS and not (self._sessions.private or self._sessions.accepts(session)):
+            # A look at a session of others: their events are not for this client.
+            return None
         return session
 
     def _use(self, session: str) -> None:
-        """A session is this client's own now; the one that is forgotten for it is asked for again when it is used."""
+        """A session is used now; the one that is forgotten for it is subscribed to again when it is used again."""
         new = self._sessions.private and not self._sessions.accepts(session)
         forgotten = self._sessions.mark_used(session)
-        if forgotten is not None:
-            self._subscriptions.forget(forgotten)
+        if forgotten is not None and not self._sessions.accepts(forgotten):
+            self._subscriptions.drop(forgotten)
         if new:
             self.on_new_session()
 

@@ -20,15 +20,19 @@ Sessions = Iterable[str] | Callable[[str], bool] | None
 
 _NO_KEYS: frozenset[str] = frozenset()
 MAX_USED = 1000
-"""Sessions that a private client remembers as its own; far more than a user has open, and a bound for a client that
-lives for months. The least recently used is forgotten first."""
+"""Sessions that a client remembers to have used; far more than a user has open, and a bound for a client that lives for
+months. The least recently used is forgotten first."""
+MAX_LISTED = 1000
+"""Sessions that were given and are subscribed to, each by a request on each connection: 2026.9.6 takes half a second
+for so many. Beyond it the gateway sends everything."""
 
 
 class SessionFilter:
     """Which sessions a client hands out: all, a list of keys in any spelling, or what a predicate accepts.
 
     private: for one of many users. Nothing is handed out but the given sessions and those that this client has used,
-    and of events that name neither a session nor a run of this client only the harmless ones.
+    and of events that name neither a session nor a run of this client only the harmless ones. remembers: whether the
+    sessions that calls name are remembered.
     """
 
     def __init__(self, sessions: Sessions = None, *, private: bool = False) -> None:
@@ -51,6 +55,7 @@ class SessionFilter:
         self._given: tuple[str, ...] | None = None
         if sessions is not None and not callable(sessions):
             self._given = tuple(check_session_key(key) for key in sessions)
+        self.remembers = self.private or self.listed
         self._fold()
 
     def named(self) -> list[str]:
@@ -62,14 +67,20 @@ class SessionFilter:
         return self.private or self._predicate is not None or self._given is not None
 
     @property
+    def listed(self) -> bool:
+        """Whether a gateway can be told session by session what is handed out."""
+        known = self.private if self._given is None else len(self._given) <= MAX_LISTED
+        return known and self._predicate is None
+
+    @property
     def given(self) -> tuple[str, ...]:
         """The keys that the client was given, as they were given."""
         return self._given or ()
 
     def mark_used(self, key: object) -> str | None:
         """The caller names a session in a call of its own; returns the one that is forgotten for it. On the loop's
-        thread."""
-        if not self.private or not isinstance(key, str) or not key:
+        thread. Only a private client is handed out what others say there."""
+        if not self.remembers or not isinstance(key, str) or not key:
             return None
         folded = self.canonical(key)
         self._used.setdefault(folded, key)
@@ -94,7 +105,7 @@ class SessionFilter:
         if self.private and not key:
             return False
         folded = self.canonical(key)
-        if folded in self._keys or folded in self._used:
+        if folded in self._keys or (self.private and folded in self._used):
             return True
         return self._predicate is not None and self._asks(self._predicate, folded)
 

@@ -39,6 +39,7 @@ from openclaw_client.client.options import (
 )
 from openclaw_client.client.pairing import POLL, OnPending, Pairing
 from openclaw_client.client.port import Follower, Port
+from openclaw_client.client.scope import with_scope
 from openclaw_client.client.slow_consumer import SlowConsumer
 from openclaw_client.errors import OutcomeUnknown, RequestTimeout
 from openclaw_client.errors.frames import without_frames
@@ -118,7 +119,8 @@ class GatewayClient(BlockingAnswering, BlockingAgentFiles, ClientBase):
             ca_file=ca_file,
             answers=answers,
         )
-        self._set_up(settings, SessionFilter(sessions), user)
+        known = SessionFilter(sessions)
+        self._set_up(with_scope(settings, known), known, user)
         if on_approval is not None:
             self.on_approval(on_approval)
         if on_question is not None:

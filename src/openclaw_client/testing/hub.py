@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -29,38 +28,17 @@ from openclaw_client.testing.nodes import Nodes
 from openclaw_client.testing.pairing import allows
 from openclaw_client.testing.presence import Presence
 from openclaw_client.testing.registry import Method
+from openclaw_client.testing.request_starts import BUSY, RequestStarts
 from openclaw_client.testing.runs import Runs
+from openclaw_client.testing.seen import Seen, SeenConnect, without_secrets
 from openclaw_client.testing.state import HEALTH_SECONDS, GatewayState
-from openclaw_client.testing.traits import Profile
+from openclaw_client.testing.traits import SCOPED_EVENTS, Profile
 from openclaw_client.testing.turn import Agent
 from openclaw_client.wire import codes
 from openclaw_client.wire.frames import ErrorShape
 from openclaw_client.wire.sessions import canonical_key
 
 __all__ = ["Hub", "Memory", "Seen", "SeenConnect", "Settings", "now_ms"]
-
-SEEN_CONNECTS = 10_000
-"""Connects that are remembered for tests."""
-
-
-@dataclass(frozen=True, slots=True)
-class SeenConnect:
-    """A connect request. params: as sent, secrets replaced by their names. refused: why, None where accepted."""
-
-    params: dict[str, Any]
-    refused: str | None
-
-
-@dataclass(slots=True)
-class Seen:
-    """What the gateway saw since it was made; restarts do not reset it."""
-
-    connects: deque[SeenConnect] = field(default_factory=lambda: deque(maxlen=SEEN_CONNECTS))
-    requests: Counter[str] = field(default_factory=Counter)
-    traceparents: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=SEEN_CONNECTS))
-    """Method and trace context of the requests that carried one."""
-    opened: int = 0
-    upgrades_refused: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +97,7 @@ class Hub:
         self._seq = 0
         self._timers: list[asyncio.TimerHandle] = []
         self._empty: asyncio.Future[None] | None = None
+        self._starts = RequestStarts(self.loop)
         self._doorman = Doorman(self.profile, settings.secrets, memory.pairing, limit)
         self.asked = Asked(self.profile, self, settings.approval_seconds, settings.question_seconds)
         self.nodes = Nodes(self.profile, memory.pairing, self)
@@ -206,8 +185,8 @@ class Hub:
         if verdict.role == "node":
             self.nodes.greet(connection.id)
         if allows(connection.scopes, "operator.read"):
-            # A client that asks for events of its sessions only: known to the newest release.
-            scoped = self.profile.targeted_seq and "session-scoped-events" in connection.caps
+            # A client that asks for events of its sessions only.
+            scoped = self.profile.scoped_events and "session-scoped-events" in connection.caps
             (self._scoped if scoped else self._readers)[connection.id] = connection
         self.state.joined(connection.id)
 
@@ -228,6 +207,9 @@ class Hub:
         if self.draining:
             connection.respond(request.id, error=self._drain_error(request.method))
             return
+        if self.profile.bounds_starts and connection.role == "operator" and not self._starts.admits():
+            connection.respond(request.id, error=BUSY)
+            return
         self._methods.perform(connection, request)
 
     def _drain_error(self, method: str) -> ErrorShape:
@@ -244,16 +226,16 @@ class Hub:
         session_key: str | None = None,
         versions: Mapping[str, int] | None = None,
     ) -> None:
-        """To every connection that may read, and to the scoped ones that watch the session."""
+        """To every connection that may read; of a scoped event to those that watch the session, where they asked so."""
         raw = msgspec.Raw(msgspec.json.encode(payload))
         seq = self._next_seq()
-        for connection in list(self._readers.values()):
+        scoped = self._scoped
+        if scoped and event in SCOPED_EVENTS:
+            key = session_key if session_key is not None else payload.get("sessionKey")
+            watchers = self._watchers.get(canonical_key(key), ()) if isinstance(key, str) else ()
+            scoped = {ident: scoped[ident] for ident in watchers if ident in scoped}
+        for connection in (*self._readers.values(), *scoped.values()):
             self._emit(connection, event, raw, seq, versions)
-        if self._scoped and session_key is not None:
-            for ident in self._watchers.get(canonical_key(session_key), ()):
-                scoped = self._scoped.get(ident)
-                if scoped is not None:
-                    self._emit(scoped, event, raw, seq)
 
     def to_all(self, event: str, payload: Mapping[str, Any]) -> None:
         """To every connection that got hello-ok, whatever its scopes."""
@@ -416,15 +398,3 @@ class Hub:
 
     def unanswered(self) -> int:
         return sum(not connection.ponged for connection in self.connections.values())
-
-
-_SECRETS = frozenset({"token", "password", "deviceToken", "bootstrapToken", "signature", "publicKey"})
-
-
-def without_secrets(value: Any) -> Any:
-    """A copy in which every credential is replaced by its name in angle brackets."""
-    if isinstance(value, dict):
-        return {key: f"<{key}>" if key in _SECRETS else without_secrets(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [without_secrets(item) for item in value]
-    return value

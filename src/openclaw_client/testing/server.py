@@ -260,7 +260,7 @@ class GatewayServer:
     # What tests do to it.
 
     def emit(self, event: str, payload: dict[str, Any]) -> None:
-        """Send an event to every connection that may read."""
+        """Send an event to every connection that may read; those of chats not to who had their session kept back."""
         self._running_hub().broadcast(event, payload)
 
     def say(self, session_key: str, text: str, *, run_id: str | None = None) -> str:

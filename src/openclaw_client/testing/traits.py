@@ -16,6 +16,10 @@ Busy = Literal["steer", "followup", "collect", "interrupt", "queue"]
 with others in one such run; in a run of its own, for which the first is stopped; in a run of its own after it."""
 
 
+SCOPED_EVENTS = frozenset({"agent", "chat", "chat.side_result", "session.observer", "session.tool"})
+"""Those that a client can have kept back for the sessions that it did not subscribe to."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """One release. Times in seconds, sizes in bytes."""
@@ -84,6 +88,8 @@ class Profile:
     removes_devices: bool = True
 
     # requests
+    bounds_starts: bool = False
+    """Whether requests are refused where too many of all clients wait to be begun."""
     forbidden: bool = False
     """Whether a missing scope is FORBIDDEN with details, or INVALID_REQUEST with text."""
     health_scope: str | None = None
@@ -118,6 +124,8 @@ class Profile:
     # events
     per_connection_seq: bool = True
     targeted_seq: bool = False
+    scoped_events: bool = False
+    """Whether a client can have the events of sessions kept back that it did not subscribe to."""
     delta_text: bool = True
     agent_pieces: bool = False
     """Whether every piece of the model is an agent event, or those alone that are shown as a delta."""

@@ -233,7 +233,7 @@ async def reports(turn: Turn) -> Any:
     yield "done"
 
 
-@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("number", [0, 1, 2, 3])
 def test_the_examples_of_files(
     number: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -247,6 +247,7 @@ def test_the_examples_of_files(
         run(blocks("docs/files.md")[number], {"url": gateway.url, "token": gateway.token})
     expected = [
         "note.txt text/plain 11\n11\np\u00e4ge.csv text/csv 3\n3\nreport.pdf application/pdf 8\n8\n",
+        "note.txt 11\np\u00e4ge.csv 3\nreport.pdf 8\nembedded-1 4 4 8 0.0\n",
         "reports/report.pdf\nreports/report (1).pdf\nreports/latest.pdf\n",
         "8\nName it in sessions=, or use it first, as chat_send and chat_history do\n",
     ][number]

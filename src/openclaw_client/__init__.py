@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         ApprovalRequested,
         ApprovalResolved,
         ChatReply,
+        FileSent,
         QuestionAsked,
         QuestionClosed,
         RawEvent,
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     from openclaw_client.wire.history import HistoryMessage, HistoryPage, InFlightRun, InputReceipt, PendingInput
     from openclaw_client.wire.questions import Question, QuestionItem, QuestionOption
     from openclaw_client.wire.sessions import SessionKey
+    from openclaw_client.wire.usage import Usage
 
 # A library says nothing where the program has set up no logging; every error is raised or handed to a handler.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
@@ -113,6 +115,7 @@ _HOME = {
     "DeviceToken": "identity.store",
     "EventStream": "client.events",
     "FileIdentityStore": "identity.files",
+    "FileSent": "runs.events",
     "GatewayClient": "sync.client",
     "GatewayError": "errors",
     "GatewayEvent": "client.events",
@@ -165,6 +168,7 @@ _HOME = {
     "ToolResult": "tools.results",
     "ToolStarted": "runs.events",
     "ToolUpdated": "runs.events",
+    "Usage": "wire.usage",
     "UserConnection": "manager.status",
     "tool": "tools.tool",
 }
@@ -211,6 +215,7 @@ __all__ = [
     "DeviceToken",
     "EventStream",
     "FileIdentityStore",
+    "FileSent",
     "GatewayClient",
     "GatewayError",
     "GatewayEvent",
@@ -262,6 +267,7 @@ __all__ = [
     "ToolResult",
     "ToolStarted",
     "ToolUpdated",
+    "Usage",
     "UserConnection",
     "__version__",
     "errors",

@@ -13,6 +13,8 @@ import pytest
 from openclaw_client.runs import events
 from openclaw_client.runs.events import ChatReply, RunAborted, RunCompleted, RunEvent, SideResult, Terminal
 from openclaw_client.wire.approvals import Approval
+from openclaw_client.wire.files import AgentFile
+from openclaw_client.wire.usage import Usage
 
 EXAMPLES: dict[str, Any] = {
     "run_id": "r",
@@ -28,7 +30,7 @@ EXAMPLES: dict[str, Any] = {
     "is_error": True,
     "question": "q",
     "stop_reason": "rpc",
-    "usage": {"input": 1},
+    "usage": Usage({"input": 1}),
     "content": ({"type": "image", "data": "aa"},),
     "model": "mock-1",
     "provider": "mock",
@@ -38,6 +40,7 @@ EXAMPLES: dict[str, Any] = {
     "payload": {"p": 1},
     "approval": Approval("a", command="ls", raw={"id": "a"}),
     "decision": "deny",
+    "file": AgentFile("a", "report.pdf", "application/pdf", 46, "main", "r"),
 }
 KINDS: tuple[type[Any], ...] = get_args(RunEvent)
 
@@ -71,7 +74,9 @@ def test_all_events_and_the_reply_are_exported() -> None:
 
 
 def test_a_reply_is_a_value() -> None:
-    reply = ChatReply("t", "r", "final", "agent:main:main", usage={"input": 1}, side_results=(SideResult("r", "s"),))
+    reply = ChatReply(
+        "t", "r", "final", "agent:main:main", usage=Usage({"input": 1}), side_results=(SideResult("r", "s"),)
+    )
     assert pickle.loads(pickle.dumps(reply)) == reply
     assert (reply.recovered, reply.merged_into, reply.aborted_run_ids) == (False, None, ())
     assert (reply.content, reply.model, reply.provider) == ((), None, None)
@@ -81,4 +86,4 @@ def test_what_was_added_later_stands_last() -> None:
     # Whoever gives the arguments by their place, or matches by it, goes on as before.
     assert RunCompleted.__match_args__ == ("run_id", "text", "stop_reason", "usage", "content", "model", "provider")
     assert RunAborted.__match_args__ == ("run_id", "text", "stop_reason", "content")
-    assert ChatReply.__match_args__[-4:] == ("model", "provider", "answered_by", "pending_approval")
+    assert ChatReply.__match_args__[-5:] == ("model", "provider", "answered_by", "pending_approval", "files")

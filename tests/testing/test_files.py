@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import time
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
@@ -33,7 +34,15 @@ async def sends_text(turn: Turn) -> AsyncIterator[str]:
     yield "here"
 
 
+def listed(client: RawClient, session: str = "s") -> None:
+    """Wait until the session has a file: they are prepared behind the end of a run."""
+    deadline = time.monotonic() + 10
+    while not client.request("artifacts.list", {"sessionKey": session})["artifacts"]:
+        assert time.monotonic() < deadline
+
+
 def link(client: RawClient, session: str = "s") -> str:
+    listed(client, session)
     (one,) = client.request("artifacts.list", {"sessionKey": session})["artifacts"]
     got = client.request("artifacts.download", {"sessionKey": session, "artifactId": one["id"]})
     return str(got["url"])
@@ -122,6 +131,7 @@ def test_pages_of_images() -> None:
 
     with BlockingEmbeddedGateway(agent) as gateway, connected(gateway) as client:
         client.chat("s", "x")
+        listed(client)
         wanted = {"sessionKey": "s", "type": "image"}
         first = client.request("artifacts.list", wanted)
         second = client.request("artifacts.list", {**wanted, "cursor": first["nextCursor"]})

@@ -122,8 +122,9 @@ def final(message: object, **more: Any) -> ChatFrame:
         ({"content": [], "usage": 3, "model": 5, "provider": ""}, MessageDetails()),
         (
             {"content": [], "usage": {"input": 0}, "model": "gateway-injected", "provider": "openclaw"},
-            MessageDetails((), {"input": 0}),
+            MessageDetails(),
         ),
+        ({"content": [], "usage": {"input": 0}, "model": "delivery-mirror", "provider": "openclaw"}, MessageDetails()),
     ],
 )
 def test_what_a_message_holds_beside_its_text(message: object, details: MessageDetails) -> None:

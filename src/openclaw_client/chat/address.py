@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from openclaw_client.chat.driver import RunAddress
+from dataclasses import dataclass
+
 from openclaw_client.errors import UsageError
 from openclaw_client.runs.peer import SentRun
 from openclaw_client.wire.sessions import check_session_key
 
 
-def run_address(run: SentRun | str, session_key: str | None, offset: int) -> RunAddress:
+@dataclass(frozen=True, slots=True)
+class RunAddress:
+    """A run that is under way, or was, wherever its message came from. offset: characters that the reader has.
+    details: whether its reply is to say what it took, and which files came with it."""
+
+    run_id: str
+    session_key: str
+    sent: SentRun | None = None
+    offset: int = 0
+    details: bool = False
+
+
+def run_address(run: SentRun | str, session_key: str | None, offset: int, *, details: bool) -> RunAddress:
     """The arguments of chat_attach, checked. Raises UsageError."""
     if isinstance(offset, bool) or not isinstance(offset, int) or offset < 0:
         raise UsageError(message=f"offset={offset!r} is no number of characters", remedy="Use 0 for the whole text")
@@ -17,9 +30,9 @@ def run_address(run: SentRun | str, session_key: str | None, offset: int) -> Run
             raise UsageError(
                 message=f"the run was sent in the session {run.session_key!r}", remedy="Leave session_key= out"
             )
-        return RunAddress(run.run_id, check_session_key(run.session_key), run, offset)
+        return RunAddress(run.run_id, check_session_key(run.session_key), run, offset, details)
     if not isinstance(run, str) or not run:
         raise UsageError(message=f"{run!r} names no run", remedy="Pass a SentRun, or the id of a run")
     if session_key is None:
         raise UsageError(message="the session of the run is not given", remedy="Pass session_key=")
-    return RunAddress(run, check_session_key(session_key), None, offset)
+    return RunAddress(run, check_session_key(session_key), None, offset, details)

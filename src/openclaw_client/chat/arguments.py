@@ -47,7 +47,8 @@ class InjectResult:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """One message to be sent, checked; run_id is the idempotency key and exists before anything is sent."""
+    """One message to be sent, checked; run_id is the idempotency key and exists before anything is sent. details:
+    whether its reply is to say what it took, and which files came with it."""
 
     session_key: str
     message: str
@@ -55,6 +56,7 @@ class ChatRequest:
     attachments: tuple[AttachmentLike, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
     when_busy: WhenBusy = "wait"
+    details: bool = False
 
     def params(self, hello: Hello) -> dict[str, Any]:
         """The parameters of chat.send for a connection that was greeted so."""
@@ -83,6 +85,8 @@ def chat_request(
     idempotency_key: str | None,
     when_busy: WhenBusy,
     extra: Mapping[str, Any],
+    *,
+    details: bool = False,
 ) -> ChatRequest:
     """Check the arguments of chat_send; UsageError for what every gateway refuses, before anything is sent."""
     if when_busy not in ("wait", "send"):
@@ -105,6 +109,7 @@ def chat_request(
         extra=without_none(extra),
         # Who names a queue mode wants the gateway to decide.
         when_busy="send" if extra.get("queueMode") is not None else when_busy,
+        details=details,
     )
 
 

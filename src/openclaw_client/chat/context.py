@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from openclaw_client.chat.details import LookUps
 from openclaw_client.chat.held import HeldMessages
 from openclaw_client.chat.methods import ChatMethods
 from openclaw_client.connection.fast_path import Take
@@ -113,6 +114,7 @@ class RunContext:
     what is known of it. Returns the outcome, with what is still waited for."""
 
     methods: ChatMethods
+    look_ups: LookUps
     gates: SessionGates
     registry: RunRegistry
     redactor: Callable[[], Redactor]

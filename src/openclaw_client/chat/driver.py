@@ -8,17 +8,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from math import inf
 from typing import Any
 
 from openclaw_client.chat import outcomes
+from openclaw_client.chat.address import RunAddress
 from openclaw_client.chat.arguments import ChatRequest
 from openclaw_client.chat.consumer import NULL_CONSUMER, RunConsumer
 from openclaw_client.chat.context import RunContext
+from openclaw_client.chat.details import LookUp
 from openclaw_client.chat.held import HeldMessages
-from openclaw_client.chat.history_pages import completed, page_reaching
+from openclaw_client.chat.history_pages import RUN_PAGE, completed, page_reaching
 from openclaw_client.chat.outgoing import Outgoing
 from openclaw_client.connection.connection import Connection
 from openclaw_client.connection.fast_path import Take
@@ -26,6 +28,7 @@ from openclaw_client.errors import ConnectionLost, GatewayError
 from openclaw_client.policy.timeouts import Timeouts
 from openclaw_client.runs.activity import OVER, Activity
 from openclaw_client.runs.clock import RunLimits
+from openclaw_client.runs.details import ReplyDetails, with_details
 from openclaw_client.runs.events import ApprovalEvent, ChatReply, QuestionEvent, RunEvent
 from openclaw_client.runs.life import RunLife
 from openclaw_client.runs.offset import from_offset
@@ -35,19 +38,6 @@ from openclaw_client.wire.agent import AgentPayload
 from openclaw_client.wire.chat import ChatPayload
 from openclaw_client.wire.commands import is_command
 from openclaw_client.wire.history import HistoryMessage
-
-PAGE = 50
-"""Messages of history that are looked through first for a reply; a run with its tools is rarely above twenty rows."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunAddress:
-    """A run that is under way, or was, wherever its message came from. offset: characters that the reader has."""
-
-    run_id: str
-    session_key: str
-    sent: SentRun | None = None
-    offset: int = 0
 
 
 class RunDriver:
@@ -74,6 +64,8 @@ class RunDriver:
         self._armed = inf
         self._reading: asyncio.Task[None] | None = None
         self._held: HeldMessages | None = None
+        self._details = what.details
+        self._looking_up: LookUp | None = None
 
     def _new_life(self, what: ChatRequest | RunAddress, consumer: RunConsumer, limits: Timeouts) -> RunLife:
         run_limits = RunLimits(limits.total, limits.idle, limits.away)
@@ -82,11 +74,18 @@ class RunDriver:
             quick = is_command(what.message, hello.server.version if hello is not None else None)
             complete = not what.attachments and not what.extra
             return RunLife(
-                what.run_id, what.session_key, what.message, consumer.put, run_limits, quick=quick, complete=complete
+                what.run_id,
+                what.session_key,
+                what.message,
+                consumer.put,
+                run_limits,
+                quick=quick,
+                complete=complete,
+                details=what.details,
             )
         emit: Callable[[RunEvent], None] = from_offset(what.offset, consumer.put) if what.offset else consumer.put
         message = what.sent.message if what.sent is not None else ""
-        return RunLife(what.run_id, what.session_key, message, emit, run_limits)
+        return RunLife(what.run_id, what.session_key, message, emit, run_limits, details=what.details)
 
     # What a face has of it.
 
@@ -107,7 +106,8 @@ class RunDriver:
 
     @property
     def ended(self) -> bool:
-        return self._life.ended
+        """Whether the consumer was told of the end."""
+        return self._life.ended and self._looking_up is None
 
     @property
     def activity(self) -> Activity:
@@ -128,7 +128,10 @@ class RunDriver:
 
     def leave(self) -> None:
         """The reader is gone. The run goes on at the gateway, and keeps its turn until it is over there."""
-        if not self.ended and not self.left:
+        if self._looking_up is not None:
+            self._looking_up.cancel()
+            self._looking_up, self._consumer = None, NULL_CONSUMER
+        elif not self.ended and not self.left:
             self._go_on_unheard()
 
     # What the router knows of it.
@@ -316,7 +319,7 @@ class RunDriver:
             connection = await methods.requests.ready(None)
             peer = methods.peer(connection)
             extra = life.page_params(peer)
-            page = await page_reaching(methods, self.session_key, PAGE, partial(life.reaches, peer=peer), **extra)
+            page = await page_reaching(methods, self.session_key, RUN_PAGE, partial(life.reaches, peer=peer), **extra)
             page = await completed(methods, self.session_key, page, partial(life.cut_rows, peer=peer), **extra)
         except GatewayError as error:
             life.page_failed(number, error, self._now())
@@ -341,7 +344,23 @@ class RunDriver:
             outcome = replace(reply, answered_by=heard)
         requests = self._context.methods.requests
         told = outcomes.told(self._life, outcome, self._context.redactor(), requests.facts.known)
-        self._consumer.end(*told)
+        if isinstance(outcome, ChatReply) and self._details and not self.left:
+            self._end_with_details(outcome)
+        else:
+            self._consumer.end(*told)
+
+    def _end_with_details(self, reply: ChatReply) -> None:
+        """Tell of the end when it is known what the reply took. Its turn was given back: the next message goes out."""
+        if (known := self._life.details) is not None:
+            self._consumer.end(with_details(reply, known), None)
+            return
+
+        def done(found: ReplyDetails) -> None:
+            self._looking_up = None
+            self._consumer.end(with_details(reply, found), None)
+
+        context, left = self._context, self._life.time_left(self._now())
+        self._looking_up = context.look_ups.begin(context.methods, self._life.details_search, left, done)
 
     def _shut(self, reply: ChatReply | None = None) -> str | None:
         """Give back all that the run has. Returns the run that was heard to end with the reply's words, if one was."""

@@ -14,6 +14,8 @@ from openclaw_client.errors import RequestFailed
 from openclaw_client.wire.history import HistoryMessage, HistoryPage
 from openclaw_client.wire.limits import MAX_HISTORY_LIMIT
 
+RUN_PAGE = 50
+"""Messages of history that are looked through first for a reply; a run with its tools is rarely above twenty rows."""
 MAX_CHARS = 100_000
 """Characters of one text that are asked for: a row of over 128 KiB would be left out altogether."""
 

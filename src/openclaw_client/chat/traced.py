@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from openclaw_client import telemetry
+from openclaw_client.chat.address import RunAddress
 from openclaw_client.chat.arguments import ChatRequest
 from openclaw_client.chat.consumer import RunConsumer
 from openclaw_client.chat.context import RunContext
-from openclaw_client.chat.driver import RunAddress, RunDriver
+from openclaw_client.chat.driver import RunDriver
 from openclaw_client.errors import GatewayError
 from openclaw_client.policy.timeouts import Timeouts
 from openclaw_client.runs.events import ChatReply, RunEvent, TextAppended, TextReplaced

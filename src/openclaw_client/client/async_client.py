@@ -5,23 +5,18 @@ from __future__ import annotations
 import asyncio
 import inspect
 import ssl
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
-from openclaw_client.chat.address import run_address
 from openclaw_client.chat.arguments import (
-    AbortResult,
     InjectResult,
-    WhenBusy,
-    chat_request,
     inject_params,
     inject_result,
 )
-from openclaw_client.chat.attachments import AttachmentLike
 from openclaw_client.client.agent_files import AsyncAgentFiles
 from openclaw_client.client.answering import ApprovalHandler, AsyncAnswering, QuestionHandler
-from openclaw_client.client.async_run import AsyncChatRun
-from openclaw_client.client.callbacks import CallbackQueue, check_optional
+from openclaw_client.client.callbacks import CallbackQueue
+from openclaw_client.client.chatting import AsyncChatting
 from openclaw_client.client.client_base import ClientBase
 from openclaw_client.client.diagnosis import Certificate, Diagnosis, OnStage, StageReport, look_at_certificate
 from openclaw_client.client.engine import Engine
@@ -37,13 +32,11 @@ from openclaw_client.errors.frames import without_frames
 from openclaw_client.interactions.handling import TaskRunner
 from openclaw_client.policy.backoff import ReconnectPolicy
 from openclaw_client.policy.timeouts import Timeouts
-from openclaw_client.runs.events import ChatReply, RunEvent
-from openclaw_client.runs.peer import SentRun
 from openclaw_client.sessions.filter import SessionFilter, Sessions
 from openclaw_client.wire.history import HistoryPage
 
 
-class AsyncGatewayClient(AsyncAnswering, AsyncAgentFiles, ClientBase):
+class AsyncGatewayClient(AsyncChatting, AsyncAnswering, AsyncAgentFiles, ClientBase):
     """One user's connection to one gateway, for coroutines of one event loop.
 
     Nothing is opened before `connect()` or `async with`; the first of them binds the client to the running loop. Every
@@ -234,110 +227,6 @@ class AsyncGatewayClient(AsyncAnswering, AsyncAgentFiles, ClientBase):
 
     # Chat.
 
-    async def chat_send(
-        self,
-        *,
-        session_key: str,
-        message: str,
-        attachments: Iterable[AttachmentLike] | None = None,
-        idempotency_key: str | None = None,
-        on_event: Callable[[RunEvent], object] | None = None,
-        timeout: float | None = None,
-        when_busy: WhenBusy = "wait",
-        **params: Any,
-    ) -> ChatReply:
-        """Send a message and wait for the whole reply, wherever the gateway answers it.
-
-        Args:
-            session_key: The session, in any spelling.
-            message: The text.
-            attachments: Files that go with it.
-            idempotency_key: By it the gateway knows a message that is sent twice; None makes one.
-            on_event: Gets every typed event, in this task; it may be `async def`, and what it raises ends the call.
-            timeout: Seconds for everything: the wait for the turn, the connection and the run.
-            when_busy: "wait" sends when this client's earlier runs of the session are over, and those of others as far
-                as they are heard or the gateway tells; "send" sends at once. Stop words and commands never wait.
-            params: Further parameters of chat.send in the gateway's spelling.
-
-        Returns:
-            The reply; its text is empty only where the model had nothing to say.
-
-        Raises:
-            UsageError, PayloadTooLarge, RequestFailed: Nothing runs.
-            OutcomeUnknown, RequestTimeout: Nobody knows whether it runs; the key is in them.
-            RunFailed: The run failed.
-            RunLost: How it ended cannot be found out.
-            RunTimeout: The time is over, and the run goes on.
-                Cancelling leaves it going, too.
-        """
-        check_optional(on_event, "on_event", coroutines=True)
-        run = self.chat_stream(
-            session_key=session_key,
-            message=message,
-            attachments=attachments,
-            idempotency_key=idempotency_key,
-            timeout=timeout,
-            when_busy=when_busy,
-            **params,
-        )
-        if on_event is None:
-            run._keep_no_events()
-        async with run:
-            if on_event is not None:
-                async for event in run:
-                    result = on_event(event)
-                    if inspect.isawaitable(result):
-                        await result
-            return await run.result()
-
-    def chat_stream(
-        self,
-        *,
-        session_key: str,
-        message: str,
-        attachments: Iterable[AttachmentLike] | None = None,
-        idempotency_key: str | None = None,
-        timeout: float | None = None,
-        when_busy: WhenBusy = "wait",
-        **params: Any,
-    ) -> AsyncChatRun:
-        """The run of a message: an async context manager and an iterator of events. Sends nothing by itself.
-
-        The arguments are those of `chat_send`. Raises UsageError.
-        """
-        request = chat_request(session_key, message, attachments, idempotency_key, when_busy, params)
-        return AsyncChatRun(self._port, request, self._port.run_timeouts(timeout))
-
-    def chat_attach(
-        self,
-        run: SentRun | str,
-        *,
-        session_key: str | None = None,
-        offset: int = 0,
-        timeout: float | None = None,
-    ) -> AsyncChatRun:
-        """Follow a run that was sent before, by this client, another process, or anybody.
-
-        Nothing is sent until the run is entered; then the gateway is asked, and the message is never run twice. It is
-        sent again only where it certainly has not run, and only from a `SentRun` that holds the whole message.
-
-        Args:
-            run: A `SentRun` (see `AsyncChatRun.sent_run`), or the id of a run. By its id a run is found while it goes
-                on, and later where the rows of the history name it (not on 2026.4.15 and 2026.5.12).
-            session_key: The session of a run that is given by its id; a `SentRun` has it.
-            offset: Characters of the text that the reader has: text events begin behind them. A text that was
-                rewritten comes whole, as `TextReplaced`.
-            timeout: Seconds for the whole; None for the client's own limits.
-
-        Returns:
-            The run: an async context manager and an iterator of events, as of `chat_stream`.
-
-        Raises:
-            UsageError: The arguments name no run. `result()` raises what that of `chat_stream` raises, and
-                `RunUnknown` where the gateway knows no run of this id.
-        """
-        return AsyncChatRun(self._port, run_address(run, session_key, offset), self._port.run_timeouts(timeout))
-
     async def chat_history(self, *, session_key: str, limit: int | None = None, **params: Any) -> HistoryPage:
         """The latest messages of a session, oldest first; limit is cut to 1000. A session never used is empty.
 
@@ -347,11 +236,6 @@ class AsyncGatewayClient(AsyncAnswering, AsyncAgentFiles, ClientBase):
         """
         self._bind()
         return await self._port.history(session_key, limit, **params)
-
-    async def chat_abort(self, *, session_key: str, run_id: str | None = None) -> AbortResult:
-        """Stop a run, or all runs of the session. `aborted` is False where nothing was running; that is no error."""
-        self._bind()
-        return await self._port.abort(session_key, run_id)
 
     async def chat_inject(self, *, session_key: str, message: str, label: str | None = None) -> InjectResult:
         """Put a message into a session that exists, without a run. Needs the scope operator.admin.

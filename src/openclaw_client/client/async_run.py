@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Self
 
+from openclaw_client.chat.address import RunAddress
 from openclaw_client.chat.arguments import AbortResult, ChatRequest
 from openclaw_client.chat.consumer import Unheard
-from openclaw_client.chat.driver import RunAddress
 from openclaw_client.chat.outcomes import left
 from openclaw_client.client.port import Follower, Port
 from openclaw_client.client.slow_consumer import SlowConsumer

@@ -10,10 +10,12 @@ from time import monotonic
 from typing import Any
 
 from openclaw_client import telemetry
+from openclaw_client.chat.address import RunAddress
 from openclaw_client.chat.arguments import AbortResult, ChatRequest
 from openclaw_client.chat.consumer import RunConsumer
 from openclaw_client.chat.context import RunContext
-from openclaw_client.chat.driver import RunAddress, RunDriver
+from openclaw_client.chat.details import LookUps
+from openclaw_client.chat.driver import RunDriver
 from openclaw_client.chat.methods import ChatMethods, habits
 from openclaw_client.chat.missed_messages import MissedMessages
 from openclaw_client.chat.traced import TracedDriver
@@ -105,8 +107,9 @@ class Engine:
         self.supports, self.missing_scopes = facts.supports, facts.missing_scopes
         self.arguments, self.call, self.start = self.requests.arguments, self.requests.call, self.requests.start
         self.history = self._methods.page
+        self._look_ups = LookUps()
         self._context = RunContext(
-            self._methods, self._gates, self.router, self._redactor, self._on_sent, self._on_ended
+            self._methods, self._look_ups, self._gates, self.router, self._redactor, self._on_sent, self._on_ended
         )
 
     @cached_property
@@ -141,7 +144,8 @@ class Engine:
         connection = self.supervisor.connection
         pending = connection is not None and connection.pending > 0
         waiting = self.supervisor.awaited or self._gates.waiting or self.interactions.awaited
-        return pending or self.router.running or waiting or self.files.active > 0
+        fetching = self.files.active > 0 or self._look_ups.active > 0
+        return pending or self.router.running or waiting or fetching
 
     async def connect(self) -> None:
         await self.supervisor.connect()
@@ -198,6 +202,7 @@ class Engine:
     def after_fork(self) -> None:
         """In a forked child: end what waits, without touching the parent's loop and socket."""
         self.supervisor.after_fork()
+        self._look_ups.after_fork()
         forked = ConnectionLost(message="this process was forked from the one that holds the connection")
         for run in self.router.runs():
             run.after_fork(forked)
@@ -354,6 +359,7 @@ class Engine:
     def _runs_are_gone(self, error: GatewayError) -> None:
         for run in self.router.runs():
             run.on_gone(error)
+        self._look_ups.stop()
 
 
 def _no_op(*_args: object) -> None:

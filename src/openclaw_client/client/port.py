@@ -6,9 +6,9 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from openclaw_client.chat.address import RunAddress
 from openclaw_client.chat.arguments import AbortResult, ChatRequest
 from openclaw_client.chat.consumer import RunConsumer
-from openclaw_client.chat.driver import RunAddress
 from openclaw_client.client.events import EventSink, GatewayEvent
 from openclaw_client.client.slow_consumer import SlowConsumer
 from openclaw_client.connection.supervisor import ConnectionState, StateChange

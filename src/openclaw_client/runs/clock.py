@@ -115,6 +115,10 @@ class RunClock:
         """When the caller's time is over."""
         return inf if self.told else min(self._total_at, self._idle_at)
 
+    def time_left(self, now: float) -> float | None:
+        """Seconds of the limit for the whole; None where there is none."""
+        return None if self._total_at == inf else max(0.0, self._total_at - now)
+
     def limit_passed(self) -> tuple[str, float]:
         """The limit that passed, and its length; told once."""
         self.told = True

@@ -13,12 +13,15 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from openclaw_client.wire.approvals import Approval
+from openclaw_client.wire.files import AgentFile
 from openclaw_client.wire.questions import Question
+from openclaw_client.wire.usage import Usage
 
 __all__ = [
     "ApprovalRequested",
     "ApprovalResolved",
     "ChatReply",
+    "FileSent",
     "QuestionAsked",
     "QuestionClosed",
     "RawEvent",
@@ -226,6 +229,22 @@ class QuestionClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class FileSent:
+    """The agent sent a file, and its run goes on. Comes once for each file, and only to clients that are told of rows:
+    those with `sessions=` under a manager, from 2026.8.1 on.
+
+    Attributes:
+        run_id: The run that was asked for.
+        file: What `download` takes. A file that stands in the answer itself comes behind the end of its run, and is
+            in `ChatReply.files` alone.
+    """
+
+    run_id: str
+    file: AgentFile
+    type: Literal["file_sent"] = field(default="file_sent", init=False)
+
+
+@dataclass(frozen=True, slots=True)
 class RunCompleted:
     """The run ended with this text, which is authoritative.
 
@@ -233,7 +252,7 @@ class RunCompleted:
         run_id: The run.
         text: All that it said.
         stop_reason: Why the model stopped, in the gateway's words.
-        usage: What the run took, in the gateway's words; None where its last event does not tell.
+        usage: What the run took; None where its last event does not tell.
         content: The blocks of the last message as the gateway sent them: texts, images, … .
         model: The model that answered; None where the last event does not tell.
         provider: Whose model that is.
@@ -242,7 +261,7 @@ class RunCompleted:
     run_id: str
     text: str
     stop_reason: str | None = None
-    usage: Mapping[str, Any] | None = None
+    usage: Usage | None = None
     type: Literal["run_completed"] = field(default="run_completed", init=False)
     content: tuple[Mapping[str, Any], ...] = ()
     model: str | None = None
@@ -300,6 +319,7 @@ RunEvent: TypeAlias = (
     | RunDeferred
     | ApprovalEvent
     | QuestionEvent
+    | FileSent
     | RunCompleted
     | RunAborted
     | RunErrored
@@ -318,20 +338,23 @@ class ChatReply:
         state: "final" or "aborted".
         session_key: The session, as it was given.
         stop_reason: Why the model stopped, in the gateway's words.
-        usage: What the answer took, in the gateway's words; None where it does not tell.
+        usage: What the answer took, all model calls of its run together; None where that is not known. Certain with
+            `details=True` only: else it is what the events told.
         recovered: Whether the text comes from the history because events were missed.
         merged_into: The run that answered this message and another one: its text holds these words beside others. None
             where there is none, or the gateway does not tell.
         aborted_run_ids: For a message that is a stop word, the runs that it stopped.
         side_results: The answers to `/btw` questions.
         content: The blocks of the answer as the gateway sent them, images among them.
-        model: Who answered; None where the gateway does not tell.
+        model: Who answered; None where that is not known.
         provider: Whose model that is.
         answered_by: The run whose words these are, where the message met another run and the answering one is named
             (2026.8.1 and later).
         pending_approval: The approval that is still waited for, where the run ended without it (2026.4.15 and
             2026.5.12): what comes of it comes as a message of its own. 2026.2.17 asks behind the end, and says so in
             the text.
+        files: What the agent sent with it, for `download`; () where it sent none. None: not asked for (`details=True`
+            does), or not known, as on releases before 2026.8.1, whose rows do not say how a file is got.
     """
 
     text: str
@@ -339,7 +362,7 @@ class ChatReply:
     state: Literal["final", "aborted"]
     session_key: str
     stop_reason: str | None = None
-    usage: Mapping[str, Any] | None = None
+    usage: Usage | None = None
     recovered: bool = False
     merged_into: str | None = None
     aborted_run_ids: tuple[str, ...] = ()
@@ -349,3 +372,4 @@ class ChatReply:
     provider: str | None = None
     answered_by: str | None = None
     pending_approval: Approval | None = None
+    files: tuple[AgentFile, ...] | None = None

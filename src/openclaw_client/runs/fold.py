@@ -27,6 +27,7 @@ from openclaw_client.runs.tools import ToolTracker
 from openclaw_client.runs.usage import added
 from openclaw_client.wire.agent import AgentPayload
 from openclaw_client.wire.chat import ChatMessage, ChatPayload, MessageDetails, message_text, shows_anything
+from openclaw_client.wire.usage import Usage
 
 _NOTHING: tuple[RunEvent, ...] = ()
 
@@ -189,7 +190,7 @@ class RunFold:
                 self.run_id,
                 text or self.text,
                 _stop_reason(payload),
-                next((one for one in (payload.usage, details.usage, told.usage) if one is not None), None),
+                Usage(payload.usage) if payload.usage is not None else details.usage or told.usage,
                 content=details.content,
                 model=details.model or told.model,
                 provider=details.provider or told.provider,

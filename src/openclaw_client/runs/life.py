@@ -2,14 +2,15 @@
 
 Knows every rule about a run. Refuses to know connections, tasks and timers: every time is an argument, what is to be
 done comes out of `actions()`, and events for the reader go to `emit`. The phases, and what moves a run from one to the
-next, stand in `runs.phases`; what the history makes of a run, in `runs.answers`.
+next, stand in `runs.phases`; what the history makes of a run, in `runs.answers`; what is told of it beside its chat
+events, in `runs.beside`.
 
 Whatever comes behind the end changes nothing. `now` is a monotonic clock, `wall` seconds since 1970.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -17,23 +18,21 @@ import msgspec
 
 from openclaw_client.errors import ConnectionLost, GatewayError, OutcomeUnknown, RequestFailed, RequestTimeout
 from openclaw_client.runs.ack import EndedBefore, Running, Stopped, read_ack
-from openclaw_client.runs.answers import SILENT, RunAnswers
-from openclaw_client.runs.clock import SILENCE_AFTER_ABORT, SILENCE_AFTER_ERROR, SILENCE_AFTER_GAP, RunLimits
-from openclaw_client.runs.events import ApprovalEvent, QuestionEvent, RunAborted, RunErrored, RunStarted
-from openclaw_client.runs.inquiry import TRIES
+from openclaw_client.runs.answers import SILENT
+from openclaw_client.runs.beside import RunBeside
+from openclaw_client.runs.clock import SILENCE_AFTER_GAP, RunLimits
+from openclaw_client.runs.events import RunAborted, RunErrored, RunStarted
 from openclaw_client.runs.peer import Peer, SentRun
 from openclaw_client.runs.phases import Contact, Follow, Phase, Refused, Step, Tell
 from openclaw_client.runs.state import Emit
 from openclaw_client.runs.text import UNCLEAR, Taken
-from openclaw_client.runs.usage import from_row
 from openclaw_client.runs.words import digest_of
-from openclaw_client.wire.agent import AgentPayload
-from openclaw_client.wire.chat import ChatPayload, details_of
-from openclaw_client.wire.history import HistoryMessage
+from openclaw_client.wire.chat import ChatPayload
 
 
-class RunLife(RunAnswers):
-    """message, quick: what is sent, and whether it is a command, whose silence is its answer."""
+class RunLife(RunBeside):
+    """message, quick: what is sent, and whether it is a command, whose silence is its answer. details: whether its
+    reply is to say what it took, and which files came with it."""
 
     __slots__ = ("_complete", "_started", "_take_text")
 
@@ -47,8 +46,9 @@ class RunLife(RunAnswers):
         *,
         quick: bool = False,
         complete: bool = True,
+        details: bool = False,
     ) -> None:
-        super().__init__(run_id, session_key, message, emit, limits, quick=quick)
+        super().__init__(run_id, session_key, message, emit, limits, quick=quick, details=details)
         self._complete = complete
         self._following = self._sought = self._told_deferred = self._started = False
         self._may_send = True
@@ -195,34 +195,6 @@ class RunLife(RunAnswers):
             return
         self._emit_all(events)
 
-    def agent(self, payload: AgentPayload, now: float) -> None:
-        """An agent event of the run."""
-        self._clock.last_sign = now
-        if not self._plain and not self._heard(now):
-            return
-        if payload.stream == "lifecycle":
-            self._on_lifecycle(payload.fields(), now)
-        self._emit_all(self._fold.agent(payload))
-
-    def interaction(self, event: ApprovalEvent | QuestionEvent, now: float, *, patient: bool) -> None:
-        """The run waits for a person, or no longer does. patient: whether its clocks stand still meanwhile, since
-        somebody is there to answer."""
-        if self.ended or self.phase is Phase.UNSENT:
-            return
-        self._emit_all(self._fold.interaction(event))
-        self._clock.wait_for_people(patient and self._fold.waits_for_a_person, now)
-
-    def row(self, row: HistoryMessage) -> None:
-        """A row of the run was written down (`session.message`): what it took, where its last event does not tell."""
-        if not self.ended and row.role == "assistant":
-            self._fold.note(from_row(row))
-
-    def side_result(self, payload: Mapping[str, Any], now: float) -> None:
-        """The answer to a `/btw` question."""
-        self._clock.last_sign = now
-        if self._plain or self._heard(now):
-            self._emit_all(self._fold.side_result(payload))
-
     def gap(self, now: float, *, certain: bool) -> None:
         """Events were lost. certain: of this connection; else perhaps somebody else's."""
         if self.ended or self.phase is Phase.UNSENT:
@@ -319,25 +291,6 @@ class RunLife(RunAnswers):
 
     # Inside.
 
-    def _heard(self, now: float, *, speaks: bool = False) -> bool:
-        """An event of the run came while something was open; False where the run has ended."""
-        if self.ended or self.phase is Phase.UNSENT:
-            return False
-        self.contact = Contact.HEARD
-        self._clock.sign(now)
-        # A page that was asked for before does not know of it.
-        self._inquiry.tries_left = TRIES
-        if self.deferred:
-            if speaks:
-                # The run that had no words speaks again.
-                self._move(Step.FOUND)
-                self._inquiry.stop()
-        elif self.phase is Phase.SENT:
-            self._move(Step.SHOWN)
-        self._tell_resumed()
-        self._settle_flag()
-        return True
-
     def _on_running(self, ack: Running, now: float) -> None:
         self._move(Step.SHOWN)
         self._tell_resumed()
@@ -363,26 +316,6 @@ class RunLife(RunAnswers):
         self._ended_before = "aborted" if ack.status == "timeout" else "ok"
         self._move(Step.ENDED_BEFORE)
         self._ask(self._inquiry.ask())
-
-    def _on_lifecycle(self, data: Mapping[str, Any], now: float) -> None:
-        phase = data.get("phase")
-        if phase == "model":
-            self._fold.note(details_of(data))
-        elif phase == "start":
-            if not self._following:
-                # The run that is followed may start again, for another model; it stays another message's.
-                self._began, self._elsewhere = True, False
-            if self.deferred:
-                self._move(Step.FOUND)
-                self._inquiry.stop()
-        elif phase in ("waiting-approval", "approval-resolved"):
-            self._fold.wait_for_approval(data)
-        elif phase == "error":
-            self._clock.sign(now, SILENCE_AFTER_ERROR)
-        if data.get("aborted") is True:
-            self._cut_short = True
-            self._clock.sign(now, SILENCE_AFTER_ABORT)
-        self._settle_flag()
 
     def _doubt(self, now: float) -> None:
         self._clock.doubt(now, SILENCE_AFTER_GAP)

@@ -17,6 +17,10 @@ RECEIPTS = (2026, 9)
 """From this release on chat.history tells of the messages that are named which row holds their words (observed on
 2026.9.6; 2026.8.1 refuses the parameter)."""
 
+NAMED_FILES = (2026, 8)
+"""From this release on the rows of an answer name the files in it by the ids with which they are got (observed on
+2026.8.1 and 2026.9.6; 2026.7.35 and older have pictures without an id, or the name alone)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Peer:
@@ -47,6 +51,11 @@ class Peer:
     def gives_receipts(self) -> bool:
         """Whether chat.history can be asked which row holds a message's words."""
         return self._is_from(RECEIPTS)
+
+    @property
+    def names_files(self) -> bool:
+        """Whether the rows of an answer say how the files in it are got."""
+        return self._is_from(NAMED_FILES)
 
     def _is_from(self, release: tuple[int, ...]) -> bool:
         own = release_of(self.version)

@@ -12,6 +12,7 @@ from math import inf
 from openclaw_client.errors import GatewayError
 from openclaw_client.runs.activity import OVER, QUEUED, RECONNECTING, THINKING, WAITING, Activity
 from openclaw_client.runs.clock import SILENCE, RunClock, RunLimits
+from openclaw_client.runs.details import HeardDetails
 from openclaw_client.runs.events import (
     ChatReply,
     Reconnecting,
@@ -53,6 +54,7 @@ class RunState:
         "_answered_by",
         "_away",
         "_began",
+        "_beside",
         "_clock",
         "_cut_short",
         "_doubtful",
@@ -73,6 +75,7 @@ class RunState:
         "_sent_wall",
         "_stopped",
         "_unresumed",
+        "_wants_details",
         "_writings",
         "_written_now",
         "contact",
@@ -88,7 +91,15 @@ class RunState:
     )
 
     def __init__(
-        self, run_id: str, session_key: str, message: str, emit: Emit, limits: RunLimits, *, quick: bool = False
+        self,
+        run_id: str,
+        session_key: str,
+        message: str,
+        emit: Emit,
+        limits: RunLimits,
+        *,
+        quick: bool = False,
+        details: bool = False,
     ) -> None:
         self.run_id = run_id
         self.session_key = session_key
@@ -103,6 +114,9 @@ class RunState:
         self.steered = False
         # Why an empty reply is the true one; None where the reply has words.
         self.empty_because: str | None = None
+        # Whether somebody will ask for usage and files.
+        self._wants_details = details
+        self._beside: HeardDetails | None = None
         self._fold = RunFold(run_id)
         self._reply_id = run_id
         self._clock = RunClock(limits)
@@ -172,6 +186,10 @@ class RunState:
     @property
     def deferred(self) -> bool:
         return self.phase is Phase.DEFERRED
+
+    def time_left(self, now: float) -> float | None:
+        """Seconds of the caller's limit for the whole; None for no limit."""
+        return self._clock.time_left(now)
 
     @property
     def activity(self) -> Activity:

@@ -11,6 +11,7 @@ from typing import Any
 
 from openclaw_client.wire.chat import MessageDetails, details_of
 from openclaw_client.wire.history import HistoryMessage
+from openclaw_client.wire.usage import Usage
 
 
 def from_row(row: HistoryMessage) -> MessageDetails:
@@ -43,14 +44,14 @@ def row_of(payload: Any) -> HistoryMessage | None:
     return HistoryMessage(message) if isinstance(message, dict) else None
 
 
-def added(usages: Iterable[Mapping[str, Any] | None]) -> Mapping[str, Any] | None:
+def added(usages: Iterable[Mapping[str, Any] | None]) -> Usage | None:
     """The sum of usages: numbers are added, also those of the costs within, all else is as the last has it.
 
     None where none of them tells anything.
     """
     told = [usage for usage in usages if usage is not None]
     if len(told) < 2:
-        return told[0] if told else None
+        return Usage(told[0]) if told else None
     total: dict[str, Any] = {}
     for usage in told:
         for key, value in usage.items():
@@ -63,7 +64,7 @@ def added(usages: Iterable[Mapping[str, Any] | None]) -> Mapping[str, Any] | Non
                 }
             else:
                 total[key] = _sum(before, value)
-    return total
+    return Usage(total)
 
 
 def _sum(before: Any, value: Any) -> Any:

@@ -7,19 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Self
 
-from openclaw_client.chat.address import run_address
 from openclaw_client.chat.arguments import (
-    AbortResult,
-    ChatRequest,
     InjectResult,
-    WhenBusy,
-    chat_request,
     inject_params,
     inject_result,
 )
-from openclaw_client.chat.attachments import AttachmentLike
-from openclaw_client.chat.consumer import Unheard
-from openclaw_client.chat.driver import RunAddress
 from openclaw_client.client.answering import ApprovalHandler, QuestionHandler
 from openclaw_client.client.callbacks import check_optional
 from openclaw_client.client.client_base import ClientBase
@@ -38,26 +30,22 @@ from openclaw_client.client.options import (
     build_settings,
 )
 from openclaw_client.client.pairing import POLL, OnPending, Pairing
-from openclaw_client.client.port import Follower, Port
+from openclaw_client.client.port import Port
 from openclaw_client.client.scope import with_scope
-from openclaw_client.client.slow_consumer import SlowConsumer
 from openclaw_client.errors import OutcomeUnknown, RequestTimeout
 from openclaw_client.errors.frames import without_frames
-from openclaw_client.runs.events import ChatReply, RunEvent
-from openclaw_client.runs.peer import SentRun
 from openclaw_client.sessions.filter import SessionFilter, Sessions
 from openclaw_client.sync.agent_files import BlockingAgentFiles
 from openclaw_client.sync.answering import BlockingAnswering, ThreadRunner
 from openclaw_client.sync.callbacks import HandlerExecutor, ThreadCallbacks
-from openclaw_client.sync.channel import RunChannel
+from openclaw_client.sync.chatting import BlockingChatting
 from openclaw_client.sync.events import BlockingEventStream
 from openclaw_client.sync.loop_thread import LoopThread, check_caller, loop_thread
-from openclaw_client.sync.run import ChatRun, OnEnd
 from openclaw_client.sync.waiter import Waiter
 from openclaw_client.wire.history import HistoryPage
 
 
-class GatewayClient(BlockingAnswering, BlockingAgentFiles, ClientBase):
+class GatewayClient(BlockingChatting, BlockingAnswering, BlockingAgentFiles, ClientBase):
     """One user's connection to one gateway, for any number of threads.
 
     Nothing is opened and no thread is started before `connect()` or `with`. All clients of a process share one
@@ -237,108 +225,6 @@ class GatewayClient(BlockingAnswering, BlockingAgentFiles, ClientBase):
     def __exit__(self, *exc: object) -> None:
         self.disconnect()
 
-    def chat_send(
-        self,
-        *,
-        session_key: str,
-        message: str,
-        attachments: Iterable[AttachmentLike] | None = None,
-        idempotency_key: str | None = None,
-        on_event: Callable[[RunEvent], object] | None = None,
-        timeout: float | None = None,
-        when_busy: WhenBusy = "wait",
-        **params: Any,
-    ) -> ChatReply:
-        """Send a message and wait for the whole reply, wherever the gateway answers it.
-
-        Args:
-            session_key: The session, in any spelling.
-            message: The text.
-            attachments: Files that go with it.
-            idempotency_key: By it the gateway knows a message that is sent twice; None makes one.
-            on_event: Gets every typed event, in this thread; what it raises ends the call.
-            timeout: Seconds for everything: the wait for the turn, the connection and the run.
-            when_busy: "wait" sends when this client's earlier runs of the session are over, and those of others as far
-                as they are heard or the gateway tells; "send" sends at once. Stop words and commands never wait.
-            params: Further parameters of chat.send in the gateway's spelling.
-
-        Returns:
-            The reply; its text is empty only where the model had nothing to say.
-
-        Raises:
-            UsageError, PayloadTooLarge, RequestFailed: Nothing runs.
-            OutcomeUnknown, RequestTimeout: Nobody knows whether it runs; the key is in them.
-            RunFailed: The run failed.
-            RunLost: How it ended cannot be found out.
-            RunTimeout: The time is over, and the run goes on.
-                Ctrl-C leaves it going, too.
-        """
-        check_optional(on_event, "on_event", coroutines=False)
-        run = self.chat_stream(
-            session_key=session_key,
-            message=message,
-            attachments=attachments,
-            idempotency_key=idempotency_key,
-            timeout=timeout,
-            when_busy=when_busy,
-            **params,
-        )
-        if on_event is None:
-            run._keep_no_events()
-        with run:
-            if on_event is not None:
-                for event in run:
-                    on_event(event)
-            return run.result()
-
-    def chat_stream(
-        self,
-        *,
-        session_key: str,
-        message: str,
-        attachments: Iterable[AttachmentLike] | None = None,
-        idempotency_key: str | None = None,
-        timeout: float | None = None,
-        when_busy: WhenBusy = "wait",
-        **params: Any,
-    ) -> ChatRun:
-        """The run of a message: a context manager and an iterator of events. Sends nothing by itself.
-
-        The arguments are those of `chat_send`. Raises UsageError.
-        """
-        request = chat_request(session_key, message, attachments, idempotency_key, when_busy, params)
-        return ChatRun(self, request, self._port.run_timeouts(timeout))
-
-    def chat_attach(
-        self,
-        run: SentRun | str,
-        *,
-        session_key: str | None = None,
-        offset: int = 0,
-        timeout: float | None = None,
-    ) -> ChatRun:
-        """Follow a run that was sent before, by this client, another process, or anybody.
-
-        Nothing is sent until the run is entered; then the gateway is asked, and the message is never run twice. It is
-        sent again only where it certainly has not run, and only from a `SentRun` that holds the whole message.
-
-        Args:
-            run: A `SentRun` (see `ChatRun.sent_run`), or the id of a run. By its id a run is found while it goes
-                on, and later where the rows of the history name it (not on 2026.4.15 and 2026.5.12).
-            session_key: The session of a run that is given by its id; a `SentRun` has it.
-            offset: Characters of the text that the reader has: text events begin behind them. A text that was
-                rewritten comes whole, as `TextReplaced`.
-            timeout: Seconds for the whole; None for the client's own limits.
-
-        Returns:
-            The run: a context manager and an iterator of events, as of `chat_stream`.
-
-        Raises:
-            UsageError: The arguments name no run. `result()` raises what that of `chat_stream` raises, and
-                `RunUnknown` where the gateway knows no run of this id.
-        """
-        return ChatRun(self, run_address(run, session_key, offset), self._port.run_timeouts(timeout))
-
     def chat_history(self, *, session_key: str, limit: int | None = None, **params: Any) -> HistoryPage:
         """The latest messages of a session, oldest first; limit is cut to 1000. A session never used is empty.
 
@@ -347,10 +233,6 @@ class GatewayClient(BlockingAnswering, BlockingAgentFiles, ClientBase):
         RequestError, ConnectionLost, UsageError. Ctrl-C is safe.
         """
         return self._ready_thread().call(lambda: self._port.history(session_key, limit, **params), "chat_history")
-
-    def chat_abort(self, *, session_key: str, run_id: str | None = None) -> AbortResult:
-        """Stop a run, or all runs of the session. `aborted` is False where nothing was running; that is no error."""
-        return self._ready_thread().call(lambda: self._port.abort(session_key, run_id), "chat_abort")
 
     def chat_inject(self, *, session_key: str, message: str, label: str | None = None) -> InjectResult:
         """Put a message into a session that exists, without a run. Needs the scope operator.admin.
@@ -405,24 +287,6 @@ class GatewayClient(BlockingAnswering, BlockingAgentFiles, ClientBase):
         stream = BlockingEventStream(names, lambda leaving: self._soon(port.remove_stream, leaving), port.on_slow)
         port.add_stream(stream)
         return stream
-
-    def _new_run(
-        self, what: ChatRequest | RunAddress, timeouts: Timeouts, on_end: OnEnd, *, heard: bool
-    ) -> tuple[Follower, RunChannel]:
-        """The follower and the channel of a run, not sent yet."""
-        thread = self._ready_thread()
-        port = self._port
-
-        def on_lag(waiting: int, dropped: int) -> None:
-            port.on_slow(SlowConsumer("run", what.run_id, waiting=waiting, dropped=dropped))
-
-        channel = RunChannel(thread.loop, on_end, on_lag)
-        return port.follower(what, channel if heard else Unheard(channel.end), timeouts), channel
-
-    def _send_run(self, follower: Follower) -> None:
-        """Send the message of a run."""
-        self._port.touch()
-        self._ready_thread().call(follower.begin, "chat_send")
 
     def _soon(self, call: Callable[..., object], *args: Any) -> None:
         """Run call(*args) on the loop's thread, soon; at once where there is none."""

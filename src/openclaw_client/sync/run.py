@@ -7,8 +7,8 @@ from asyncio import _get_running_loop
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, Self
 
+from openclaw_client.chat.address import RunAddress
 from openclaw_client.chat.arguments import AbortResult, ChatRequest
-from openclaw_client.chat.driver import RunAddress
 from openclaw_client.chat.outcomes import left
 from openclaw_client.client.options import Timeouts
 from openclaw_client.client.port import Follower

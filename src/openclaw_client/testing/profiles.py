@@ -162,6 +162,7 @@ _V2026_5_12 = replace(
 _V2026_6_1 = replace(
     _V2026_5_12,
     release="2026.6.1",
+    calls_shown=True,
     reported_version="2026.6.1",
     verbose_schema=False,
     mismatch_code=True,

@@ -5,6 +5,7 @@ Knows rows and who is told of them. Refuses to know when a run begins and ends.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 from openclaw_client.testing.callers import Audience
@@ -13,6 +14,8 @@ from openclaw_client.testing.run_events import Step
 from openclaw_client.testing.traits import Profile
 from openclaw_client.testing.transcripts import Row, Transcript, assistant_extra, new_row, shown
 
+FILES_AFTER: Final = 0.15
+"""Seconds behind the end of a run until the files of its answer are there: 0.1 to 0.9 on 2026.8.1 and 2026.9.6."""
 RESENT: Final = 50
 """Rows in which a message that is sent again is looked for; a client does that at once after a restart."""
 
@@ -45,9 +48,10 @@ class Recorder:
             return
         row = new_row("assistant", text, self._audience.now_ms(), run_id=run.id, **assistant_extra())
         if files:
-            # Told of before its files are ready: the event has the words alone.
+            # Told of before its files are ready: the event has the words alone, and so has the history for a moment.
             self.record(run.session, row)
-            row.files = files
+            row.coming = files
+            asyncio.get_running_loop().call_later(FILES_AFTER, row.show_files)
         elif not run.said_nothing or self._profile.silent_rows == "shown":
             self.record(run.session, row)
         elif self._profile.silent_rows == "told":
@@ -69,7 +73,9 @@ class Recorder:
             # Written before the call is known, in a row that doesn't say why it ended.
             self.record(run.session, new_row("assistant", text, now, run_id=run.id))
             text = ""
-        self.record(run.session, new_row("assistant", text, now, run_id=run.id, **extra))
+        row = new_row("assistant", text, now, run_id=run.id, **extra)
+        row.call = step.call
+        self.record(run.session, row)
 
     def aborted(self, run: Run, reason: str) -> None:
         """What is kept of a run that was stopped."""

@@ -24,11 +24,13 @@ SILENT_REPLY = "NO_REPLY"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A part of a run that is written down: a message of the model that calls a tool, or what the tool said."""
+    """A part of a run that is written down: a message of the model that calls a tool, or what the tool said. call: the
+    block that stands for the call."""
 
     kind: Literal["call", "result"]
     text: str
     files: tuple[SentFile, ...] = ()
+    call: Mapping[str, Any] | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -99,7 +101,8 @@ class RunEvents:
         if "parentToolCallId" in data:
             pass
         elif data["phase"] == "start":
-            self._step(Step("call", self.take_message()))
+            call = {"id": data["toolCallId"], "name": data["name"], "arguments": data["args"]}
+            self._step(Step("call", self.take_message(), call={"type": "toolCall", **call}))
             self._called = True
         elif data["phase"] == "result":
             texts = [block["text"] for block in data["result"]["content"] if block["type"] == "text"]

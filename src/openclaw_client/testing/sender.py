@@ -47,6 +47,7 @@ class FileSender:
     def in_reply(self, file: SentFile) -> None:
         """Show it behind the words of the answer, in the history."""
         self._run.lines.append(f"MEDIA:./{file.name}")
+        self._run.show_agent("assistant", {"text": self._run.text, "delta": "", "mediaUrls": [f"./{file.name}"]})
         self._run.reply_files.append(file)
 
     def in_row(self, file: SentFile, text: str) -> None:

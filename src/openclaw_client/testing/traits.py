@@ -132,6 +132,8 @@ class Profile:
     flushes_tail: bool = True
     status_phases: tuple[str, ...] = ()
     agent_in_chat: bool = False
+    calls_shown: bool = False
+    """Whether the row of a call of a tool has a block that names it."""
     agent_in_rows: bool = False
     """Whether session.message names the agent."""
     stop_reason_on_final: bool = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -29,7 +29,8 @@ _NO_USAGE = {"input": 0, "output": 0, "totalTokens": 0, "cacheRead": 0, "cacheWr
 class Row:
     """One message. extra: further keys of an assistant message, such as errorMessage. merged_into: the run that took
     a user's message up. key: the idempotency key that a user's row shows, where it is not the run's. files: shown
-    behind the text. meta: what stands in the row's own envelope beside its id."""
+    behind the text; coming: those that are prepared. meta: what stands in the row's own envelope beside its id.
+    call: of a tool, where the row is one; one that has a text, too, does not show it."""
 
     role: str
     text: str
@@ -42,6 +43,12 @@ class Row:
     extra: dict[str, Any] = field(default_factory=dict)
     files: list[SentFile] = field(default_factory=list)
     meta: dict[str, Any] = field(default_factory=dict)
+    coming: list[SentFile] = field(default_factory=list)
+    call: Mapping[str, Any] | None = None
+
+    def show_files(self) -> None:
+        """Those that were prepared are there."""
+        self.files, self.coming = [*self.files, *self.coming], []
 
 
 @dataclass(slots=True)
@@ -143,7 +150,7 @@ class Transcripts:
     def check_room(self, size: int) -> None:
         """Raise UsageError where one more file of this size is too much to keep."""
         rows = (row for session in self.sessions.values() for row in session.rows)
-        if not room_for(size, (one for row in rows for one in row.files)):
+        if not room_for(size, (one for row in rows for one in (*row.files, *row.coming))):
             raise UsageError(
                 message="the embedded gateway keeps no more files that agents sent",
                 remedy="Reset or delete sessions, or send fewer and smaller files",
@@ -174,6 +181,8 @@ def shown(row: Row, place: int, profile: Profile) -> dict[str, Any]:
     if row.role == "user":
         return _user(row, place, profile)
     content = _blocks(row.text) + [one.block(row_ids=profile.more_methods) for one in row.files]
+    if row.call is not None and not content and profile.calls_shown:
+        content = [dict(row.call)]
     message: dict[str, Any] = {"role": row.role, "content": content, **row.extra, "timestamp": row.at}
     if profile.message_ids:
         meta: dict[str, Any] = {**row.meta, "id": row.id, "seq": place}

@@ -25,7 +25,17 @@ class AgentPayload(msgspec.Struct, rename="camel", frozen=True):
         value = decode_payload(self.data)
         return value if isinstance(value, dict) else {}
 
+    @property
+    def media(self) -> list[str]:
+        """What a piece of the answer says to be sent beside the text, as the model named it; looked for before
+        anything is decoded, for nearly no piece has any."""
+        if self.stream != "assistant" or _MEDIA not in bytes(self.data):
+            return []
+        found = self.fields().get("mediaUrls")
+        return [one for one in found if isinstance(one, str) and one] if isinstance(found, list) else []
 
+
+_MEDIA = b'"mediaUrls"'
 _decoder = msgspec.json.Decoder(AgentPayload)
 
 

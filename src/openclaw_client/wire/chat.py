@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from openclaw_client.wire.usage import Usage
+
 TEXT_TYPES = frozenset({"text", "output_text", "input_text", ""})
 """The types of blocks whose `text` is text of the message; the middle two are those of models' own formats, in rows and
 finals that were taken over as they are (2026.9.6 reads them so). "" is a block that does not name its type."""
@@ -25,6 +27,8 @@ TERMINAL_STATES = frozenset({"final", "aborted", "error"})
 """The states of a chat event that end its run."""
 INJECTED = ("openclaw", "gateway-injected")
 """Provider and model of what the gateway wrote itself, and no model."""
+MIRRORED = ("openclaw", "delivery-mirror")
+"""The same of what an agent sent with its tool `message`."""
 
 # Fields stand in the order of the wire, which is the quickest one to decode. Nothing here can be part of a cycle, so
 # the collector need not look at it.
@@ -53,7 +57,7 @@ class MessageDetails(NamedTuple):
     """
 
     content: tuple[Mapping[str, Any], ...] = ()
-    usage: Mapping[str, Any] | None = None
+    usage: Usage | None = None
     model: str | None = None
     provider: str | None = None
 
@@ -180,11 +184,12 @@ def _type_of(block: Mapping[str, Any]) -> str:
 def details_of(message: Mapping[str, Any]) -> MessageDetails:
     """What a message or row holds beside its text, out of plain values in which anything may be wrong."""
     usage, model, provider = (message.get(name) for name in ("usage", "model", "provider"))
-    if (provider, model) == INJECTED:
-        model = provider = None
+    if (provider, model) in (INJECTED, MIRRORED):
+        # No model was called for it; its usage is all zeros.
+        usage = model = provider = None
     return MessageDetails(
         content=content_blocks(message.get("content")),
-        usage=usage if isinstance(usage, dict) else None,
+        usage=Usage(usage) if isinstance(usage, dict) else None,
         model=model if isinstance(model, str) and model else None,
         provider=provider if isinstance(provider, str) and provider else None,
     )

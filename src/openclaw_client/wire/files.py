@@ -6,7 +6,7 @@ Lenient: a row is a file if it has an id. What names it is a model's own words, 
 from __future__ import annotations
 
 import binascii
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +22,8 @@ MAX_TYPE: Final = 127
 """Characters of a media type that are kept: RFC 6838 allows as many on each side, and real ones have half of it."""
 
 UNKNOWN_TYPE: Final = "application/octet-stream"
+
+_MEDIA: Final = frozenset(["image", "audio", "video"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,13 @@ class FileRows(NamedTuple):
     files: tuple[AgentFile, ...]
     sessions: tuple[str | None, ...]
     left_out: int
+
+
+class SentBlocks(NamedTuple):
+    """files: those that can be downloaded. others: how many stand there that cannot."""
+
+    files: tuple[AgentFile, ...]
+    others: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,24 @@ def files_from(payload: Any, session_key: str) -> FileRows | None:
     return FileRows(tuple(found), tuple(sessions), max(0, len(rows) - MAX_FILES))
 
 
+def files_in(content: Iterable[Mapping[str, Any]], session_key: str, run_id: str | None) -> SentBlocks:
+    """The files among the blocks of a row that an agent wrote.
+
+    A document stands within a block of its own, a picture, a sound or a film is the block itself. Of a file that was
+    not sent there is an error in its place.
+    """
+    found, unsent = [], 0
+    for block in content:
+        kind = block.get("type")
+        told = block.get("attachment") if kind == "attachment" else block if kind in _MEDIA else None
+        file = _block_file(told, session_key, run_id) if isinstance(told, Mapping) else None
+        if file is not None:
+            found.append(file)
+        elif told is not None or kind == "attachment_error":
+            unsent += 1
+    return SentBlocks(tuple(found), unsent)
+
+
 def file_answer_from(payload: Any) -> FileAnswer:
     """The answer; with neither data nor link where it has none that is understood."""
     if not isinstance(payload, Mapping):
@@ -114,12 +141,19 @@ def from_base64(data: str) -> bytes | None:
 
 
 def _file_from(row: Mapping[str, Any], session_key: str) -> AgentFile | None:
-    ident = row.get("id")
+    name = _text(row.get("title")) or _text(row.get("fileName")) or ""
+    return _made(row.get("id"), name, row, session_key, _text(row.get("runId")))
+
+
+def _block_file(told: Mapping[str, Any], session_key: str, run_id: str | None) -> AgentFile | None:
+    names = (_text(told.get(name)) for name in ("label", "fileName", "alt"))
+    return _made(told.get("artifactId"), next(filter(None, names), ""), told, session_key, run_id)
+
+
+def _made(ident: Any, name: str, row: Mapping[str, Any], session_key: str, run: str | None) -> AgentFile | None:
     if not isinstance(ident, str) or not 0 < len(ident) <= MAX_ID or not ident.isprintable():
         return None
-    name = _text(row.get("title")) or _text(row.get("fileName")) or ""
     kind = _text(row.get("mimeType")) or UNKNOWN_TYPE
-    run = _text(row.get("runId"))
     return AgentFile(
         ident,
         one_line(name[: 2 * MAX_NAME])[:MAX_NAME],

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from openclaw_client.wire.chat import INJECTED, details_of, message_from, message_text, text_pieces
+from openclaw_client.wire.chat import INJECTED, MIRRORED, details_of, message_from, message_text, text_pieces
+from openclaw_client.wire.usage import Usage
 
 _SUFFIXES = (":user", ":assistant")
 """The idempotency key of a user's row, and of what is left of a stopped run, is the run id with one of these (observed
@@ -42,6 +43,11 @@ class HistoryMessage(dict[str, Any]):
     def is_cut(self) -> bool:
         """Whether the gateway gives a part of the text only, or a note in its place."""
         return any(text.endswith(_CUT) or text.startswith(_LEFT_OUT) for text in self._texts())
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether a note stands in the place of the whole row."""
+        return any(text.startswith(_LEFT_OUT) for text in self._texts())
 
     @property
     def uncut(self) -> str:
@@ -86,8 +92,8 @@ class HistoryMessage(dict[str, Any]):
         return details_of(self).content
 
     @property
-    def usage(self) -> Mapping[str, Any] | None:
-        """What the model call of this row took, in the gateway's words (input, output, totalTokens, cost, …)."""
+    def usage(self) -> Usage | None:
+        """What the model call of this row took; None for what no model wrote."""
         return details_of(self).usage
 
     @property
@@ -104,6 +110,18 @@ class HistoryMessage(dict[str, Any]):
     def is_the_gateways(self) -> bool:
         """Whether the gateway wrote this message and no model: chat.inject, the answer to a command, a stopped run."""
         return (self._str("provider"), self._str("model")) == INJECTED
+
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether this is what an agent sent with its tool `message`, beside its answer."""
+        return "openclawMessageToolMirror" in self or (self._str("provider"), self._str("model")) == MIRRORED
+
+    @property
+    def place(self) -> int | None:
+        """Which row of its session it is, from 1; None on releases that do not tell."""
+        meta = self.get("__openclaw")
+        value = meta.get("seq") if isinstance(meta, dict) else None
+        return value if type(value) is int else None
 
     @property
     def timestamp(self) -> float | None:

@@ -1,0 +1,161 @@
+"""Sending messages and following runs, for threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from openclaw_client.chat.address import RunAddress, run_address
+from openclaw_client.chat.arguments import AbortResult, ChatRequest, WhenBusy, chat_request
+from openclaw_client.chat.attachments import AttachmentLike
+from openclaw_client.chat.consumer import Unheard
+from openclaw_client.client.callbacks import check_optional
+from openclaw_client.client.options import Timeouts
+from openclaw_client.client.port import Follower, Port
+from openclaw_client.client.slow_consumer import SlowConsumer
+from openclaw_client.runs.events import ChatReply, RunEvent
+from openclaw_client.runs.peer import SentRun
+from openclaw_client.sync.channel import RunChannel
+from openclaw_client.sync.loop_thread import LoopThread
+from openclaw_client.sync.run import ChatRun, OnEnd
+
+
+class BlockingChatting:
+    """From any thread."""
+
+    # Of the client.
+    _port: Port
+    _ready_thread: Callable[[], LoopThread]
+    _soon: Callable[..., None]
+
+    def chat_abort(self, *, session_key: str, run_id: str | None = None) -> AbortResult:
+        """Stop a run, or all runs of the session. `aborted` is False where nothing was running; that is no error."""
+        return self._ready_thread().call(lambda: self._port.abort(session_key, run_id), "chat_abort")
+
+    def chat_send(
+        self,
+        *,
+        session_key: str,
+        message: str,
+        attachments: Iterable[AttachmentLike] | None = None,
+        idempotency_key: str | None = None,
+        on_event: Callable[[RunEvent], object] | None = None,
+        timeout: float | None = None,
+        when_busy: WhenBusy = "wait",
+        details: bool = False,
+        **params: Any,
+    ) -> ChatReply:
+        """Send a message and wait for the whole reply, wherever the gateway answers it.
+
+        Args:
+            session_key: The session, in any spelling.
+            message: The text.
+            attachments: Files that go with it.
+            idempotency_key: By it the gateway knows a message that is sent twice; None makes one.
+            on_event: Gets every typed event, in this thread; what it raises ends the call.
+            timeout: Seconds for everything: the wait for the turn, the connection and the run.
+            when_busy: "wait" sends when this client's earlier runs of the session are over, and those of others as far
+                as they are heard or the gateway tells; "send" sends at once. Stop words and commands never wait.
+            details: Whether the reply is to say which files came with it, what it took and which model answered. The
+                history may be asked for that behind the end of the run, within timeout and `Timeouts.request`; where
+                that fails, the reply is whole all the same, and what is not known is None.
+            params: Further parameters of chat.send in the gateway's spelling.
+
+        Returns:
+            The reply; its text is empty only where the model had nothing to say.
+
+        Raises:
+            UsageError, PayloadTooLarge, RequestFailed: Nothing runs.
+            OutcomeUnknown, RequestTimeout: Nobody knows whether it runs; the key is in them.
+            RunFailed: The run failed.
+            RunLost: How it ended cannot be found out.
+            RunTimeout: The time is over, and the run goes on.
+                Ctrl-C leaves it going, too.
+        """
+        check_optional(on_event, "on_event", coroutines=False)
+        run = self.chat_stream(
+            session_key=session_key,
+            message=message,
+            attachments=attachments,
+            idempotency_key=idempotency_key,
+            timeout=timeout,
+            when_busy=when_busy,
+            details=details,
+            **params,
+        )
+        if on_event is None:
+            run._keep_no_events()
+        with run:
+            if on_event is not None:
+                for event in run:
+                    on_event(event)
+            return run.result()
+
+    def chat_stream(
+        self,
+        *,
+        session_key: str,
+        message: str,
+        attachments: Iterable[AttachmentLike] | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        when_busy: WhenBusy = "wait",
+        details: bool = False,
+        **params: Any,
+    ) -> ChatRun:
+        """The run of a message: a context manager and an iterator of events. Sends nothing by itself.
+
+        The arguments are those of `chat_send`. Raises UsageError.
+        """
+        request = chat_request(session_key, message, attachments, idempotency_key, when_busy, params, details=details)
+        return ChatRun(self, request, self._port.run_timeouts(timeout))
+
+    def chat_attach(
+        self,
+        run: SentRun | str,
+        *,
+        session_key: str | None = None,
+        offset: int = 0,
+        timeout: float | None = None,
+        details: bool = False,
+    ) -> ChatRun:
+        """Follow a run that was sent before, by this client, another process, or anybody.
+
+        Nothing is sent until the run is entered; then the gateway is asked, and the message is never run twice. It is
+        sent again only where it certainly has not run, and only from a `SentRun` that holds the whole message.
+
+        Args:
+            run: A `SentRun` (see `ChatRun.sent_run`), or the id of a run. By its id a run is found while it goes
+                on, and later where the rows of the history name it (not on 2026.4.15 and 2026.5.12).
+            session_key: The session of a run that is given by its id; a `SentRun` has it.
+            offset: Characters of the text that the reader has: text events begin behind them. A text that was
+                rewritten comes whole, as `TextReplaced`.
+            timeout: Seconds for the whole; None for the client's own limits.
+            details: As for `chat_send`.
+
+        Returns:
+            The run: a context manager and an iterator of events, as of `chat_stream`.
+
+        Raises:
+            UsageError: The arguments name no run. `result()` raises what that of `chat_stream` raises, and
+                `RunUnknown` where the gateway knows no run of this id.
+        """
+        return ChatRun(self, run_address(run, session_key, offset, details=details), self._port.run_timeouts(timeout))
+
+    def _new_run(
+        self, what: ChatRequest | RunAddress, timeouts: Timeouts, on_end: OnEnd, *, heard: bool
+    ) -> tuple[Follower, RunChannel]:
+        """The follower and the channel of a run, not sent yet."""
+        thread = self._ready_thread()
+        port = self._port
+
+        def on_lag(waiting: int, dropped: int) -> None:
+            port.on_slow(SlowConsumer("run", what.run_id, waiting=waiting, dropped=dropped))
+
+        channel = RunChannel(thread.loop, on_end, on_lag)
+        return port.follower(what, channel if heard else Unheard(channel.end), timeouts), channel
+
+    def _send_run(self, follower: Follower) -> None:
+        """Send the message of a run."""
+        self._port.touch()
+        self._ready_thread().call(follower.begin, "chat_send")

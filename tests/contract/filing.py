@@ -75,6 +75,8 @@ def file_agent(files: Mapping[str, bytes]) -> Callable[[Turn], AsyncIterator[str
             _send(turn, files, place, way=way, text=wanted.get("message", ""))
             yield "done"
             return
+        if kind == "tool":
+            turn.tool("process", {"action": "list"}, "no sessions")
         lines = rest.replace("\\n", "\n").split("\n")
         for line in lines:
             if line.startswith("MEDIA:"):

@@ -17,6 +17,7 @@ from openclaw_client.cli import main
 from openclaw_client.cli.converse import _abort, converse
 from openclaw_client.cli.exit_codes import MEANINGS, ExitCode, exit_code
 from openclaw_client.cli.parser import parse
+from openclaw_client.cli.received import by_id
 from openclaw_client.cli.report import advice
 from openclaw_client.cli.view import JsonRunView, PlainRunView
 from openclaw_client.errors import GatewayError
@@ -286,7 +287,7 @@ def test_a_gateway_that_stays_away_is_not_waited_for_for_ever(gateway: BlockingE
         view = JsonRunView()
         client.on("chat", lambda event: crash.start() if event.payload.get("state") == "delta" else None)
         with pytest.raises(errors.Unreachable) as lost:
-            converse(client, "main", "endless", view, away_timeout=0.2)
+            converse(client, "main", "endless", view, way=by_id, away_timeout=0.2)
         crash.join()
     assert exit_code(lost.value) == ExitCode.UNREACHABLE
     assert "the run may go on" in str(lost.value)

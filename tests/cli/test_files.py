@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from openclaw_client import AgentFile, DeviceIdentity, GatewayClient
+from openclaw_client import AgentFile, ChatReply, DeviceIdentity, GatewayClient
+from openclaw_client.cli.received import MAX_RECEIVED, Received, by_id, lines_of
 from openclaw_client.testing import BlockingEmbeddedGateway, Turn
-from tests.cli.conftest import TOKEN, Open, Program
+from tests.cli.conftest import LOOKS, TOKEN, Open, Program
 
 PLAIN = "one\ttwo\r\nthree ü\n"
 STEERING = "before \x1b[2J\u202eafter\n"
@@ -111,3 +114,78 @@ def test_a_gateway_that_has_none(alone: Program) -> None:
         ran = alone.run("files")
     assert (ran.code, ran.out) == (1, "")
     assert "2026.5.12 or later" in ran.err
+
+
+# Files of a reply
+
+
+def test_a_reply_tells_its_files_and_how_they_are_got(program: Program, gateway: BlockingEmbeddedGateway) -> None:
+    ran = program.run("chat", "send")
+    (note, report) = [line for line in ran.err.splitlines() if "file" in line]
+    assert (ran.code, ran.out) == (0, "done\n")
+    assert note.startswith(f"[file note.txt, {len(PLAIN.encode())} B, download artifact_managed_media_")
+    assert report.startswith("[file re[2Jport.txt, ")
+    ident = note.rpartition(" ")[2].removesuffix("]")
+    assert program.run("download", ident, "-").out == PLAIN.replace("\r\n", "\n")
+
+
+def test_a_reply_in_json_has_its_files(program: Program, gateway: BlockingEmbeddedGateway) -> None:
+    *_, reply = program.run("chat", "send", "--json").objects
+    assert (reply["type"], [file["name"] for file in reply["files"]]) == ("reply", ["note.txt", "re[2Jport.txt"])
+    assert (reply["usage"]["totalTokens"], reply["model"]) == (6, "embedded-1")
+
+
+@LOOKS
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+def test_a_file_of_a_conversation_is_saved_by_its_number(
+    open_terminal: Open,
+    gateway: BlockingEmbeddedGateway,
+    look: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    chat = open_terminal("chat", look=look)
+    chat.wait_for_prompt()
+    chat.say("send")
+    chat.wait_for(f"[file note.txt, {len(PLAIN.encode())} B, :download 1]", ":download 2]")
+    chat.wait_for_prompt()
+    chat.say("send again")
+    chat.wait_for(":download 3]", ":download 4]")
+    chat.wait_for_prompt()
+    chat.say(":download 3 third.txt")
+    chat.wait_for("written to third.txt")
+    chat.wait_for_prompt()
+    assert (tmp_path / "third.txt").read_bytes() == PLAIN.encode()
+    for wrong in ("5", "0", "x", ""):
+        chat.say(f":download {wrong}")
+        chat.wait_for("no file of this chat has that number")
+        chat.wait_for_prompt()
+    chat.say(":download 1 nowhere/x.txt")
+    chat.wait_for("cannot be written")
+    chat.wait_for_prompt()
+
+
+def test_a_line_of_a_file() -> None:
+    reply = ChatReply("t", "r", "final", "main")
+    assert lines_of(reply, by_id) == []
+    told = replace(reply, files=(AgentFile("a", "", "image/png", None, "main"),))
+    assert lines_of(told, by_id) == ["file image/png, download a"]
+
+
+def test_only_the_latest_files_keep_their_number() -> None:
+    received = Received()
+    for number in range(MAX_RECEIVED + 1):
+        received.add(AgentFile(str(number), "", "image/png", None, "main"))
+    assert received.get("1") is None
+    oldest, latest = received.get("2"), received.get(str(MAX_RECEIVED + 1))
+    assert oldest is not None
+    assert latest is not None
+    assert (oldest.artifact_id, latest.artifact_id) == ("1", str(MAX_RECEIVED))
+
+
+def test_where_files_cannot_be_got_nobody_asks_for_them(program: Program) -> None:
+    with BlockingEmbeddedGateway(token=TOKEN, release="2026.4.15") as old:
+        program.environment["OPENCLAW_GATEWAY_URL"] = old.url
+        *_, reply = program.run("chat", "hi", "--json").objects
+    assert (reply["type"], reply["files"], reply["usage"]) == ("reply", None, None)

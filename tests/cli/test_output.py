@@ -122,7 +122,7 @@ def test_plain_text(capsys: pytest.CaptureFixture[str], events: list[RunEvent], 
     with PlainRunView(terminal=False) as view:
         for event in events:
             view.event(event)
-        view.finish(ChatReply(text=text, run_id="r", state="final", session_key="main"))
+        view.finish(ChatReply(text=text, run_id="r", state="final", session_key="main"), ())
     assert capsys.readouterr().out == out
 
 
@@ -134,7 +134,7 @@ def test_what_is_out_of_reach_is_told_to_be_rewritten() -> None:
         view.note("a note, which settles what stands before it")
         view.event(TextReplaced("r", "All new."))
         view.event(TextAppended("r", " And more."))
-        view.finish(ChatReply(text="All new. And more.", run_id="r", state="final", session_key="main"))
+        view.finish(ChatReply(text="All new. And more.", run_id="r", state="final", session_key="main"), ())
     shown = screen.getvalue()
     assert (
         shown.index("A paragraph.") < shown.index("the gateway rewrote the reply:") < shown.rindex("All new. And more.")
@@ -175,5 +175,5 @@ def test_what_is_told_while_the_person_is_asked_comes_after_the_answer(
             assert shown() in (before, "")
         assert "connection lost" in shown()
         view.event(TextAppended("r", " and further"))
-        view.finish(ChatReply(text="so far and further", run_id="r", state="final", session_key="main"))
+        view.finish(ChatReply(text="so far and further", run_id="r", state="final", session_key="main"), ())
     assert "further" in shown()

@@ -12,6 +12,7 @@ from openclaw_client.cli.input import is_conversation, read_message_and_stdin
 from openclaw_client.cli.interactive import chat_interactively
 from openclaw_client.cli.look import choose_look
 from openclaw_client.cli.options import Options
+from openclaw_client.cli.received import by_id
 from openclaw_client.cli.view import JsonRunView, RunView
 from openclaw_client.client.options import StateChange
 from openclaw_client.errors import UsageError
@@ -46,7 +47,7 @@ def run(options: Options) -> int:
         dialog = Dialog(client, look) if kinds else None
         client.on_state_change(lambda change: _note(view, change))
         timeouts = {"timeout": options.timeout, "away_timeout": AWAY_TIMEOUT}
-        reply = converse(client, options.session_key, message, view, dialog=dialog, **timeouts)
+        reply = converse(client, options.session_key, message, view, way=by_id, dialog=dialog, **timeouts)
         if dialog is not None and reply.pending_approval is not None:
             # The release does not let its runs wait: what is allowed now is another run's.
             dialog.ask_pending()

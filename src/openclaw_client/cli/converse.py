@@ -5,18 +5,20 @@ from __future__ import annotations
 import shlex
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType, TracebackType
 from typing import Self
 
 from openclaw_client.cli.dialog import Dialog
+from openclaw_client.cli.received import lines_of
 from openclaw_client.cli.view import RunView
 from openclaw_client.client.options import ConnectionState, StateChange
 from openclaw_client.errors import ClientClosed, ConnectionLost, GatewayError, Unreachable
 from openclaw_client.runs.events import ChatReply, Reconnecting, Resumed, RunEvent
 from openclaw_client.sync.client import GatewayClient
 from openclaw_client.sync.run import ChatRun
+from openclaw_client.wire.files import AgentFile
 
 LOOK = 0.1
 """Seconds between two looks whether the message waits for another run: quicker than a person wonders."""
@@ -32,19 +34,23 @@ def converse(
     message: str,
     view: RunView,
     *,
+    way: Callable[[AgentFile], str],
     dialog: Dialog | None = None,
     timeout: float | None = None,
     away_timeout: float | None = None,
 ) -> ChatReply:
     """Send a message and show its run; the reply is "aborted" after Ctrl-C. On the main thread.
 
-    dialog: asks the person what the agent asks. timeout: seconds for the whole run. away_timeout: seconds that a
-    gateway may be away in mid-run, None for no limit; the client is disconnected after that.
+    way: says how a file of the reply is got; called once for each. dialog: asks the person what the agent asks.
+    timeout: seconds for the whole run. away_timeout: seconds that a gateway may be away in mid-run, None for no limit;
+    the client is disconnected after that.
 
     Raises Unreachable then, else what `chat_stream` and its result raise, and KeyboardInterrupt for a second Ctrl-C,
     which leaves the run; NotSent for one before the message went out.
     """
-    run = client.chat_stream(session_key=session_key, message=message, timeout=timeout)
+    # Where files cannot be got, nobody waits for them.
+    details = client.supports("artifacts.download") is True
+    run = client.chat_stream(session_key=session_key, message=message, timeout=timeout, details=details)
     absence, interrupted = _Absence(client, away_timeout), threading.Event()
     try:
         with view, _sent(run, view), _abort_on_interrupt(run, view, interrupted), absence:
@@ -54,7 +60,7 @@ def converse(
                 if dialog is not None and (note := dialog.event(event, view.asking, interrupted)):
                     view.note(note)
             reply = run.result()
-            view.finish(reply)
+            view.finish(reply, lines_of(reply, way))
     except GatewayError as error:
         if absence.given_up:
             raise Unreachable(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from openclaw_client.cli.connect import connected
 from openclaw_client.cli.exit_codes import ExitCode
 from openclaw_client.cli.options import Options
 from openclaw_client.cli.output import fields_of, json_line, write
-from openclaw_client.errors import FileGone, GatewayError, UsageError
+from openclaw_client.cli.received import save
+from openclaw_client.errors import FileGone, UsageError
 from openclaw_client.errors.peer_text import harmless, one_line
 from openclaw_client.files.calls import MAX_BYTES
 from openclaw_client.sync.client import GatewayClient
@@ -39,7 +39,7 @@ def run(options: Options) -> int:
         if options.path == STDOUT:
             _to_stdout(client.download(file, max_bytes=most))
             return ExitCode.OK
-        place = str(_written(client, file, options.path, most))
+        place = str(save(client, file, options.path, most))
         if options.json:
             json_line("download", {**fields_of(file), "path": place})
         else:
@@ -55,16 +55,6 @@ def _find(client: GatewayClient, options: Options) -> AgentFile:
         remedy = "`files` tells what is there; --session names the session"
         raise FileGone(method="artifacts.list", artifact_id=one_line(options.ident), remedy=remedy)
     return file
-
-
-def _written(client: GatewayClient, file: AgentFile, path: str, most: int) -> Path:
-    try:
-        return client.download(file, to=path, max_bytes=most)
-    except OSError as error:
-        if isinstance(error, GatewayError):
-            raise
-        where = one_line(error.filename if isinstance(error.filename, str) else path)
-        raise GatewayError(message=f"{where} cannot be written: {error.strerror or error}") from error
 
 
 def _to_stdout(data: bytes) -> None:

@@ -15,6 +15,7 @@ from openclaw_client.cli.history import show_history
 from openclaw_client.cli.look import can_render, choose_look
 from openclaw_client.cli.options import Options
 from openclaw_client.cli.prompt import Screen, load_readline
+from openclaw_client.cli.received import Received, save
 from openclaw_client.cli.report import sentence
 from openclaw_client.cli.view import Look, RunView
 from openclaw_client.client.options import ConnectionState, StateChange
@@ -31,6 +32,7 @@ HISTORY = 20
 _HELP = """\
 :help          this list
 :history [N]   the last N messages of the session (20)
+:download N [PATH]  save the file that was told with this number
 :abort         stop all runs of the session, other clients' too
 :quit          leave; so do Ctrl-D and Ctrl-C at the prompt
 Enter on an empty line asks again what an agent asked and you left open.
@@ -54,7 +56,8 @@ class _Conversation:
         self._look = look
         self._screen = Screen(look.prompt, load_readline())
         self._view: RunView | None = None
-        self._commands = {":history": self._history, ":abort": self._abort}
+        self._received = Received()
+        self._commands = {":history": self._history, ":abort": self._abort, ":download": self._download}
         client.on_proactive_message(self._on_message)
         client.on_state_change(self._on_change)
         self._dialog = Dialog(client, look) if kinds else None
@@ -108,7 +111,8 @@ class _Conversation:
         self._view = view = self._look.run_view()
         try:
             timeout = self._options.timeout
-            converse(self._client, self._options.session_key, line, view, dialog=self._dialog, timeout=timeout)
+            key, way = self._options.session_key, self._received.add
+            converse(self._client, key, line, view, way=way, dialog=self._dialog, timeout=timeout)
         finally:
             self._view = None
 
@@ -129,6 +133,14 @@ class _Conversation:
     def _abort(self, _argument: str) -> None:
         result = self._client.chat_abort(session_key=self._options.session_key)
         self._look.note("stopped" if result.aborted else "nothing was running")
+
+    def _download(self, argument: str) -> None:
+        number, _, path = argument.partition(" ")
+        file = self._received.get(number)
+        if file is None:
+            self._look.note("no file of this chat has that number; `openclaw-client files` lists those of the session")
+        else:
+            self._look.note(f"written to {save(self._client, file, path.strip() or '.')}")
 
     # What comes by itself. On a handler's thread.
 

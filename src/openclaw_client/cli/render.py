@@ -166,13 +166,15 @@ class RichRunView:
         self._stopping = True
         self._do("stopping (Ctrl-C again leaves without waiting)")
 
-    def finish(self, reply: ChatReply) -> None:
+    def finish(self, reply: ChatReply, files: Sequence[str]) -> None:
         with self._lock:
             if self._settled + self._tail != reply.text:
                 self._replace(reply.text)
             self._settle(whole=True)
             if beside := mark(reply.content):
                 self._print(Text(beside, style="dim"))
+            for line in files:
+                self._print(Text(f"[{line}]", style="dim"))
             for text in remarks(reply):
                 self._print(Text(text, style="yellow"))
 

@@ -58,8 +58,8 @@ class RunView(Protocol):
     def aborting(self) -> None:
         """The person asked for the end of the run."""
 
-    def finish(self, reply: ChatReply) -> None:
-        """The run is over; the last call where it ended with a reply."""
+    def finish(self, reply: ChatReply, files: Sequence[str]) -> None:
+        """The run is over; the last call where it ended with a reply. files: a line for each file that came with it."""
 
 
 class Look(Protocol):
@@ -140,7 +140,7 @@ class PlainRunView:
     def aborting(self) -> None:
         self.note("stopping the run; Ctrl-C again leaves without waiting")
 
-    def finish(self, reply: ChatReply) -> None:
+    def finish(self, reply: ChatReply, files: Sequence[str]) -> None:
         with self._lock:
             if "".join(self._shown) != reply.text:
                 # What was shown cannot be taken back; the whole truth follows it.
@@ -150,7 +150,7 @@ class PlainRunView:
                 self._begin()
                 self._write(reply.text)
             self._end_line()
-            for text in (mark(reply.content).strip("[]"), *remarks(reply)):
+            for text in (mark(reply.content).strip("[]"), *files, *remarks(reply)):
                 if text:
                     self._say(text)
 
@@ -230,7 +230,8 @@ class JsonRunView:
     def aborting(self) -> None:
         """The run's own end tells it."""
 
-    def finish(self, reply: ChatReply) -> None:
+    def finish(self, reply: ChatReply, files: Sequence[str]) -> None:
+        del files
         json_line("reply", fields_of(reply))
 
 
@@ -270,7 +271,7 @@ def remarks(reply: ChatReply) -> list[str]:
     if reply.state == "aborted":
         found.append("aborted" if reply.text else "aborted before there was any text")
     elif reply.pending_approval is None and not (
-        reply.text or mark(reply.content) or reply.side_results or reply.aborted_run_ids
+        reply.text or mark(reply.content) or reply.side_results or reply.aborted_run_ids or reply.files
     ):
         found.append("the reply has no text")
     if reply.aborted_run_ids:

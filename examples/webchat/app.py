@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from html import escape
 from pathlib import Path
 from typing import Annotated, Any, Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -23,6 +23,7 @@ from examples.webchat.conversation import Conversation, Conversations, TooMany
 from examples.webchat.desk import Answering
 from examples.webchat.guard import Guard
 from openclaw_client import GatewayError
+from openclaw_client.errors import FileGone, FileTooLarge
 
 STATIC: Final = Path(__file__).parent / "static"
 RETRY: Final = 1000
@@ -60,6 +61,7 @@ def create_app(
     _add_pages(app)
     _add_api(app)
     _add_answers(app)
+    _add_files(app)
     return app
 
 
@@ -190,6 +192,24 @@ def _add_answers(app: FastAPI) -> None:
             raise HTTPException(409, "An answer is on its way already.") from None
         except GatewayError as error:
             raise HTTPException(503, words.explain_answer(error)) from error
+
+
+def _add_files(app: FastAPI) -> None:
+    # An id is the gateway's, which may put a slash into it.
+    @app.get("/api/files/{ident:path}")
+    async def file(mine: Mine, ident: str) -> Response:
+        try:
+            found, data = await mine.file(ident)
+        except (KeyError, FileGone):
+            # The same words for what is somebody else's and for what never was.
+            raise HTTPException(404, "No file of this name is here.") from None
+        except FileTooLarge:
+            raise HTTPException(413, "The file is too large for this page.") from None
+        except GatewayError as error:
+            raise HTTPException(503, words.explain(error)) from error
+        # A stranger's file: saved, never shown, and by no type that a browser would open.
+        name = f"attachment; filename*=UTF-8''{quote(found.name or 'file', safe='')}"
+        return Response(data, media_type="application/octet-stream", headers={"Content-Disposition": name})
 
 
 def _message(body: Any) -> tuple[str, str]:

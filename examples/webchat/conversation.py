@@ -26,9 +26,11 @@ from examples.webchat.entries import (
     reply_entries,
     settled,
     waits,
+    with_files,
 )
 from examples.webchat.feed import Feed, Told
 from openclaw_client import (
+    AgentFile,
     AsyncChatRun,
     AsyncConnectionManager,
     AsyncGatewayClient,
@@ -154,6 +156,14 @@ class Conversation:
             row.source, row.run_id = message.kind, message.run_id
             self._tell(("entry", row.shown()))
 
+    async def file(self, ident: str) -> tuple[AgentFile, bytes]:
+        """A file that was sent in this conversation. KeyError where none of this id was. Raises GatewayError."""
+        client = await self._manager.connection_for(self.user)
+        for file in await client.files(session_key=self.session_key):
+            if file.artifact_id == ident:
+                return file, await client.download(file)
+        raise KeyError(ident)
+
     async def retry_now(self) -> None:
         """Try to reach the gateway at once."""
         if self._client is not None and self._client.state is ConnectionState.RECONNECTING:
@@ -181,12 +191,15 @@ class Conversation:
         try:
             client = await self._manager.connection_for(self.user)
             self._watch(client)
-            run = client.chat_stream(session_key=self.session_key, message=text, idempotency_key=entry.run_id)
+            run = client.chat_stream(
+                session_key=self.session_key, message=text, idempotency_key=entry.run_id, details=True
+            )
             async with self._waits_told(entry, run), run:
                 self._runs[ident] = run
                 async for event in run:
                     self._tell(change(entry, event))
                 reply = await run.result()
+            self._tell(with_files(entry, reply.files or ()))
             if reply.merged_into:
                 entry.problem = "Answered together with the message before it."
                 self._tell(("entry", entry.shown()))

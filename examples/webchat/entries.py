@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 from examples.webchat import words
 from openclaw_client import (
+    AgentFile,
     ApprovalRequested,
     ApprovalResolved,
     HistoryMessage,
@@ -56,6 +57,15 @@ class Tool:
     state: Literal["running", "done", "failed"] = "running"
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A file that came with a message. size: its bytes, None where the gateway does not say."""
+
+    id: str
+    name: str
+    size: int | None
+
+
 @dataclass(slots=True)
 class Entry:
     """One message. at: milliseconds. source: what a message that nobody asked for came from. run_id: "" for none.
@@ -77,6 +87,7 @@ class Entry:
     problem: str = ""
     retry: bool = False
     run_id: str = ""
+    files: list[Sent] = field(default_factory=list)
 
     @property
     def open(self) -> bool:
@@ -90,7 +101,7 @@ class Entry:
     def begin_again(self) -> None:
         self.state, self.retry = "waiting", False
         self.problem = self.note = self.text = self.thinking = ""
-        self.tools = []
+        self.tools, self.files = [], []
 
     def shown(self) -> dict[str, Any]:
         """As the page gets it."""
@@ -101,6 +112,17 @@ def reply_entries(run_id: str, text: str, at: float) -> tuple[Entry, Entry]:
     """A message that is about to be sent, and the place for its reply."""
     question = Entry(f"{run_id}:user", "user", text, at=at, run_id=run_id)
     return question, Entry(run_id, "assistant", state="waiting", at=at, run_id=run_id)
+
+
+def with_files(entry: Entry, files: Iterable[AgentFile]) -> Change | None:
+    """Show which files came with a reply; what the page must be told, None for nothing."""
+    listed = [Sent(file.artifact_id, file.name or file.mime_type, file.size) for file in files]
+    if not listed:
+        return None
+    entry.files = listed
+    if entry.note == words.SILENT:
+        entry.note = ""
+    return "entry", entry.shown()
 
 
 def proactive_entry(message: ProactiveMessage, at: float) -> Entry:

@@ -27,6 +27,7 @@ EXTRAS = {
     "multiSelect": True,
 }
 PIN = {"questionId": "pin", "header": "PIN", "question": "Your PIN?", "options": [], "isSecret": True, "isOther": True}
+REPORT = b"<script>document.title='pwned'</script>"
 MARKDOWN = (
     "## Heading\n\nSome **bold**, *slanted* and `plain` words.\n\n- one\n- two\n\n| a | b |\n|---|---|\n| 1 | 2 |\n"
 )
@@ -63,9 +64,9 @@ async def agent(turn: Turn) -> AsyncIterator[str]:
             yield f"answered: {answers and [answers['drink'], sorted(answers['extras'])]}"
         case "secret":
             yield f"got it: {await turn.ask_question([PIN]) is not None}"
-        case "hostile":
-            yield HOSTILE
-        case "markdown":
-            yield MARKDOWN
-        case _:
-            yield f"echo: {turn.message}"
+        case "file":
+            turn.send_file("<b>report</b>.html", REPORT, "text/plain", way="reply")
+            # White space is no word: a reply of "file" has none.
+            yield turn.message.removeprefix("file").strip()
+        case said:
+            yield {"hostile": HOSTILE, "markdown": MARKDOWN}.get(said, f"echo: {turn.message}")

@@ -16,8 +16,10 @@ from examples.webchat.entries import (
     reply_entries,
     settled,
     waits,
+    with_files,
 )
 from openclaw_client import (
+    AgentFile,
     HistoryMessage,
     ProactiveMessage,
     RawEvent,
@@ -215,3 +217,16 @@ def test_an_open_reply_is_told_by_its_own_events() -> None:
     assert settled(entries("q1 a1 q9 a9 x"), known) == entries("q1 a1")
     answer.state = "final"
     assert settled(entries("q1 a1 q9 a9 x"), known) == entries("q1 a1 q9 a9 x")
+
+
+def test_files_of_a_reply() -> None:
+    entry = play(reply(), RunCompleted("r", ""))
+    assert entry.note
+    assert with_files(entry, ()) is None
+    told = with_files(
+        entry, [AgentFile("a", "report.pdf", "application/pdf", 46, "s"), AgentFile("b", "", "x/y", None, "s")]
+    )
+    files = [{"id": "a", "name": "report.pdf", "size": 46}, {"id": "b", "name": "x/y", "size": None}]
+    assert told == ("entry", {**entry.shown(), "files": files, "note": ""})
+    entry.begin_again()
+    assert entry.files == []

@@ -27,13 +27,15 @@ export class EntryView {
     this.toolList = element("ul", "tools");
     this.toolList.setAttribute("aria-label", "Tools");
     this.text = element("div", "text");
+    this.files = element("ul", "files");
+    this.files.setAttribute("aria-label", "Files");
     this.note = element("p", "note");
     this.status = element("p", "status");
     this.status.append(element("span", "dots"), element("span", "label"));
     this.problem = element("p", "problem");
     this.time = element("time", "time");
     const body = element("div", "body");
-    body.append(this.who, this.source, this.thinking.node, this.toolList, this.text, this.note, this.status, this.problem);
+    body.append(this.who, this.source, this.thinking.node, this.toolList, this.text, this.files, this.note, this.status, this.problem);
     this.node.append(body, this.time);
     this.update(entry);
   }
@@ -55,6 +57,8 @@ export class EntryView {
     this.toolList.hidden = !entry.tools.length;
     this.thinking.set(entry.thinking, busy);
     this.showText();
+    this.files.replaceChildren(...entry.files.map(fileView));
+    this.files.hidden = !entry.files.length;
     set(this.note, entry.note);
     this.showStatus();
     this.showProblem();
@@ -127,6 +131,16 @@ export function isOpen(entry) {
 function set(node, text) {
   if (node.textContent !== text) node.textContent = text;
   if (!node.classList.contains("label")) node.hidden = !text;
+}
+
+function fileView({ id, name, size }) {
+  const node = element("li");
+  const link = element("a", "", name);
+  link.href = `/api/files/${encodeURIComponent(id)}`;
+  link.download = name;
+  node.append(link);
+  if (size !== null) node.append(" ", element("span", "size", `${size} B`));
+  return node;
 }
 
 function thinking() {

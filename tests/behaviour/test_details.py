@@ -158,6 +158,31 @@ async def test_rows_that_came_are_not_asked_for(manage: Manage, start_gateway: S
     assert await client.download(reply.files[0]) == PDF
 
 
+async def test_a_client_with_a_list_is_told_of_rows_too(make: Make, start_gateway: Start) -> None:
+    gateway = start_gateway(agent)
+    async with make(gateway, sessions=[SESSION]) as client:
+        events: list[Any] = []
+        reply = await ask(client, "tool message", session=SESSION, on_event=events.append)
+    assert (reply.usage.total, [file.name for file in reply.files]) == (6, ["message.pdf"])
+    assert not gateway.seen.requests["chat.history"]
+    assert [event.file for event in events if event.type == "file_sent"] == list(reply.files)
+
+
+@pytest.mark.parametrize("release", ["2026.2.17", "2026.4.15", "2026.6.1", "2026.7.35", "2026.8.1", "2026.9.6"])
+async def test_a_run_with_a_system_prompt_has_them(make: Make, start_gateway: Start, release: str) -> None:
+    gateway = start_gateway(agent, release=release)
+    names = ["message.pdf", "reply.pdf"] if release in ("2026.8.1", "2026.9.6") else None
+    message = "tool" if names is None else "tool message reply"
+    async with make(gateway) as client:
+        prompted = await ask(client, message, system_prompt="Be brief.")
+        plain = await ask(client, message)
+    assert gateway.seen.requests["agent"] == 1
+    assert prompted.usage is not None
+    for reply in (prompted, plain):
+        assert (reply.text, reply.usage, reply.model) == ("here", plain.usage, plain.model)
+        assert reply.files is None if names is None else [file.name for file in reply.files] == names
+
+
 async def test_a_file_of_the_answer_is_asked_for_all_the_same(manage: Manage, start_gateway: Start) -> None:
     gateway = start_gateway(agent)
     client = await manage(gateway)

@@ -51,7 +51,8 @@ class Mishap:
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """One message. after: the pause before it. The agent obeys the words of the message."""
+    """One message. after: the pause before it. prompted: whether a system prompt goes with it. The agent obeys the
+    words of the message."""
 
     number: int
     after: float
@@ -59,11 +60,17 @@ class Errand:
     pace: int
     tool: bool
     fails: bool
+    prompted: bool
 
     @property
     def message(self) -> str:
         words = ["tool" if self.tool else "plain", "fails" if self.fails else "speaks"]
+        words.append("told" if self.prompted else "bare")
         return f"{self.number} {self.pieces} {self.pace} {' '.join(words)}"
+
+    @property
+    def system_prompt(self) -> str | None:
+        return f"of {self.number}" if self.prompted else None
 
     def text(self, joint: str) -> str:
         """The whole reply; joint: what the release puts between the words before a tool call and after it."""
@@ -87,6 +94,7 @@ def plan_errands(seed: int, clients: int, sends: int, duration: float) -> list[l
             rng.randint(0, 120),
             rng.random() < 0.4,
             rng.random() < 0.05,
+            rng.random() < 0.4,
         )
 
     return [[errand(client * each + at) for at in range(each)] for client in range(clients)]
@@ -129,11 +137,13 @@ class Ledger:
 
     async def agent(self, turn: Turn) -> AsyncIterator[str]:
         """Obeys an errand, and writes down that it did."""
-        number, pieces, pace, tool, fails = turn.message.split()
+        number, pieces, pace, tool, fails, told = turn.message.split()
         record = self.records.setdefault(turn.run_id, Record(self.life, self.memory))
         record.begun[self.memory] += 1
         record.ended = False
         count = int(pieces)
+        if turn.system_prompt != (f"of {number}" if told == "told" else None):
+            yield f"asked with {turn.system_prompt!r}: "
         for at in range(count):
             if tool == "tool" and at == count // 2:
                 turn.tool("lookup", {"at": at}, "found")

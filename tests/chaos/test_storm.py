@@ -60,6 +60,9 @@ class Client:
         )
         self.met = stage.ledger.life
         self.client.on_state_change(self._changed)
+        self.heard: list[str] = []
+        self.client.on_proactive_message(lambda _user, message: self.heard.append(message.text))
+        self.got: list[str] = []
 
     def _changed(self, change: StateChange) -> None:
         if change.new is ConnectionState.CONNECTED:
@@ -88,7 +91,12 @@ class Client:
         try:
             async with (
                 asyncio.timeout(PATIENCE),
-                self.client.chat_stream(session_key=self.session, message=errand.message, idempotency_key=key) as run,
+                self.client.chat_stream(
+                    session_key=self.session,
+                    message=errand.message,
+                    idempotency_key=key,
+                    system_prompt=errand.system_prompt,
+                ) as run,
             ):
                 async for event in run:
                     if isinstance(event, TextReplaced):
@@ -97,6 +105,7 @@ class Client:
                         pieces.append(event.text)
                 reply = await run.result()
                 got = {"text": reply.text, "recovered": reply.recovered}
+                self.got.append(reply.text)
         except GatewayError as error:
             got = {"error": error}
         lives, memories = (before[0], ledger.life), (before[1], ledger.memory)
@@ -178,10 +187,12 @@ async def test_storm(full: bool, chaos_seed: int) -> None:
             stage.gateway.faults.clear()
         after = await settled(clients, before)
         twice = doubled_turns(clients)
+        again = [text for client in clients for text in client.got if text and text in client.heard]
     happened = Counter(mishap.kind for mishap in mishaps)
     report.add(f"storm, seed {chaos_seed}", {**counted, "mishaps": len(mishaps), "before": before, "after": after})
     assert not faults, f"--chaos-seed={chaos_seed}, {len(faults)} of {counted['sent']}:\n" + "\n".join(faults)
     assert not twice, f"--chaos-seed={chaos_seed}: {twice}"
+    assert not again, f"--chaos-seed={chaos_seed}, replies that were told as messages, too: {again}"
     assert set(happened) == {*LINE_FAULTS, *GATEWAY_FAULTS}
     assert counted["right"] > counted["sent"] / 2
     assert not grown(before, after), f"--chaos-seed={chaos_seed}: {grown(before, after)} of {before} -> {after}"

@@ -133,7 +133,13 @@ async def _soon(turn: Turn) -> AsyncIterator[str]:
     yield f"answers: {await turn.ask_question([DRINK], expires_in=1)}"
 
 
+async def _wishes(turn: Turn) -> AsyncIterator[str]:
+    """Says what went with the message."""
+    yield f"prompt: {turn.system_prompt}, model: {turn.model}"
+
+
 _SPEAKERS = {
+    "wishes": _wishes,
     "command": _command,
     "command behind a gate": _late_command,
     "two commands": _two_commands,

@@ -40,6 +40,21 @@ def test_options_may_stand_on_either_side_of_the_command(program: Program, gatew
     assert [row["text"] for row in gateway.transcript("agent:main:behind")] == ["two", "echo: two"]
 
 
+def test_a_prompt_and_a_model_go_with_a_message(program: Program, gateway: BlockingEmbeddedGateway) -> None:
+    asked = program.run("chat", "wishes", "--system-prompt", "Be brief.", "--thinking", "off")
+    assert (asked.code, asked.out) == (0, "prompt: Be brief., model: None\n")
+    model = ("--model", "embedded/embedded-1")
+    refused = program.run("chat", "wishes", *model)
+    assert refused.code == 1
+    assert "operator.admin" in refused.err
+    allowed = program.run("--scopes", "read,write,admin", "chat", "wishes", *model)
+    assert (allowed.code, allowed.out) == (0, "prompt: None, model: embedded/embedded-1\n")
+    assert program.run("chat", "wishes").out == "prompt: None, model: None\n"
+    wrong = program.run("chat", "x", "--thinking", "low", "--system-prompt", " ")
+    assert "system_prompt= is empty" in wrong.err
+    assert wrong.code == ExitCode.USAGE
+
+
 @pytest.mark.parametrize("arguments", [("chat",), ("chat", "-")])
 def test_a_message_comes_from_stdin(program: Program, arguments: tuple[str, ...]) -> None:
     assert program.run(*arguments, given="two\nlines\n").out == "echo: two\nlines\n"

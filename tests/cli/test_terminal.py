@@ -55,6 +55,15 @@ def test_ctrl_c_stops_the_run_and_not_the_chat(
     assert "echo: still there?" in chat.wait_for_prompt()
 
 
+def test_a_prompt_goes_with_every_message_of_a_conversation(open_terminal: Open) -> None:
+    chat = open_terminal("chat", "--system-prompt", "Be brief.")
+    chat.wait_for_prompt()
+    chat.say("wishes")
+    assert "prompt: Be brief., model: None" in chat.wait_for_prompt()
+    chat.say("/status")
+    assert "Embedded gateway" in chat.wait_for_prompt()
+
+
 @LOOKS
 def test_a_message_waits_for_another_run_of_its_session(
     open_terminal: Open, gateway: BlockingEmbeddedGateway, other: GatewayClient, look: tuple[str, ...]

@@ -8,7 +8,7 @@ import itertools
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from openclaw_client import MemoryIdentityStore, Timeouts
@@ -51,6 +51,19 @@ class Target(Protocol):
 
     def pictures(self, text: str) -> int:
         """How many images came with the message when the model was asked this the last time."""
+        ...
+
+    def prompted(self, text: str, prompt: str) -> int:
+        """How often the model was asked this with these words in its system prompt."""
+        ...
+
+    @property
+    def other_model(self) -> str:
+        """A model that can be asked for; `models` tells which one was asked."""
+        ...
+
+    def models(self, text: str) -> list[str]:
+        """The models that were asked this."""
         ...
 
     def with_password(self) -> contextlib.AbstractContextManager[tuple[str, str]]:
@@ -104,6 +117,16 @@ class Real:
         contents = [message["content"] for message in messages if isinstance(message.get("content"), list)]
         return sum(part.get("type") == "image_url" for content in contents for part in content)
 
+    def prompted(self, text: str, prompt: str) -> int:
+        asked = [one.body["messages"] for one in self._model.requests(text) if not one.after_tool]
+        systems = [[json.dumps(one["content"]) for one in messages if one["role"] == "system"] for messages in asked]
+        return sum(any(json.dumps(prompt)[1:-1] in one for one in system) for system in systems)
+
+    other_model = "stub/stub-2"
+
+    def models(self, text: str) -> list[str]:
+        return [one.body["model"] for one in self._model.requests(text) if not one.after_tool]
+
     def put(self, name: str, data: bytes) -> None:
         """Write a file where the agent works."""
         (self._gateway.home / "workspace" / name).write_bytes(data)
@@ -142,8 +165,8 @@ class Real:
 class _Embedded:
     real = False
 
-    def __init__(self, gateway: Any, release: str, asked: dict[str, int], pictures: dict[str, int]) -> None:
-        self._gateway, self._asked, self._pictures = gateway, asked, pictures
+    def __init__(self, gateway: Any, release: str, turns: Turns) -> None:
+        self._gateway, self._turns = gateway, turns
         self.release = release
         self.profile = PROFILES[release]
         self.protocol = self.profile.protocol
@@ -159,10 +182,19 @@ class _Embedded:
 
     def asked(self, text: str) -> int:
         # A gateway that answers several messages in one run hands them over as one.
-        return sum(count for message, count in self._asked.items() if text in message)
+        return sum(count for message, count in self._turns.asked.items() if text in message)
 
     def pictures(self, text: str) -> int:
-        return self._pictures.get(text, 0)
+        return self._turns.pictures.get(text, 0)
+
+    def prompted(self, text: str, prompt: str) -> int:
+        found = [given for message, given, _ in self._turns.wishes if text in message]
+        return sum(given is not None and prompt in given for given in found)
+
+    other_model = "embedded/embedded-1"
+
+    def models(self, text: str) -> list[str]:
+        return [(model or "").rpartition("/")[2] for message, _, model in self._turns.wishes if text in message]
 
     @contextlib.contextmanager
     def with_password(self) -> Iterator[tuple[str, str]]:
@@ -198,20 +230,30 @@ class _KnowsItsProxy(EmbeddedGateway):
 @contextlib.contextmanager
 def embedded_target(release: str, **options: Any) -> Iterator[Target]:
     """An embedded gateway of a release's profile, with an agent that answers as the stub model does."""
-    asked: dict[str, int] = {}
-    pictures: dict[str, int] = {}
+    turns = Turns()
     # The real ones of the contract tests show their model the tools of nodes without a search, too.
     options = {"tool_search": False, **options}
-    with BlockingEmbeddedGateway(directive_agent(asked, pictures), release=release, **options) as gateway:
-        yield _Embedded(gateway, release, asked, pictures)
+    with BlockingEmbeddedGateway(directive_agent(turns), release=release, **options) as gateway:
+        yield _Embedded(gateway, release, turns)
 
 
-def directive_agent(asked: dict[str, int], pictures: dict[str, int]) -> Callable[[Turn], AsyncIterator[str]]:
+@dataclass
+class Turns:
+    """What an agent was asked: how often each message, with how many pictures the last time, and each message with its
+    system prompt and model."""
+
+    asked: dict[str, int] = field(default_factory=dict)
+    pictures: dict[str, int] = field(default_factory=dict)
+    wishes: list[tuple[str, str | None, str | None]] = field(default_factory=list)
+
+
+def directive_agent(turns: Turns) -> Callable[[Turn], AsyncIterator[str]]:
     """The directives of tests/gateways/model.py that the contract uses, as an agent of the embedded gateway."""
 
     async def agent(turn: Turn) -> AsyncIterator[str]:
-        asked[turn.message] = asked.get(turn.message, 0) + 1
-        pictures[turn.message] = len(turn.attachments)
+        turns.asked[turn.message] = turns.asked.get(turn.message, 0) + 1
+        turns.pictures[turn.message] = len(turn.attachments)
+        turns.wishes.append((turn.message, turn.system_prompt, turn.model))
         # The last one counts, as for the stub model: a gateway may hand over several messages at once.
         _, mark, directive = turn.message.rpartition("stub:")
         kind, _, rest = directive.partition(" ")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from openclaw_client.testing import BlockingEmbeddedGateway
-from tests.contract.targets import Target, directive_agent
+from tests.contract.targets import Target, Turns, directive_agent
 from tests.gateways.install import InstallFailed, install_python_client
 
 pytestmark = [
@@ -59,7 +59,7 @@ def chat(packages: Path, home: Path, url: str, token: str) -> dict[str, Any]:
 
 
 def test_it_chats_as_with_the_real_one(target: Target, packages: Path, tmp_path: Path) -> None:
-    with BlockingEmbeddedGateway(directive_agent({}, {})) as embedded:
+    with BlockingEmbeddedGateway(directive_agent(Turns())) as embedded:
         assert embedded.token is not None
         ours = chat(packages, tmp_path / "embedded", embedded.url, embedded.token)
     theirs = chat(packages, tmp_path / "real", target.url, target.token)

@@ -10,13 +10,28 @@ import pytest
 
 import openclaw_client
 from openclaw_client.errors import Unreachable
-from openclaw_client.policy.advice import CLOSED, REFUSED, UNREACHED, Advice, Stage, advice_for, advice_for_close
+from openclaw_client.policy.advice import (
+    CLOSED,
+    DECLINED,
+    REFUSED,
+    UNREACHED,
+    Advice,
+    Stage,
+    advice_for,
+    advice_for_close,
+    remedy_for_message,
+)
 from openclaw_client.policy.diagnose import explain
 from openclaw_client.wire import codes
 
 SOURCE = Path(openclaw_client.__file__).parent
 DOCUMENT = SOURCE.parents[1] / "docs" / "troubleshooting.md"
-ROWS: dict[str, Advice] = {**UNREACHED, **REFUSED, **{f"close {code}": advice for code, advice in CLOSED.items()}}
+ROWS: dict[str, Advice] = {
+    **UNREACHED,
+    **REFUSED,
+    **DECLINED,
+    **{f"close {code}": advice for code, advice in CLOSED.items()},
+}
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -31,6 +46,7 @@ def test_a_row_says_what_it_means_and_in_one_sentence_what_to_do(name: str) -> N
 
 def test_no_code_stands_in_two_places() -> None:
     assert not UNREACHED.keys() & REFUSED.keys()
+    assert not DECLINED.keys() & {*UNREACHED, *REFUSED}
 
 
 def test_every_code_that_the_transport_names_is_in_the_table() -> None:
@@ -61,6 +77,20 @@ def test_every_code_that_a_text_stands_for_is_in_the_table() -> None:
 )
 def test_a_code_finds_its_row(code: str | None, row: str | None) -> None:
     assert advice_for(code) == (None if row is None else ROWS[row])
+
+
+@pytest.mark.parametrize(
+    ("method", "text", "row"),
+    [
+        ("agent", "provider/model overrides are not authorized for this caller.", "OVERRIDE_NOT_AUTHORIZED"),
+        ("agent", "invalid agent params: at root: unexpected property 'model'", "UNEXPECTED_PROPERTY"),
+        ("chat.send", "invalid chat.send params: at root: unexpected property 'nope'", "UNEXPECTED_PROPERTY"),
+        ("chat.send", "something else", None),
+        ("sessions.list", "invalid sessions.list params: at root: unexpected property 'nope'", None),
+    ],
+)
+def test_a_refused_message_finds_its_row(method: str, text: str, row: str | None) -> None:
+    assert remedy_for_message(method, text) == ("" if row is None else DECLINED[row].remedy)
 
 
 @pytest.mark.parametrize(("code", "row"), [(1012, 1012), (None, 1006), (4999, None)])

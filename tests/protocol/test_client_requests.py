@@ -84,6 +84,25 @@ def test_an_accepted_answer_is_not_the_final_one_where_a_final_one_is_expected()
     assert isinstance(event, Responded)
 
 
+def test_both_answers_are_told_where_both_are_asked_for() -> None:
+    core = ready(tickIntervalMs=3_600_000)
+    ident = core.request("agent", None, START, 30, tag="whose", both=True)
+    answer(core, ident, {"status": "accepted"})
+    (event,) = events(core)
+    assert isinstance(event, Responded)
+    assert (event.tag, decode_payload(event.payload), core.pending) == ("whose", {"status": "accepted"}, 1)
+    core.handle_deadline(START + 1000)
+    assert events(core) == []
+    answer(core, ident, {"status": "ok"})
+    (event,) = events(core)
+    assert isinstance(event, Responded)
+    assert (decode_payload(event.payload), core.pending) == ({"status": "ok"}, 0)
+    refused = core.request("agent", None, START, 30, both=True)
+    core.receive(encode_response(refused, None, ErrorShape()), START)
+    assert [type(event) for event in events(core)] == [Responded]
+    assert core.pending == 0
+
+
 @pytest.mark.parametrize("payload", [{"status": "ok"}, {"status": 5}, {}, [], None, "accepted"])
 def test_any_other_answer_is_final(payload: object) -> None:
     core = ready()

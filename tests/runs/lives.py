@@ -16,7 +16,7 @@ from openclaw_client.runs.events import (
     RunEvent,
 )
 from openclaw_client.runs.life import RunLife
-from openclaw_client.runs.peer import Peer
+from openclaw_client.runs.peer import Peer, Sending
 from openclaw_client.runs.phases import (
     Action,
     Ask,
@@ -45,9 +45,10 @@ class Run:
         self.peer = peer
         self.life = RunLife("r", "main", "Hi", self.events.append, limits, **how)
 
-    def sent(self) -> Run:
+    def sent(self, **how: Any) -> Run:
+        """how: of the `Sending`."""
         self.life.begin(0.0)
-        self.life.written(self.peer, 0.0, WALL)
+        self.life.written(self.peer, 0.0, WALL, Sending(**how))
         return self
 
     def taken(self) -> Run:

@@ -1,4 +1,4 @@
-"""What the answer to chat.send means; rows observed on four releases."""
+"""What the answer to a message means; rows observed on four releases."""
 
 from __future__ import annotations
 
@@ -22,6 +22,19 @@ from tests.wire.test_frames import values
         ({"runId": "k", "status": "ok"}, EndedBefore("k", "ok")),
         ({"runId": "k", "status": "timeout", "summary": "aborted"}, EndedBefore("k", "timeout", "aborted")),
         ({"runId": "k", "status": "error", "summary": 5}, EndedBefore("k", "error")),
+        # The method `agent`: taken; over; over where the model said nothing (2026.9.6), or stopped (2026.8.1).
+        ({"runId": "k", "status": "accepted", "acceptedAt": 1}, Running("k", "accepted")),
+        ({"runId": "k", "status": "ok", "summary": "completed", "result": {}}, EndedBefore("k", "ok", "completed")),
+        (
+            {
+                "status": "error",
+                "summary": "failed",
+                "result": {"payloads": [5, {"text": "said"}, {"text": "no answer", "isError": True}]},
+            },
+            EndedBefore("k", "error", "no answer"),
+        ),
+        ({"status": "error", "summary": "failed", "result": {"payloads": 5}}, EndedBefore("k", "error", "failed")),
+        ({"status": "error", "summary": "failed", "stopReason": "aborted"}, EndedBefore("k", "timeout", "failed")),
         # A stop word.
         ({"ok": True, "aborted": True, "runIds": ["a", 5, "b"]}, Stopped(("a", "b"))),
         ({"ok": True, "aborted": False, "runIds": []}, Stopped(())),

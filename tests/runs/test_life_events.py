@@ -91,7 +91,7 @@ def test_what_another_process_needs_is_known_before_the_response() -> None:
     assert sent is not None
     assert (sent.run_id, sent.session_key, sent.message, sent.clock_ms) == ("r", "main", "Hi", SENT)
     assert (sent.protocol, sent.boot_id, sent.complete) == (4, "boot-1", True)
-    blind = Run(peer=replace(PEER, clock_offset=None), complete=False).sent()
+    blind = Run(peer=replace(PEER, clock_offset=None)).sent(complete=False)
     assert blind.life.sent_run is not None
     assert (blind.life.sent_run.clock_ms, blind.life.sent_run.complete) == (None, False)
     # The moment of the first sending, and the process that got the latest.

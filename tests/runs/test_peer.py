@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import pickle
-from dataclasses import replace
+from copy import copy
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw_client.runs.peer import Peer, SentRun, restarted
+from openclaw_client.runs.peer import Peer, Sending, SentRun, restarted, sent_run
 from openclaw_client.runs.words import digest_of
 
 SENT = SentRun("r", "main", digest_of("Hi"), "Hi", sent_at=100.0)
@@ -89,3 +91,51 @@ def test_what_is_stored_can_be_taken_elsewhere() -> None:
     assert digest_of("cafe\u0301\r\nHi") == digest_of("caf\u00e9 Hi\n")
     assert digest_of("Hi") != digest_of("Ho")
     assert "Hi" not in repr(SENT)
+
+
+def as_stored_before(sent: SentRun, count: int) -> SentRun:
+    """What a pickle of an earlier version makes, which had the first so many fields."""
+    _, _, state = sent.__reduce_ex__(2)[:3]
+    made: SentRun = SentRun.__new__(SentRun)
+    made.__setstate__(list(state)[:count])
+    return made
+
+
+@pytest.mark.parametrize("count", [11, 12, 16])
+def test_facts_that_an_earlier_version_stored_are_of_chat_send(count: int) -> None:
+    made = as_stored_before(replace(SENT, acknowledged=True), count)
+    assert made == replace(SENT, acknowledged=True)
+    assert (made.method, made.system_prompt, made.model, made.thinking) == ("chat.send", None, None, None)
+
+
+def test_facts_survive_a_pickle_and_a_row() -> None:
+    sent = replace(SENT, method="agent", system_prompt="secret words", model="a/b", thinking="low")
+    assert pickle.loads(pickle.dumps(sent)) == sent == copy(sent)
+    assert SentRun(**json.loads(json.dumps(asdict(sent)))) == sent
+    earlier = {
+        name: value
+        for name, value in asdict(SENT).items()
+        if name not in ("method", "system_prompt", "model", "thinking")
+    }
+    assert SentRun(**earlier) == SENT
+    assert "secret words" not in repr(sent)
+
+
+def test_the_first_facts_hold_the_way_in_which_the_message_goes() -> None:
+    sending = Sending("agent", "secret words", "a/b", "low", complete=False)
+    sent = sent_run("r", "main", "Hi", sending, replace(PEER, clock_offset=2.0), 100.0)
+    assert sent == SentRun(
+        "r",
+        "main",
+        digest_of("Hi"),
+        "Hi",
+        100.0,
+        102_000.0,
+        complete=False,
+        method="agent",
+        system_prompt="secret words",
+        model="a/b",
+        thinking="low",
+    )
+    assert sent_run("r", "main", "Hi", Sending(), PEER, 100.0).clock_ms is None
+    assert "secret words" not in repr(sending)

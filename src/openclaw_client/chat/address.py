@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from openclaw_client.errors import UsageError
-from openclaw_client.runs.peer import SentRun
+from openclaw_client.runs.peer import AGENT, CHAT_SEND, SentRun
 from openclaw_client.wire.sessions import check_session_key
 
 
@@ -29,6 +29,11 @@ def run_address(run: SentRun | str, session_key: str | None, offset: int, *, det
         if session_key is not None and session_key != run.session_key:
             raise UsageError(
                 message=f"the run was sent in the session {run.session_key!r}", remedy="Leave session_key= out"
+            )
+        if run.method not in (CHAT_SEND, AGENT):
+            raise UsageError(
+                message=f"method={run.method!r} of the SentRun sends no messages",
+                remedy="Store the SentRun as it is, or update openclaw-client here",
             )
         return RunAddress(run.run_id, check_session_key(run.session_key), run, offset, details)
     if not isinstance(run, str) or not run:

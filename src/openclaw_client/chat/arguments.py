@@ -9,15 +9,19 @@ from typing import Any, Literal
 from unicodedata import category
 from uuid import uuid4
 
-from openclaw_client.chat.attachments import Attachment, AttachmentLike, wire_attachments
+from openclaw_client.chat.attachments import Attachment, AttachmentLike
 from openclaw_client.errors import UsageError
-from openclaw_client.wire.handshake import Hello
 from openclaw_client.wire.limits import MAX_HISTORY_LIMIT, MAX_LABEL
 from openclaw_client.wire.sessions import check_session_key
 
 WhenBusy = Literal["wait", "send"]
 
-_OWN_NAMES = {"sessionKey": "session_key=", "message": "message=", "idempotencyKey": "idempotency_key="}
+_OWN_NAMES = {
+    "sessionKey": "session_key=",
+    "message": "message=",
+    "idempotencyKey": "idempotency_key=",
+    "extraSystemPrompt": "system_prompt=",
+}
 """What the gateway calls some arguments of ours. By its names they would pass by what runs and sessions go by."""
 
 _CONTROL = frozenset({"Cc", "Zl", "Zp"})
@@ -56,19 +60,10 @@ class ChatRequest:
     attachments: tuple[AttachmentLike, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
     when_busy: WhenBusy = "wait"
+    system_prompt: str | None = field(default=None, repr=False)
+    model: str | None = None
+    thinking: str | None = None
     details: bool = False
-
-    def params(self, hello: Hello) -> dict[str, Any]:
-        """The parameters of chat.send for a connection that was greeted so."""
-        params: dict[str, Any] = {
-            "sessionKey": self.session_key,
-            "message": self.message,
-            "idempotencyKey": self.run_id,
-            **self.extra,
-        }
-        if self.attachments:
-            params["attachments"] = wire_attachments(self.attachments, hello)
-        return params
 
 
 def new_run_id() -> str:
@@ -86,6 +81,9 @@ def chat_request(
     when_busy: WhenBusy,
     extra: Mapping[str, Any],
     *,
+    system_prompt: str | None = None,
+    model: str | None = None,
+    thinking: str | None = None,
     details: bool = False,
 ) -> ChatRequest:
     """Check the arguments of chat_send; UsageError for what every gateway refuses, before anything is sent."""
@@ -101,6 +99,7 @@ def chat_request(
         _check_text("the idempotency key", idempotency_key)
         _check_key(idempotency_key)
     _check_extra(extra)
+    _check_wishes(system_prompt, model, thinking, extra)
     return ChatRequest(
         session_key=check_session_key(session_key),
         message=message,
@@ -109,6 +108,9 @@ def chat_request(
         extra=without_none(extra),
         # Who names a queue mode wants the gateway to decide.
         when_busy="send" if extra.get("queueMode") is not None else when_busy,
+        system_prompt=system_prompt,
+        model=model,
+        thinking=thinking,
         details=details,
     )
 
@@ -159,6 +161,21 @@ def _check_extra(extra: Mapping[str, Any]) -> None:
                 message=f"{name} cannot be given by the gateway's name; nothing was sent",
                 remedy=f"Use {_OWN_NAMES[name]} alone",
             )
+
+
+def _check_wishes(system_prompt: object, model: object, thinking: object, extra: Mapping[str, Any]) -> None:
+    """UsageError for what no gateway takes beside a message, and for what does not go together."""
+    for name, value in (("system_prompt", system_prompt), ("model", model), ("thinking", thinking)):
+        if value is not None:
+            _check_text(f"{name}=", value)
+            if not str(value).strip():
+                raise UsageError(message=f"{name}= is empty; nothing was sent", remedy="Leave it out, or give one")
+    if (system_prompt is not None or model is not None) and extra.get("queueMode") is not None:
+        raise UsageError(
+            message="queueMode= does not go with system_prompt= or model=: their run waits for its own turn; "
+            "nothing was sent",
+            remedy="Leave queueMode= out, or the other two",
+        )
 
 
 def _check_key(key: str) -> None:

@@ -81,7 +81,7 @@ class Attachment:
         return self.mime_type.startswith("image/")
 
     def wire(self) -> dict[str, Any]:
-        """The form that chat.send takes."""
+        """The form that gateways take."""
         return {
             "type": "image" if self.is_image else "file",
             "mimeType": self.mime_type,
@@ -101,8 +101,10 @@ def _type_of(content: bytes) -> str:
     return next(found, FALLBACK_TYPE)
 
 
-def wire_attachments(attachments: Iterable[AttachmentLike] | None, hello: Hello) -> list[dict[str, Any]]:
-    """The list for chat.send, checked against the limits of this connection before anything is encoded.
+def wire_attachments(
+    attachments: Iterable[AttachmentLike] | None, hello: Hello, method: str = "chat.send"
+) -> list[dict[str, Any]]:
+    """The list for a method that takes messages, checked against this connection's limits before anything is encoded.
 
     Mappings are passed on as they are: they are the gateway's own form. Raises PayloadTooLarge or UsageError.
     """
@@ -118,7 +120,7 @@ def wire_attachments(attachments: Iterable[AttachmentLike] | None, hello: Hello)
             limit = _limit(item, hello.policy)
             if len(item.content) > limit:
                 raise PayloadTooLarge(
-                    method="chat.send",
+                    method=method,
                     size=len(item.content),
                     limit=limit,
                     what=f"the attachment {item.file_name}",

@@ -22,9 +22,10 @@ from openclaw_client.chat.details import LookUp
 from openclaw_client.chat.held import HeldMessages
 from openclaw_client.chat.history_pages import RUN_PAGE, completed, page_reaching
 from openclaw_client.chat.outgoing import Outgoing
+from openclaw_client.chat.sending import method_of, request_of
 from openclaw_client.connection.connection import Connection
 from openclaw_client.connection.fast_path import Take
-from openclaw_client.errors import ConnectionLost, GatewayError
+from openclaw_client.errors import ConnectionLost, GatewayError, RequestFailed
 from openclaw_client.policy.timeouts import Timeouts
 from openclaw_client.runs.activity import OVER, Activity
 from openclaw_client.runs.clock import RunLimits
@@ -32,7 +33,7 @@ from openclaw_client.runs.details import ReplyDetails, with_details
 from openclaw_client.runs.events import ApprovalEvent, ChatReply, QuestionEvent, RunEvent
 from openclaw_client.runs.life import RunLife
 from openclaw_client.runs.offset import from_offset
-from openclaw_client.runs.peer import SentRun
+from openclaw_client.runs.peer import CHAT_SEND, Sending, SentRun
 from openclaw_client.runs.phases import Ask, End, Follow, Outcome, OutOfReach, Send, Tell
 from openclaw_client.wire.agent import AgentPayload
 from openclaw_client.wire.chat import ChatPayload
@@ -58,7 +59,7 @@ class RunDriver:
         self._take: Take = self._life.take
         self._outgoing: Outgoing | None = None
         if isinstance(what, ChatRequest):
-            self._outgoing = Outgoing(context, what, limits, self._on_written, self._on_answer)
+            self._outgoing = self._new_outgoing(what)
         self._begun = False
         self._timer: asyncio.TimerHandle | None = None
         self._armed = inf
@@ -71,18 +72,11 @@ class RunDriver:
         run_limits = RunLimits(limits.total, limits.idle, limits.away)
         if isinstance(what, ChatRequest):
             hello = self._context.methods.hello
-            quick = is_command(what.message, hello.server.version if hello is not None else None)
-            complete = not what.attachments and not what.extra
-            return RunLife(
-                what.run_id,
-                what.session_key,
-                what.message,
-                consumer.put,
-                run_limits,
-                quick=quick,
-                complete=complete,
-                details=what.details,
-            )
+            version = hello.server.version if hello is not None else None
+            # Of what goes to the model silence is no answer.
+            quick = is_command(what.message, version) and method_of(what, version) == CHAT_SEND
+            put, details = consumer.put, what.details
+            return RunLife(what.run_id, what.session_key, what.message, put, run_limits, quick=quick, details=details)
         emit: Callable[[RunEvent], None] = from_offset(what.offset, consumer.put) if what.offset else consumer.put
         message = what.sent.message if what.sent is not None else ""
         return RunLife(what.run_id, what.session_key, message, emit, run_limits, details=what.details)
@@ -222,9 +216,9 @@ class RunDriver:
     def _unregister(self) -> None:
         self._context.registry.remove(self)
 
-    def _on_written(self, connection: Connection) -> None:
+    def _on_written(self, connection: Connection, sending: Sending) -> None:
         first = self._life.sent_run is None
-        self._life.written(self._context.methods.peer(connection), self._now(), time.time())
+        self._life.written(self._context.methods.peer(connection), self._now(), time.time(), sending)
         sent = self._life.sent_run
         if first and sent is not None:
             self._context.on_sent(sent)
@@ -249,6 +243,10 @@ class RunDriver:
             self._life.refused(error)
         else:
             self._life.answered(payload, self._now())
+        self._act()
+
+    def _on_concluded(self, payload: Any, error: RequestFailed | None) -> None:
+        self._life.concluded(payload, error, self._now())
         self._act()
 
     # Carrying out.
@@ -306,8 +304,11 @@ class RunDriver:
         """What sends the message of a run that was taken up from stored facts."""
         sent = self._life.sent_run
         assert sent is not None
-        request = ChatRequest(sent.session_key, sent.message, sent.run_id)
-        return Outgoing(self._context, request, self._limits, self._on_written, self._on_answer)
+        return self._new_outgoing(request_of(sent), sent.method)
+
+    def _new_outgoing(self, request: ChatRequest, method: str | None = None) -> Outgoing:
+        ends = self._on_written, self._on_answer, self._on_concluded
+        return Outgoing(self._context, request, self._limits, *ends, method)
 
     def _read(self, number: int) -> None:
         self._stop_reading()
@@ -390,6 +391,7 @@ class RunDriver:
             self._life.close()
             self._shut()
             return
+        self._outgoing.stop_listening()
         # The time limits of whoever has gone may run out: nobody is told.
         self._consumer = NULL_CONSUMER
         self._life.emit = NULL_CONSUMER.put

@@ -18,6 +18,7 @@ from openclaw_client.errors import (
 )
 from openclaw_client.policy.redact import Redactor
 from openclaw_client.runs.events import ChatReply, RunErrored
+from openclaw_client.runs.peer import CHAT_SEND
 from openclaw_client.runs.phases import NotFound, Outcome, OutOfReach, Refused, Unknown
 from openclaw_client.runs.state import RunState
 
@@ -81,7 +82,7 @@ def unknown(run: RunState, cause: GatewayError | None, known: ErrorContext) -> G
         return ClientClosed(message="disconnect() was called", sent=True)
     lost_by = cause if isinstance(cause, ConnectionLost) else run.away_error
     error = OutcomeUnknown(
-        method="chat.send",
+        method=run.sent_run.method if run.sent_run is not None else CHAT_SEND,
         message="the connection was lost before the gateway took the message",
         remedy="Look into chat_history() before sending it again",
         idempotency_key=run.run_id,

@@ -14,20 +14,25 @@ from typing import Any
 from openclaw_client.chat.arguments import ChatRequest
 from openclaw_client.chat.context import RunContext
 from openclaw_client.chat.outcomes import no_turn
+from openclaw_client.chat.sending import method_of, params_of, sending_of
 from openclaw_client.connection.connection import Connection
-from openclaw_client.errors import GatewayError
+from openclaw_client.errors import GatewayError, RequestFailed
 from openclaw_client.policy.timeouts import Timeouts
 from openclaw_client.policy.verdict import starting_delay
+from openclaw_client.runs.peer import AGENT, Sending
 from openclaw_client.sessions.gate import Ticket
 from openclaw_client.wire.commands import jumps_the_queue
 
 OnAnswer = Callable[[Any, GatewayError | None], None]
+OnEnd = Callable[[Any, RequestFailed | None], None]
 
 
 class Outgoing:
-    """on_written is told of each writing, on_answer of what came of it: the payload or the error.
+    """on_written is told of each writing and its way, on_answer of what came of it: the payload or the error; on_end of
+    the second answer that `agent` gives when its run is over.
 
-    sent: whether the message went out.
+    method: the one by which the message was sent before, for it is not told from a new one by another; None for a
+    message that is new. sent: whether the message went out.
     """
 
     def __init__(
@@ -35,8 +40,10 @@ class Outgoing:
         context: RunContext,
         request: ChatRequest,
         limits: Timeouts,
-        on_written: Callable[[Connection], None],
+        on_written: Callable[[Connection, Sending], None],
         on_answer: OnAnswer,
+        on_end: OnEnd,
+        method: str | None = None,
     ) -> None:
         self.sent = False
         self._context = context
@@ -44,6 +51,10 @@ class Outgoing:
         self._limits = limits
         self._on_written = on_written
         self._on_answer = on_answer
+        self._on_end = on_end
+        self._method = method
+        self._awaited: tuple[Connection, str] | None = None
+        self._accepted = False
         self._try_until = inf
         self._ticket: Ticket | None = None
         self._session = ""
@@ -86,13 +97,19 @@ class Outgoing:
 
     def write(self, connection: Connection) -> None:
         """Write the message, with its key. Raises GatewayError, and nothing was sent then."""
-        self._write(connection)
-        self._on_written(connection)
+        self._on_written(connection, sending_of(self._request, self._write(connection)))
 
     def stop(self) -> None:
         """The run is over: nothing is sent any more."""
         self._stopped = True
+        self.stop_listening()
         self.give_turn_back()
+
+    def stop_listening(self) -> None:
+        """Nobody waits for the second answer: a run that nobody reads must not keep its connection busy with it."""
+        awaited, self._awaited = self._awaited, None
+        if awaited is not None and self._accepted:
+            awaited[0].forget(awaited[1])
 
     def give_turn_back(self) -> None:
         ticket, self._ticket = self._ticket, None
@@ -119,13 +136,26 @@ class Outgoing:
                 raise no_turn(self._request, self._limits.total, others=ticket.others) from None
             raise
 
-    def _write(self, connection: Connection) -> None:
-        assert connection.hello is not None
-        params = self._request.params(connection.hello)
+    def _write(self, connection: Connection) -> str:
+        """The method by which it was written."""
+        hello = connection.hello
+        assert hello is not None
+        method = self._method or method_of(self._request, hello.server.version)
+        params = params_of(self._request, method, hello)
         done = self._context.methods.requests.outcome(partial(self._answered, connection))
-        connection.request("chat.send", params, self._limits.request, done)
+        both = method == AGENT
+        self._accepted = False
+        self._awaited = connection, connection.request(method, params, self._limits.request, done, both=both)
+        self._method = method
+        return method
 
     def _answered(self, connection: Connection, payload: Any, error: GatewayError | None) -> None:
+        if self._accepted:
+            # What becomes of the connection is told elsewhere.
+            if error is None or isinstance(error, RequestFailed):
+                self._on_end(payload, error)
+            return
+        self._accepted = self._method == AGENT and error is None
         delay = starting_delay(error)
         if delay is None or asyncio.get_running_loop().time() + delay > self._try_until:
             self._on_answer(payload, error)

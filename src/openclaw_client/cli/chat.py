@@ -32,6 +32,9 @@ LATER = "what becomes of it comes later; `openclaw-client history` shows it"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("message", nargs="?", metavar="MESSAGE", help='what to say; "-" reads it from stdin')
+    parser.add_argument("--system-prompt", metavar="TEXT", help="what the model is told for these messages alone")
+    parser.add_argument("--model", metavar="NAME", help="the model for these messages alone; needs --scopes …,admin")
+    parser.add_argument("--thinking", metavar="LEVEL", help="how much the model thinks about these messages")
 
 
 def run(options: Options) -> int:
@@ -47,7 +50,8 @@ def run(options: Options) -> int:
         dialog = Dialog(client, look) if kinds else None
         client.on_state_change(lambda change: _note(view, change))
         timeouts = {"timeout": options.timeout, "away_timeout": AWAY_TIMEOUT}
-        reply = converse(client, options.session_key, message, view, way=by_id, dialog=dialog, **timeouts)
+        key, wishes = options.session_key, options.wishes
+        reply = converse(client, key, message, view, way=by_id, dialog=dialog, wishes=wishes, **timeouts)
         if dialog is not None and reply.pending_approval is not None:
             # The release does not let its runs wait: what is allowed now is another run's.
             dialog.ask_pending()

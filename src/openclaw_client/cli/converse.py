@@ -11,6 +11,7 @@ from types import FrameType, TracebackType
 from typing import Self
 
 from openclaw_client.cli.dialog import Dialog
+from openclaw_client.cli.options import Wishes
 from openclaw_client.cli.received import lines_of
 from openclaw_client.cli.view import RunView
 from openclaw_client.client.options import ConnectionState, StateChange
@@ -20,6 +21,7 @@ from openclaw_client.sync.client import GatewayClient
 from openclaw_client.sync.run import ChatRun
 from openclaw_client.wire.files import AgentFile
 
+NO_WISHES = Wishes()
 LOOK = 0.1
 """Seconds between two looks whether the message waits for another run: quicker than a person wonders."""
 
@@ -36,21 +38,30 @@ def converse(
     *,
     way: Callable[[AgentFile], str],
     dialog: Dialog | None = None,
+    wishes: Wishes = NO_WISHES,
     timeout: float | None = None,
     away_timeout: float | None = None,
 ) -> ChatReply:
     """Send a message and show its run; the reply is "aborted" after Ctrl-C. On the main thread.
 
     way: says how a file of the reply is got; called once for each. dialog: asks the person what the agent asks.
-    timeout: seconds for the whole run. away_timeout: seconds that a gateway may be away in mid-run, None for no limit;
-    the client is disconnected after that.
+    wishes: what goes with the message. timeout: seconds for the whole run. away_timeout: seconds that a gateway may be
+    away in mid-run, None for no limit; then the client is disconnected.
 
     Raises Unreachable then, else what `chat_stream` and its result raise, and KeyboardInterrupt for a second Ctrl-C,
     which leaves the run; NotSent for one before the message went out.
     """
     # Where files cannot be got, nobody waits for them.
     details = client.supports("artifacts.download") is True
-    run = client.chat_stream(session_key=session_key, message=message, timeout=timeout, details=details)
+    run = client.chat_stream(
+        session_key=session_key,
+        message=message,
+        timeout=timeout,
+        system_prompt=wishes.system_prompt,
+        model=wishes.model,
+        thinking=wishes.thinking,
+        details=details,
+    )
     absence, interrupted = _Absence(client, away_timeout), threading.Event()
     try:
         with view, _sent(run, view), _abort_on_interrupt(run, view, interrupted), absence:

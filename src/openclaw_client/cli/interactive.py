@@ -110,9 +110,9 @@ class _Conversation:
     def _say(self, line: str) -> None:
         self._view = view = self._look.run_view()
         try:
-            timeout = self._options.timeout
-            key, way = self._options.session_key, self._received.add
-            converse(self._client, key, line, view, way=way, dialog=self._dialog, timeout=timeout)
+            options, way, dialog = self._options, self._received.add, self._dialog
+            key, wishes, timeout = options.session_key, options.wishes, options.timeout
+            converse(self._client, key, line, view, way=way, dialog=dialog, wishes=wishes, timeout=timeout)
         finally:
             self._view = None
 

@@ -7,6 +7,15 @@ from dataclasses import dataclass, field
 DEFAULT_SESSION = "main"
 
 
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What goes with a message, as `chat_stream` takes it."""
+
+    system_prompt: str | None = field(default=None, repr=False)
+    model: str | None = None
+    thinking: str | None = None
+
+
 @dataclass(slots=True)
 class Options:
     """The arguments of every command; those that a command doesn't have keep their defaults.
@@ -33,6 +42,9 @@ class Options:
     verbose: int = 0
 
     message: str | None = None
+    system_prompt: str | None = field(default=None, repr=False)
+    model: str | None = None
+    thinking: str | None = None
     label: str | None = None
     limit: int | None = None
     run_id: str | None = None
@@ -55,6 +67,10 @@ class Options:
     module: str = ""
     approve: bool = False
     host_name: str | None = None
+
+    @property
+    def wishes(self) -> Wishes:
+        return Wishes(self.system_prompt, self.model, self.thinking)
 
     @property
     def session_key(self) -> str:

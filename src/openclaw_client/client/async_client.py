@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import ssl
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
@@ -13,16 +12,15 @@ from openclaw_client.chat.arguments import (
     inject_params,
     inject_result,
 )
+from openclaw_client.client.access import AsyncAccess
 from openclaw_client.client.agent_files import AsyncAgentFiles
 from openclaw_client.client.answering import ApprovalHandler, AsyncAnswering, QuestionHandler
 from openclaw_client.client.callbacks import CallbackQueue
 from openclaw_client.client.chatting import AsyncChatting
 from openclaw_client.client.client_base import ClientBase
-from openclaw_client.client.diagnosis import Certificate, Diagnosis, OnStage, StageReport, look_at_certificate
 from openclaw_client.client.engine import Engine
 from openclaw_client.client.events import EventStream, check_names
 from openclaw_client.client.options import CaFile, Identity, Proxy, build_settings
-from openclaw_client.client.pairing import POLL, OnPending, Pairing
 from openclaw_client.client.port import Port
 from openclaw_client.client.scope import with_scope
 from openclaw_client.connection.settings import ClientInfo, Settings
@@ -36,7 +34,7 @@ from openclaw_client.sessions.filter import SessionFilter, Sessions
 from openclaw_client.wire.history import HistoryPage
 
 
-class AsyncGatewayClient(AsyncChatting, AsyncAnswering, AsyncAgentFiles, ClientBase):
+class AsyncGatewayClient(AsyncChatting, AsyncAnswering, AsyncAgentFiles, AsyncAccess, ClientBase):
     """One user's connection to one gateway, for coroutines of one event loop.
 
     Nothing is opened before `connect()` or `async with`; the first of them binds the client to the running loop. Every
@@ -137,57 +135,6 @@ class AsyncGatewayClient(AsyncChatting, AsyncAnswering, AsyncAgentFiles, ClientB
         """
         self._bind()
         await self._port.connect()
-
-    async def pair(self, *, wait: bool = True, on_pending: OnPending | None = None, poll: float = POLL) -> None:
-        """Connect, and wait until somebody has approved this device at the gateway; the connection stays open.
-
-        on_pending(error) is called once for every new request, in this task; it may be `async def`, and what it raises
-        ends the call. The PairingRequired that it gets has the command that approves. poll: seconds to the next try,
-        growing to 60; always with the same identity. wait=False raises the PairingRequired instead of waiting.
-        A gateway that restarts meanwhile does not end the wait, and `retry_now()` tries at once. Raises whatever else
-        `connect()` raises, ClientClosed when disconnect() is called, and UsageError. Cancelling ends the wait; the
-        request stays at the gateway. The state is "paused" while it waits; on_fatal_close hears of it when the wait
-        ends without an approval.
-        """
-        self._bind()
-        pairing = Pairing(self._engine, wait=wait, poll=poll)
-        try:
-            while (request := await pairing.next_request()) is not None:
-                if on_pending is not None:
-                    result = on_pending(request)
-                    if inspect.isawaitable(result):
-                        await result
-        finally:
-            await pairing.close()
-
-    async def diagnose(self, *, chat: str | None = None, on_stage: OnStage | None = None) -> tuple[StageReport, ...]:
-        """Go to the gateway step by step; the steps in order, the last of them the one that failed, if one did.
-
-        Over a connection of its own: this client stays as it is. chat: a message for a test chat, in a session of its
-        own. on_stage(report) is called after each step, in this task; it may be `async def`, and what it raises ends
-        the call. Raises nothing for a gateway that cannot be reached or used: the error is in the report, and what to
-        do in its remedy. Cancelling ends it.
-        """
-        self._bind()
-        diagnosis, reports = Diagnosis(self._settings, chat), list[StageReport]()
-        try:
-            while (report := await diagnosis.next_report()) is not None:
-                reports.append(report)
-                if on_stage is not None:
-                    result = on_stage(report)
-                    if inspect.isawaitable(result):
-                        await result
-        finally:
-            await diagnosis.close()
-        return tuple(reports)
-
-    async def certificate(self) -> Certificate:
-        """The certificate that the gateway's TLS server presents, whoever made it: for pinning it after a look at it.
-
-        Nothing is sent but the greeting of TLS, and no proxy is used. Raises Unreachable, and UsageError for ws://.
-        """
-        self._bind()
-        return await look_at_certificate(self._settings)
 
     async def disconnect(self) -> None:
         """Close the connection. Requests, runs and event streams that wait end with ClientClosed, runs with RunLost.

@@ -33,6 +33,9 @@ class AsyncChatting:
         on_event: Callable[[RunEvent], object] | None = None,
         timeout: float | None = None,
         when_busy: WhenBusy = "wait",
+        system_prompt: str | None = None,
+        model: str | None = None,
+        thinking: str | None = None,
         details: bool = False,
         **params: Any,
     ) -> ChatReply:
@@ -47,10 +50,15 @@ class AsyncChatting:
             timeout: Seconds for everything: the wait for the turn, the connection and the run.
             when_busy: "wait" sends when this client's earlier runs of the session are over, and those of others as far
                 as they are heard or the gateway tells; "send" sends at once. Stop words and commands never wait.
+            system_prompt: What the model is told for this message alone, behind the agent's own prompt.
+            model: The model for this message alone, such as "provider/model"; needs the scope operator.admin.
+            thinking: The level of thinking for this message, as the model has it. With a system prompt or a model the
+                message goes by the method `agent`, which always answers it in a run of its own. Stop words and commands
+                go without them, since the gateway itself acts on them.
             details: Whether the reply is to say which files came with it, what it took and which model answered. The
                 history may be asked for that behind the end of the run, within timeout and `Timeouts.request`; where
                 that fails, the reply is whole all the same, and what is not known is None.
-            params: Further parameters of chat.send in the gateway's spelling.
+            params: Further parameters of the method in the gateway's spelling.
 
         Returns:
             The reply; its text is empty only where the model had nothing to say.
@@ -71,6 +79,9 @@ class AsyncChatting:
             idempotency_key=idempotency_key,
             timeout=timeout,
             when_busy=when_busy,
+            system_prompt=system_prompt,
+            model=model,
+            thinking=thinking,
             details=details,
             **params,
         )
@@ -93,6 +104,9 @@ class AsyncChatting:
         idempotency_key: str | None = None,
         timeout: float | None = None,
         when_busy: WhenBusy = "wait",
+        system_prompt: str | None = None,
+        model: str | None = None,
+        thinking: str | None = None,
         details: bool = False,
         **params: Any,
     ) -> AsyncChatRun:
@@ -100,7 +114,18 @@ class AsyncChatting:
 
         The arguments are those of `chat_send`. Raises UsageError.
         """
-        request = chat_request(session_key, message, attachments, idempotency_key, when_busy, params, details=details)
+        request = chat_request(
+            session_key,
+            message,
+            attachments,
+            idempotency_key,
+            when_busy,
+            params,
+            system_prompt=system_prompt,
+            model=model,
+            thinking=thinking,
+            details=details,
+        )
         return AsyncChatRun(self._port, request, self._port.run_timeouts(timeout))
 
     def chat_attach(

@@ -163,9 +163,19 @@ class Connection:
             self._sign = None
 
     def request(
-        self, method: str, params: Mapping[str, Any] | None, timeout: float | None, done: Done, final: bool = False
+        self,
+        method: str,
+        params: Mapping[str, Any] | None,
+        timeout: float | None,
+        done: Done,
+        final: bool = False,
+        *,
+        both: bool = False,
     ) -> str:
         """Send a request; done gets its outcome exactly once. Returns the id for `forget`.
+
+        both: done also gets the answer that the request was accepted, before the outcome, for which no time limit
+        counts then.
 
         Raises NotConnected, PayloadTooLarge or UsageError, and then nothing was sent and done is never called.
         """
@@ -174,7 +184,7 @@ class Connection:
             done = watched = watch_request(observers, method, core.hello, done)
             trace = watched.watch.traceparent if core.hello is not None and core.hello.takes_traceparent else None
         try:
-            ident = core.request(method, params, now, timeout, done, final, trace)
+            ident = core.request(method, params, now, timeout, done, final, trace, both=both)
         except GatewayError as error:
             if watched is not None:
                 watched.watch.end(type(error).__name__)

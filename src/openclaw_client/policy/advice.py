@@ -295,6 +295,23 @@ REFUSED: Final[dict[str, Advice]] = {
 }
 """The gateway's detail codes; the texts of releases without codes are mapped to them (`wire.codes`)."""
 
+DECLINED: Final[dict[str, Advice]] = {
+    "OVERRIDE_NOT_AUTHORIZED": Advice(
+        "chat",
+        "a model for one message alone is an administrator's to choose",
+        "Ask for operator.admin with scopes=, or change the model of the session, for which operator.write does: "
+        'client.request("sessions.patch", {"key": …, "model": …})',
+    ),
+    "UNEXPECTED_PROPERTY": Advice(
+        "chat", "this release does not take that parameter", "Leave out what the message names, or update the gateway"
+    ),
+}
+"""Refused messages, which gateways tell in words alone."""
+_DECLINED_TEXTS: Final = {
+    "overrides are not authorized": "OVERRIDE_NOT_AUTHORIZED",
+    "unexpected property": "UNEXPECTED_PROPERTY",
+}
+
 CLOSED: Final[dict[int, Advice]] = {
     codes.CLOSE_NORMAL: Advice(
         None, "the gateway ended it without a reason", "Look into the gateway's log; it may be starting or restarting"
@@ -345,6 +362,13 @@ def advice_for(code: str | None) -> Advice | None:
     if code.startswith("HTTP_") and code not in UNREACHED:
         code = "HTTP_301" if code in ("HTTP_302", "HTTP_303", "HTTP_307", "HTTP_308") else "HTTP"
     return UNREACHED.get(code) or REFUSED.get(code)
+
+
+def remedy_for_message(method: str, text: str) -> str:
+    """What to do about a refused message; "" where that is not known. text: of the gateway's error."""
+    if method not in ("agent", "chat.send"):
+        return ""
+    return next((DECLINED[name].remedy for part, name in _DECLINED_TEXTS.items() if part in text), "")
 
 
 def advice_for_close(code: int | None) -> Advice | None:

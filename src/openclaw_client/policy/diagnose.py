@@ -23,7 +23,7 @@ from openclaw_client.errors import (
     Unreachable,
 )
 from openclaw_client.policy import methods
-from openclaw_client.policy.advice import Advice, advice_for, advice_for_close
+from openclaw_client.policy.advice import Advice, advice_for, advice_for_close, remedy_for_message
 from openclaw_client.policy.scopes import missing_scopes
 from openclaw_client.policy.trusted_proxy import trusted_proxy_remedy
 from openclaw_client.wire import codes, limits
@@ -213,7 +213,7 @@ def request_failure(
         fields["remedy"] = remedy_for(codes.MISSING_SCOPE)
         fields["detail_code"] = codes.MISSING_SCOPE
         return MissingScope(**fields, requested=requested, granted=granted, missing=scopes)
-    return RequestFailed(**fields)
+    return RequestFailed(**fields, remedy=remedy_for_message(method, error.message))
 
 
 def _versions(error: ErrorShape) -> dict[str, Any]:

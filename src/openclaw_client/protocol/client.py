@@ -53,6 +53,7 @@ class _Pending(msgspec.Struct):
     expires: float
     timeout: float | None
     expect_final: bool
+    both: bool
 
 
 class ClientProtocol:
@@ -108,19 +109,22 @@ class ClientProtocol:
         tag: Any = None,
         expect_final: bool = False,
         traceparent: str | None = None,
+        *,
+        both: bool = False,
     ) -> str:
         """Queue a request and return its id; `Responded`, `Expired` or `Abandoned` with `tag` follows exactly once.
 
-        expect_final: a first response whose status is "accepted" is not the answer. traceparent: only for a gateway
-        that takes one. Raises NotConnected before hello and after the end, PayloadTooLarge over the gateway's limit,
-        UsageError where params are no JSON. After an exception nothing is queued.
+        expect_final: a first response whose status is "accepted" is not the answer. both: the same, but it is told as
+        well, as a `Responded` before the one that counts. traceparent: only for a gateway that takes one. Raises
+        NotConnected before hello and after the end, PayloadTooLarge over the gateway's limit, UsageError where params
+        are no JSON. After an exception nothing is queued.
         """
         if self.hello is None or self.end is not None:
             raise NotConnected(message=f"{method}: the connection is {self.state.value}; nothing was sent")
         ident = self._next_id()
         frame = _encode(ident, method, params, self._max_payload, traceparent)
         expires = inf if timeout is None else now + timeout
-        self._pending[ident] = _Pending(method, tag, expires, timeout, expect_final)
+        self._pending[ident] = _Pending(method, tag, expires, timeout, expect_final or both, both)
         if expires < self._expiry:
             self._expiry = expires
         self._outbox.append(frame)
@@ -259,7 +263,7 @@ class ClientProtocol:
             if pending.expect_final and frame.ok and _is_accepted(frame):
                 # The work has begun: from here on only its end, or the connection's, answers.
                 pending.expect_final, pending.expires = False, inf
-                return None
+                return Responded(pending.tag, pending.method, frame.payload, None) if pending.both else None
             del self._pending[frame.id]
             error = None if frame.ok else frame.error
             if not frame.ok and error is None:

@@ -231,7 +231,7 @@ class QuestionClosed:
 @dataclass(frozen=True, slots=True)
 class FileSent:
     """The agent sent a file, and its run goes on. Comes once for each file, and only to clients that are told of rows:
-    those with `sessions=` under a manager, from 2026.8.1 on.
+    those with listed sessions, from 2026.8.1 on.
 
     Attributes:
         run_id: The run that was asked for.

@@ -16,25 +16,25 @@ from typing import Any
 
 import msgspec
 
-from openclaw_client.errors import ConnectionLost, GatewayError, OutcomeUnknown, RequestFailed, RequestTimeout
+from openclaw_client.errors import GatewayError, OutcomeUnknown, RequestFailed, RequestTimeout
+from openclaw_client.runs.absence import RunAbsence
 from openclaw_client.runs.ack import EndedBefore, Running, Stopped, read_ack
 from openclaw_client.runs.answers import SILENT
 from openclaw_client.runs.beside import RunBeside
 from openclaw_client.runs.clock import SILENCE_AFTER_GAP, RunLimits
 from openclaw_client.runs.events import RunAborted, RunErrored, RunStarted
-from openclaw_client.runs.peer import Peer, SentRun
+from openclaw_client.runs.peer import Peer, Sending, SentRun, sent_run
 from openclaw_client.runs.phases import Contact, Follow, Phase, Refused, Step, Tell
 from openclaw_client.runs.state import Emit
 from openclaw_client.runs.text import UNCLEAR, Taken
-from openclaw_client.runs.words import digest_of
 from openclaw_client.wire.chat import ChatPayload
 
 
-class RunLife(RunBeside):
+class RunLife(RunBeside, RunAbsence):
     """message, quick: what is sent, and whether it is a command, whose silence is its answer. details: whether its
     reply is to say what it took, and which files came with it."""
 
-    __slots__ = ("_complete", "_started", "_take_text")
+    __slots__ = ("_started", "_take_text")
 
     def __init__(
         self,
@@ -45,11 +45,9 @@ class RunLife(RunBeside):
         limits: RunLimits = RunLimits(),  # noqa: B008 - frozen
         *,
         quick: bool = False,
-        complete: bool = True,
         details: bool = False,
     ) -> None:
         super().__init__(run_id, session_key, message, emit, limits, quick=quick, details=details)
-        self._complete = complete
         self._following = self._sought = self._told_deferred = self._started = False
         self._may_send = True
         self._looking = self._at_last = self._announced = None
@@ -62,22 +60,13 @@ class RunLife(RunBeside):
         """The caller asks; from here the total limit counts."""
         self._clock.begin(now)
 
-    def written(self, peer: Peer, now: float, wall: float) -> None:
-        """The message went out over this connection."""
+    def written(self, peer: Peer, now: float, wall: float, sending: Sending = Sending()) -> None:  # noqa: B008 - frozen
+        """The message went out over this connection, in this way."""
         self._writings += 1
         self._peer, self._sent_wall, self._written_now = peer, wall, now
         if self._sent is None:
             self._sent_now = now
-            offset = peer.clock_offset
-            self._sent = SentRun(
-                self.run_id,
-                self.session_key,
-                digest_of(self.message),
-                self.message,
-                sent_at=wall,
-                clock_ms=None if offset is None else (wall + offset) * 1000,
-                complete=self._complete,
-            )
+            self._sent = sent_run(self.run_id, self.session_key, self.message, sending, peer, wall)
         self._sent = replace(self._sent, protocol=peer.protocol, boot_id=peer.boot_id)
         self._clock.sent(now)
         self._move(Step.WRITTEN)
@@ -101,7 +90,7 @@ class RunLife(RunBeside):
         self._clock.sent(now)
 
     def answered(self, payload: Any, now: float) -> None:
-        """The response to chat.send."""
+        """The response to the message."""
         if self.ended:
             return
         ack = read_ack(payload, self.run_id)
@@ -120,7 +109,7 @@ class RunLife(RunBeside):
             self._on_running(ack, now)
 
     def refused(self, error: GatewayError) -> None:
-        """chat.send was answered with an error, or not at all."""
+        """The message was answered with an error, or not at all."""
         payload = error.payload if isinstance(error, RequestFailed) else None
         if self.ended or isinstance(error, OutcomeUnknown):
             # The socket died before the response; what follows decides, in this very turn or after the reconnect.
@@ -137,6 +126,21 @@ class RunLife(RunBeside):
                 self._leave_unknown(error)
         else:
             self._end(Refused(error))
+
+    def concluded(self, payload: Any, error: RequestFailed | None, now: float) -> None:
+        """The second response to `agent`: the run is over. What its last event says counts, where it comes."""
+        if self.ended:
+            return
+        ack = read_ack(payload, self.run_id)
+        if error is None and isinstance(ack, EndedBefore) and ack.status == "error":
+            error = RequestFailed(message=ack.message or "it failed")
+        if error is not None:
+            # Of a run that failed before its first step nothing else tells.
+            self._finish(RunErrored(self.run_id, error.message, self.text))
+        elif self.deferred:
+            self._inquiry.look_soon(now)
+        else:
+            self._doubt(now)
 
     def abort_answered(self, run_ids: tuple[str, ...]) -> None:
         """chat.abort stopped these runs. Of a message that waits for another run nothing else tells."""
@@ -225,42 +229,6 @@ class RunLife(RunBeside):
         """When something of the session was heard last."""
         self._clock.session_sign = max(self._clock.session_sign, at)
 
-    # The connection.
-
-    def lost(self, error: ConnectionLost, now: float) -> None:
-        """The connection is gone; the run goes on at the gateway, and the client will be back."""
-        if self.ended:
-            return
-        self._away, self.contact, self._missed = error, Contact.AWAY, True
-        # Of a run that only its id is known of nothing tells whether the next process is the same.
-        self._elsewhere = self._elsewhere and self._sent is not None
-        self._at_last, self._clock.unanswered = None, False
-        self._inquiry.stop()
-        self._clock.lost(now)
-        self._tell_lost()
-        self._settle_flag()
-
-    def back(self) -> None:
-        """There is a connection again."""
-        if self.ended:
-            return
-        self.contact, self._refusals = Contact.TOLD, 0
-        self._clock.back()
-        self._inquiry.stop()
-        self._ask(self._inquiry.ask())
-
-    def gone(self, error: GatewayError) -> None:
-        """The connection is gone for good."""
-        if self.ended:
-            return
-        self._away = error if isinstance(error, ConnectionLost) else self._away
-        if self._was_silent:
-            self._finish_empty(SILENT)
-        elif self.acknowledged or self._sought:
-            self._lose(f"{error.message or 'the connection was lost'}; the run may go on at the gateway", error)
-        else:
-            self._leave_unknown(error)
-
     # Time.
 
     def handle_deadline(self, now: float) -> None:
@@ -327,10 +295,3 @@ class RunLife(RunBeside):
             self._finish_empty(SILENT)
         else:
             self._actions.append(Tell(*self._clock.limit_passed()))
-
-    def _on_away_too_long(self) -> None:
-        self._clock.back()
-        if self.acknowledged or self._sought:
-            self._lose("the gateway could not be reached again in time; the run may have gone on there")
-        else:
-            self._leave_unknown()

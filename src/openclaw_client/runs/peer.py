@@ -5,8 +5,10 @@ Pure: starts from stored facts alone, so that another process can decide the sam
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
 
+from openclaw_client.runs.words import digest_of
 from openclaw_client.wire.handshake import release_of
 
 EARLY_ROWS = (2026, 9)
@@ -62,6 +64,22 @@ class Peer:
         return own is not None and own >= release
 
 
+CHAT_SEND: Final = "chat.send"
+AGENT: Final = "agent"
+"""The methods by which a message is sent. A key that one of them has used up counts as new for the other (2026.9.6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """How a message is sent: the method, what goes with the words, and whether that is all (see `SentRun`)."""
+
+    method: str = CHAT_SEND
+    system_prompt: str | None = field(default=None, repr=False)
+    model: str | None = None
+    thinking: str | None = None
+    complete: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class SentRun:
     """What has to be known of a message to follow its run from another process. Picklable; a row in a database.
@@ -80,6 +98,10 @@ class SentRun:
         answered_run: The run that the message is answered in, where that is another one and known.
         complete: Whether `message` is all that was sent. With attachments or other parameters it is not, and the
             message is never sent again from these facts.
+        method: The gateway's method that the message was sent by: "chat.send" or "agent".
+        system_prompt: What was given as `system_prompt`, and went with the message.
+        model: The same of `model`.
+        thinking: The same of `thinking`.
     """
 
     run_id: str
@@ -94,6 +116,35 @@ class SentRun:
     acknowledged: bool = False
     answered_run: str | None = None
     complete: bool = True
+    method: str = CHAT_SEND
+    system_prompt: str | None = field(default=None, repr=False)
+    model: str | None = None
+    thinking: str | None = None
+
+    def __setstate__(self, state: list[Any]) -> None:
+        """Take what a pickle holds; one of an earlier version of this package lacks the last fields."""
+        known = fields(self)
+        values = [*state, *(one.default for one in known[len(state) :])]
+        for one, value in zip(known, values, strict=False):
+            object.__setattr__(self, one.name, value)
+
+
+def sent_run(run_id: str, session_key: str, message: str, sending: Sending, peer: Peer, sent_at: float) -> SentRun:
+    """The facts of a message that goes out now, to this gateway. sent_at: in seconds since 1970."""
+    offset = peer.clock_offset
+    return SentRun(
+        run_id,
+        session_key,
+        digest_of(message),
+        message,
+        sent_at=sent_at,
+        clock_ms=None if offset is None else (sent_at + offset) * 1000,
+        complete=sending.complete,
+        method=sending.method,
+        system_prompt=sending.system_prompt,
+        model=sending.model,
+        thinking=sending.thinking,
+    )
 
 
 def restarted(sent: SentRun, peer: Peer) -> bool | None:

@@ -100,8 +100,16 @@ class LateMessages:
                 return run
         return None
 
+    def waits(self, run: Run) -> None:
+        """A run of the method `agent` has its turn behind those of its session."""
+        if self._profile.agent_row_keys:
+            one = Input(run.row_id, run.id, run.message, self._audience.now_ms())
+            run.session.inputs.append(one)
+
     def begun(self, run: Run) -> None:
         """A run takes up what waited for it; its user row is there."""
+        if run.by_agent:
+            run.session.inputs[:] = [one for one in run.session.inputs if one.id != run.row_id]
         lates = self._waiting.pop(run, ())
         for late in lates:
             self._remove(run.session, late)

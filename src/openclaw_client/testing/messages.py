@@ -1,4 +1,4 @@
-"""The messages of chat.send: what is known of one, and what becomes of it when its session is busy.
+"""The messages of chat.send and agent: what is known of one, and what becomes of it when its session is busy.
 
 Knows the queue modes and `/queue`. Refuses to know runs.
 """
@@ -18,7 +18,7 @@ MODES: Final[tuple[Busy, ...]] = ("steer", "followup", "collect", "interrupt")
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """The checked parameters of chat.send."""
+    """The checked parameters of chat.send, or of agent."""
 
     key: str
     written_key: str
@@ -27,6 +27,8 @@ class Message:
     run_id: str
     timeout: float | None = None
     mode: str | None = None
+    system_prompt: str | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from openclaw_client.testing.answer_schema import answer_rules
-from openclaw_client.testing.more_schema import MORE, file_rules
+from openclaw_client.testing.more_schema import MORE, agent_rule, file_rules
 from openclaw_client.testing.node_schema import node_rules
 from openclaw_client.testing.schema import Anything, Fields, Flag, Items, Rule, Text, Whole
 from openclaw_client.testing.traits import Profile
@@ -27,6 +27,7 @@ def method_rules(profile: Profile) -> dict[str, Fields | None]:
             _with_agent(profile, {"sessionKey": _FILLED, "message": _FILLED, "label": Text(high=limits.MAX_LABEL)}),
             ("sessionKey", "message"),
         ),
+        "agent": agent_rule(profile),
         "agent.wait": Fields({"runId": _FILLED, "timeoutMs": Whole(low=0)}, ("runId",)),
         "sessions.list": _list(profile),
         "sessions.reset": Fields(

@@ -73,7 +73,7 @@ class Methods:
         families = (
             chat_methods(chat, history),
             tasks.methods(),
-            AgentRuns(memory.transcripts, runs, chat, tasks).methods(),
+            AgentRuns(profile, memory.transcripts, runs, chat, tasks).methods(),
             Sessions(profile, history, runs, board).methods(),
             SessionChanges(memory.transcripts, runs, history.rows, board).methods(),
             EmptyAnswers(history).methods(),

@@ -39,6 +39,25 @@ _AGENT = Fields(
     ("message", "idempotencyKey"),
 )
 
+
+def agent_rule(profile: Profile) -> Fields:
+    """What is known of releases before 2026.9.6, which take more."""
+    texts = ("sessionId", "sessionKey", "thinking", "lane", "extraSystemPrompt")
+    models = ("provider", "model") if profile.agent_models else ()
+    return Fields(
+        {
+            "message": _FILLED,
+            "agentId": _FILLED,
+            "deliver": Flag(),
+            "attachments": Items(Anything()),
+            "timeout": Whole(low=0),
+            "idempotencyKey": _FILLED,
+            **{name: Text() for name in (*texts, *models)},
+        },
+        ("message", "idempotencyKey"),
+    )
+
+
 _CREATE_OTHERS = (
     "displayName titleSource category agentRuntime contextWindow thinkingLevel fastMode permissionMode toolOverrides "
     "incognito visibility catalogId spawnDepth fork forkFrom emitCommandHooks succeedsParent timeoutMs mentions "

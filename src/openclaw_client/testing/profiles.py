@@ -64,11 +64,14 @@ _V2026_2_17 = Profile(
     approval_output="unheard",
     approval_seconds=120.0,
     approval_repeat="unknown",
+    agent_error_names=True,
 )
 
 _V2026_4_15 = replace(
     _V2026_2_17,
     release="2026.4.15",
+    agent_models=True,
+    agent_model_scope=True,
     reported_version="2026.4.15",
     connect_limit=65_536,
     max_strangers=32,
@@ -126,6 +129,8 @@ _V2026_4_15 = replace(
 _V2026_5_12 = replace(
     _V2026_4_15,
     release="2026.5.12",
+    agent_aborts=True,
+    agent_failures=True,
     protocol=4,
     reported_version="2026.5.12",
     handshake_timeout=15.0,
@@ -162,6 +167,8 @@ _V2026_5_12 = replace(
 _V2026_6_1 = replace(
     _V2026_5_12,
     release="2026.6.1",
+    agent_session_in_ack=True,
+    agent_levels=True,
     calls_shown=True,
     reported_version="2026.6.1",
     verbose_schema=False,
@@ -237,6 +244,10 @@ _V2026_7_35 = replace(
 _V2026_8_1 = replace(
     _V2026_7_35,
     release="2026.8.1",
+    agent_row_keys=True,
+    agent_in_flight=True,
+    agent_in_ack=True,
+    agent_error_names=False,
     reported_version="2026.8.1",
     client_keys=frozenset({"timeZone", "buildId"}),
     upgrades_scopes=True,

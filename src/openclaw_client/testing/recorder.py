@@ -37,6 +37,7 @@ class Recorder:
             asked = run.asked_by or run.id
             row = new_row("user", run.message, self._audience.now_ms(), run_id=asked, sender=run.owner.name)
             row.id, row.key = run.row_id, run.row_key
+            row.nameless = run.by_agent and not self._profile.agent_row_keys
             self.record(run.session, row)
 
     def assistant(self, run: Run) -> None:

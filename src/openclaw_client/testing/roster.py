@@ -95,7 +95,8 @@ class Roster:
         """The run that chat.history shows: the newest that somebody asked for, on some releases else the one that is
         performed."""
         others = self._profile.in_flight_others
-        shown = [run for run in self.ahead(key) if not run.follow_up or (others and run.state == "running")]
+        runs = [run for run in self.ahead(key) if self._profile.agent_in_flight or not run.by_agent]
+        shown = [run for run in runs if not run.follow_up or (others and run.state == "running")]
         return shown[-1] if shown else None
 
     def activity(self, key: str) -> dict[str, Any]:

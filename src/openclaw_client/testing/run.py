@@ -38,6 +38,8 @@ class Run(RunEvents):
     """Of its message's row."""
     row_key: str | None = None
     """The idempotency key that its message's row shows, where it is not that of the run."""
+    system_prompt: str | None = None
+    model: str | None = None
     agent: Agent | None = None
     """Who answers, where it is not the gateway's agent."""
     complaint: str = ""

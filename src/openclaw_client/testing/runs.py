@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 from openclaw_client.logs import GuardedLogger
+from openclaw_client.testing.abort_rules import AbortRules
 from openclaw_client.testing.asking import Asked, Asker
 from openclaw_client.testing.busy import LateMessages
 from openclaw_client.testing.callers import Audience, Owner
@@ -62,6 +63,7 @@ class Runs:
         self.roster = Roster(profile, settle_time)
         self.recorder = Recorder(audience, profile)
         self._changes = Changes(profile, audience, self.roster)
+        self._rules = AbortRules(profile)
         self._keys = UsedKeys(profile, audience, transcripts, self.roster)
         self._lates = LateMessages(self, self.roster, profile, audience)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -101,9 +103,11 @@ class Runs:
         """A run that waits for its turn, whatever the mode of its session is, and is answered under its own id."""
         free = not self.roster.ahead(message.key) and not self.roster.settles(message.key)
         run = self.new_run(message, self._transcripts.open(message.key), owner)
-        run.by_agent = True
+        run.by_agent, run.system_prompt, run.model = True, message.system_prompt, message.model
         if free:
             self._start(run, message.timeout)
+        else:
+            self._lates.waits(run)
         return run
 
     def _meet(self, run: Run, ahead: list[Run], performed: list[Run], mode: Busy) -> None:
@@ -226,7 +230,9 @@ class Runs:
         text, attachments = (run.message, run.attachments) if text is None else (text, attachments or [])
         asker = Asker(run, self.asked, self.follow_up)
         caller, sender = ToolCaller(run, self.nodes), FileSender(run, self._transcripts, self.recorder)
-        return Turn(text, run.key, run.id, attachments, run.gate, run, run.session, asker, caller, sender)
+        turn = Turn(text, run.key, run.id, attachments, run.gate, run, run.session, asker, caller, sender)
+        turn.system_prompt, turn.model = run.system_prompt, run.model
+        return turn
 
     def follow_up(self, run: Run, ident: str, message: str, agent: Agent) -> None:
         """What a run left behind has come to an end: answer that in a run that nobody asked for."""
@@ -284,7 +290,8 @@ class Runs:
         if (rule == "canonical" and reason == "rpc" and written_key != key) or not self.roster.ahead(key):
             return []
         found = [run for run in self.roster.ahead(key) if rule != "exact" or run.written_key == written_key]
-        allowed = [run for run in found if self._may_abort(run, owner, admin=admin)]
+        found = [run for run in found if self._rules.is_found(run)]
+        allowed = [run for run in found if self._rules.may(run.owner, owner, admin=admin)]
         if found and not allowed:
             return "unauthorized"
         for run in allowed:
@@ -295,14 +302,11 @@ class Runs:
         self, written_key: str, key: str, run_id: str, owner: Owner, *, admin: bool, reason: str
     ) -> list[str] | str:
         run = self.roster.live.get(run_id)
-        if run is None or run.over:
+        if run is None or run.over or not self._rules.is_found(run):
             return self._abort_waiting(key, run_id, owner, admin=admin)
-        rule = self._profile.abort_key
-        wanted = {"exact": run.written_key, "canonical": run.key, "any": written_key if key == run.key else None}[rule]
-        # An administrator of a v4 gateway may stop any run under any key.
-        if written_key != wanted and (rule == "exact" or not admin):
+        if not self._rules.is_spelled(run, written_key, key, admin=admin):
             return "runId does not match sessionKey"
-        if not self._may_abort(run, owner, admin=admin):
+        if not self._rules.may(run.owner, owner, admin=admin):
             return "unauthorized"
         self._abort(run, reason)
         return [run.id]
@@ -311,20 +315,10 @@ class Runs:
         late = self._lates.find(run_id, key)
         if late is None:
             return []
-        if not self._is_theirs(late.owner, owner, admin=admin):
+        if not self._rules.may(late.owner, owner, admin=admin):
             return "unauthorized"
         self._lates.cancel(late, key)
         return [run_id]
-
-    def _may_abort(self, run: Run, owner: Owner, *, admin: bool) -> bool:
-        return self._is_theirs(run.owner, owner, admin=admin)
-
-    def _is_theirs(self, theirs: Owner, owner: Owner, *, admin: bool) -> bool:
-        if admin or not self._profile.abort_needs_owner:
-            return True
-        if theirs.device is not None or owner.device is not None:
-            return theirs.device == owner.device
-        return theirs.connection == owner.connection
 
     def _abort(self, run: Run, reason: str) -> None:
         run.abort(reason)

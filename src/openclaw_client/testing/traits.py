@@ -231,6 +231,28 @@ class Profile:
     same_text_joins: bool = False
     """Whether a message with the text of the active run is taken for that run, whatever its key."""
 
+    # runs by the method `agent`
+    agent_row_keys: bool = False
+    """Whether the row of their message has its key, as that of a message of chat.send."""
+    agent_aborts: bool = False
+    """Whether chat.abort and stop words find them."""
+    agent_failures: bool = False
+    """Whether the second answer of one that failed is an error, or says the reason as if it were the model's answer."""
+    agent_in_flight: bool = False
+    """Whether `inFlightRun` may be one of them."""
+    agent_models: bool = False
+    """Whether they may have a model of their own, or the parameters are not known."""
+    agent_model_scope: bool = False
+    """Whether a model of their own takes operator.admin."""
+    agent_in_ack: bool = False
+    """Whether they are accepted with the name of the agent."""
+    agent_session_in_ack: bool = False
+    """Whether they are accepted with the key of the session, and a key in flight is told so instead of accepted."""
+    agent_levels: bool = False
+    """Whether a level of thinking that the model does not have is refused, or those alone that no model has."""
+    agent_error_names: bool = False
+    """Whether the reason why one failed stands behind the name of an error."""
+
     # approvals and questions
     approval_run: Literal["ends-with-text", "ends", "waits"] = "waits"
     """What becomes of a run whose command needs an approval: it ends with a text that says so, or without any, and what

@@ -30,7 +30,8 @@ class Row:
     """One message. extra: further keys of an assistant message, such as errorMessage. merged_into: the run that took
     a user's message up. key: the idempotency key that a user's row shows, where it is not the run's. files: shown
     behind the text; coming: those that are prepared. meta: what stands in the row's own envelope beside its id.
-    call: of a tool, where the row is one; one that has a text, too, does not show it."""
+    call: of a tool, where the row is one; one that has a text, too, does not show it. nameless: whether a user's row
+    shows no key."""
 
     role: str
     text: str
@@ -45,6 +46,7 @@ class Row:
     meta: dict[str, Any] = field(default_factory=dict)
     coming: list[SentFile] = field(default_factory=list)
     call: Mapping[str, Any] | None = None
+    nameless: bool = False
 
     def show_files(self) -> None:
         """Those that were prepared are there."""
@@ -215,7 +217,7 @@ def _cut(text: str, chars: int) -> str:
 
 
 def _user(row: Row, place: int, profile: Profile) -> dict[str, Any]:
-    text = _wrapped(row) if profile.wraps_user_text else row.text
+    text = _wrapped(row) if profile.wraps_user_text and not row.nameless else row.text
     message: dict[str, Any] = {"role": "user", "content": _blocks(text) if profile.user_blocks else text}
     message["timestamp"] = row.at
     if not profile.message_ids:
@@ -224,7 +226,7 @@ def _user(row: Row, place: int, profile: Profile) -> dict[str, Any]:
     if profile.user_blocks:
         if row.merged_into is None:
             message["senderLabel"] = row.sender
-    elif row.key or row.run_id is not None:
+    elif not row.nameless and (row.key or row.run_id is not None):
         message["idempotencyKey"] = row.key or f"{row.run_id}:user"
         if profile.user_keys == "row-and-meta":
             message["__openclaw"]["idempotencyKey"] = message["idempotencyKey"]

@@ -164,7 +164,8 @@ class Past(Protocol):
 class Turn:
     """One message that an agent answers.
 
-    gate: opened by `EmbeddedGateway.release`, for agents that wait for the test. All methods are for the agent's own
+    gate: opened by `EmbeddedGateway.release`, for agents that wait for the test. system_prompt, model: what was asked
+    for with the message by the method `agent`; None for a message of chat.send. All methods are for the agent's own
     task.
     """
 
@@ -180,6 +181,8 @@ class Turn:
     _sending: Sending = field(repr=False)
     _tools: int = 0
     _one_call: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    system_prompt: str | None = field(default=None, repr=False)
+    model: str | None = None
 
     @property
     def history(self) -> list[dict[str, str]]:

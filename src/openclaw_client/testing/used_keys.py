@@ -52,7 +52,8 @@ class UsedKeys:
 
     def _known(self, message: Message) -> Sent | None:
         run = self._roster.find(message.run_id)
-        if run is None:
+        if run is None or (run.over and run.by_agent):
+            # A key that the method `agent` has used up is new to chat.send.
             return None
         if self._profile.conflicts and (run.key, run.message) != (message.key, message.text):
             text = "this idempotency key was used for different input; use a new one"

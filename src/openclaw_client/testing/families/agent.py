@@ -1,6 +1,7 @@
 """agent: a run that is accepted at once, and answered under the same id when it is over.
 
-Knows the two answers, as 2026.9.6 gives them, and which session is meant. Refuses to know how a run is performed.
+Knows the two answers, the second as 2026.9.6 gives it, and which session is meant. Refuses to know how a run is
+performed.
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ from openclaw_client.testing.run import NO_ANSWER, Run
 from openclaw_client.testing.run_events import agent_of
 from openclaw_client.testing.runs import Runs
 from openclaw_client.testing.session_rows import CONTEXT
+from openclaw_client.testing.traits import Profile
 from openclaw_client.testing.transcripts import Transcripts
 from openclaw_client.wire.sessions import canonical_key
 
 AGENTS: Final = frozenset({"main"})
 _EMPTY: Final = "Message (--message) is required"
 RESETS: Final = frozenset({"/new", "/reset"})
+LEVELS: Final = frozenset({"minimal", "low", "medium", "high", "xhigh", "adaptive"})
+"""Levels of thinking that the only model does not have."""
 
 
 def _scope(params: Params) -> str:
@@ -38,7 +42,10 @@ def _command(message: Any) -> str:
 class AgentRuns:
     """The method `agent` of one gateway."""
 
-    def __init__(self, transcripts: Transcripts, runs: Runs, chat: Chat, tasks: Tasks) -> None:
+    def __init__(self, profile: Profile, transcripts: Transcripts, runs: Runs, chat: Chat, tasks: Tasks) -> None:
+        self._profile = profile
+        told = {"sessionKey": profile.agent_session_in_ack, "agentId": profile.agent_in_ack}
+        self._told = {name for name, is_told in told.items() if is_told}
         self._transcripts = transcripts
         self._runs = runs
         self._chat = chat
@@ -49,7 +56,8 @@ class AgentRuns:
 
     def run(self, caller: Caller, params: Params) -> Params | TwoAnswers:
         """Begin a run; a known key is answered once, from memory, whatever comes with it."""
-        if ("provider" in params or "model" in params) and not allows(caller.scopes, ADMIN):
+        chosen = self._profile.agent_model_scope and ("provider" in params or "model" in params)
+        if chosen and not allows(caller.scopes, ADMIN):
             raise MethodError("provider/model overrides are not authorized for this caller.")
         agent_id, run_id = params.get("agentId", "main"), params["idempotencyKey"]
         if agent_id not in AGENTS:
@@ -57,21 +65,41 @@ class AgentRuns:
         if _command(params["message"]) in RESETS:
             raise MethodError(f"the embedded gateway does not serve {_command(params['message'])} in agent")
         key, named = self._target(params)
+        named = {name: value for name, value in named.items() if name in self._told}
         known = self._runs.roster.find(run_id)
-        if known is not None:
-            return outcome(known) if known.over else {"runId": run_id, "status": "in_flight", **named}
+        if known is not None and not known.over:
+            flying = self._profile.agent_session_in_ack or not known.by_agent
+            return {"runId": run_id, "status": "in_flight" if flying else "accepted", **named}
+        if known is not None and known.by_agent:
+            # One that chat.send has used up is new.
+            return outcome(known, fails=self._profile.agent_failures)
         accepted = {"runId": run_id, **named, "status": "accepted", "acceptedAt": now_ms()}
-        if not params["message"].strip():
-            return TwoAnswers(accepted, _refused(run_id))
+        wrong = self._complaint(params)
+        if wrong:
+            return TwoAnswers(accepted, _refused(run_id, wrong))
         attachments = self._chat.attachments(params.get("attachments", []))
-        written = params.get("sessionKey") or key
+        written = (self._profile.agent_session_in_ack and params.get("sessionKey")) or key
         timeout = params.get("timeout") or None
-        message = Message(key, written, params["message"], attachments, run_id, timeout)
+        wishes = {"system_prompt": params.get("extraSystemPrompt") or None, "model": params.get("model") or None}
+        message = Message(key, written, params["message"], attachments, run_id, timeout, **wishes)
         if self._transcripts.get(key) is None:
             self._transcripts.open(key).created_via = "run"
         run = self._runs.start_agent(message, caller.owner)
         # Behind the first answer, as on the real one.
         return TwoAnswers(accepted, self._ended(run))
+
+    def _complaint(self, params: Params) -> str:
+        """What the run fails at before its first step. No event tells of it."""
+        named, level, model = self._profile.agent_error_names, params.get("thinking"), params.get("model") or ""
+        if not params["message"].strip():
+            return _EMPTY
+        if "/" in model and model.partition("/")[0] != "embedded":
+            return f"{'FailoverError: ' if named else ''}Unknown model: {model}"
+        if level in (None, "", "off") or (level in LEVELS and not self._profile.agent_levels):
+            return ""
+        known = f'Thinking level "{level}" is not supported for embedded/embedded-1.'
+        what = known if level in LEVELS else "Invalid thinking level."
+        return f"{'Error: ' if named else ''}{what} Use one of: off."
 
     def _target(self, params: Params) -> tuple[str, Params]:
         """The key of the session that is meant, and what the first answer says of it."""
@@ -95,22 +123,24 @@ class AgentRuns:
             run.waiters.append(waiter)
             await waiter
         self._tasks.ended(task)
-        return outcome(run)
+        return outcome(run, fails=self._profile.agent_failures)
 
 
-async def _refused(run_id: str) -> Params:
-    raise _failed(run_id, _EMPTY)
+async def _refused(run_id: str, why: str) -> Params:
+    raise _failed(run_id, why)
 
 
-def outcome(run: Run) -> Params:
-    """What is answered of a run that is over. Raises what it is answered with where it failed."""
+def outcome(run: Run, *, fails: bool) -> Params:
+    """What is answered of a run that is over. fails: whether that raises an error where it failed."""
     if run.state == "aborted":
         return {"runId": run.id, "status": "timeout", "summary": "aborted", "stopReason": run.stop_reason}
     gone = run.error == NO_ANSWER
-    if run.error and not gone:
+    if run.error and not gone and fails:
         raise _failed(run.id, run.error)
     payloads: list[Params] = []
-    if gone:
+    if run.error and not gone:
+        payloads = [{"text": run.error, "mediaUrl": None}]
+    elif gone:
         payloads = [{"text": run.error, "isError": True, "mediaUrl": None}]
     elif run.text and not run.silent:
         payloads = [{"text": run.text, "mediaUrl": None}]

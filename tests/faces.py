@@ -72,7 +72,15 @@ class _Threaded:
             return lambda user: self._connection_for(user)
         if name == "hold":
             return lambda user: _ThreadedBlock(self, self.inner.hold(user))
-        if name in ("approvals", "chat_attach", "chat_stream", "events", "questions"):
+        if name in (
+            "approvals",
+            "chat_attach",
+            "chat_stream",
+            "events",
+            "questions",
+            "watch_session",
+            "watch_sessions",
+        ):
             return lambda *args, **options: _Threaded(value(*args, **options), self._pool)
         return lambda *args, **options: self._call(value, *args, **options)
 

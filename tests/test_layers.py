@@ -61,12 +61,14 @@ MAY_IMPORT: dict[str, set[str]] = {
         "wire",
         "errors",
     },
+    "watching": {"logs", "chat", "requests", "sessions", "connection", "wire", "errors"},
     # How private files are written stands with the device keys.
     "files": {"logs", "requests", "sessions", "connection", "identity", "policy", "wire", "errors"},
     "client": {
         "logs",
         "files",
         "interactions",
+        "watching",
         "chat",
         "requests",
         "sessions",
@@ -84,6 +86,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "os_threads",
         "files",
         "interactions",
+        "watching",
         "client",
         "chat",
         "sessions",

@@ -77,10 +77,12 @@ if TYPE_CHECKING:
     from openclaw_client.tools.publication import HostState
     from openclaw_client.tools.results import ToolError, ToolResult
     from openclaw_client.tools.tool import Tool, tool
+    from openclaw_client.watching.session_list import SessionsChanged
     from openclaw_client.wire.approvals import Approval
     from openclaw_client.wire.files import AgentFile
     from openclaw_client.wire.history import HistoryMessage, HistoryPage, InFlightRun, InputReceipt, PendingInput
     from openclaw_client.wire.questions import Question, QuestionItem, QuestionOption
+    from openclaw_client.wire.session_info import SessionInfo
     from openclaw_client.wire.sessions import SessionKey
     from openclaw_client.wire.usage import Usage
 
@@ -151,7 +153,9 @@ _HOME = {
     "SKIP": "runs.answering",
     "SecretIdentityStore": "identity.store",
     "SentRun": "runs.peer",
+    "SessionInfo": "wire.session_info",
     "SessionKey": "wire.sessions",
+    "SessionsChanged": "watching.session_list",
     "SideResult": "runs.events",
     "SlowConsumer": "client.slow_consumer",
     "StageReport": "client.diagnosis",
@@ -250,7 +254,9 @@ __all__ = [
     "RunStatus",
     "SecretIdentityStore",
     "SentRun",
+    "SessionInfo",
     "SessionKey",
+    "SessionsChanged",
     "SideResult",
     "SlowConsumer",
     "StageReport",

@@ -19,10 +19,10 @@ from openclaw_client.client.callbacks import CallbackQueue
 from openclaw_client.client.chatting import AsyncChatting
 from openclaw_client.client.client_base import ClientBase
 from openclaw_client.client.engine import Engine
-from openclaw_client.client.events import EventStream, check_names
 from openclaw_client.client.options import CaFile, Identity, Proxy, build_settings
 from openclaw_client.client.port import Port
 from openclaw_client.client.scope import with_scope
+from openclaw_client.client.streams import AsyncStreams
 from openclaw_client.connection.settings import ClientInfo, Settings
 from openclaw_client.connection.supervisor import ConnectionState
 from openclaw_client.errors import UsageError
@@ -34,7 +34,7 @@ from openclaw_client.sessions.filter import SessionFilter, Sessions
 from openclaw_client.wire.history import HistoryPage
 
 
-class AsyncGatewayClient(AsyncChatting, AsyncAnswering, AsyncAgentFiles, AsyncAccess, ClientBase):
+class AsyncGatewayClient(AsyncChatting, AsyncStreams, AsyncAnswering, AsyncAgentFiles, AsyncAccess, ClientBase):
     """One user's connection to one gateway, for coroutines of one event loop.
 
     Nothing is opened before `connect()` or `async with`; the first of them binds the client to the running loop. Every
@@ -216,13 +216,6 @@ class AsyncGatewayClient(AsyncChatting, AsyncAnswering, AsyncAgentFiles, AsyncAc
         if self._loop is not asyncio.get_running_loop():
             self._bind()
         return await self._port.call(method, params, timeout, idempotency_key, expect_final)
-
-    def events(self, *names: str) -> EventStream:
-        """An async iterator of gateway events of these names, or of all; from this call on, over reconnects."""
-        check_names(names)
-        stream = EventStream(names, self._port.remove_stream, self._port.on_slow)
-        self._port.add_stream(stream)
-        return stream
 
     def _bind(self) -> None:
         loop = asyncio.get_running_loop()

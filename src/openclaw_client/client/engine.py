@@ -44,6 +44,7 @@ from openclaw_client.runs.proactive import ProactiveMessage
 from openclaw_client.sessions.filter import SessionFilter, Sessions
 from openclaw_client.sessions.gates import SessionGates
 from openclaw_client.sessions.subscription import SessionSubscriptions
+from openclaw_client.watching.watches import Watches
 from openclaw_client.wire.frames import ChatFrame, Event
 from openclaw_client.wire.handshake import Hello
 
@@ -88,12 +89,14 @@ class Engine:
             on_event=self._callbacks.put_event,
             hold=lambda session_key: self._missed.hold(session_key),
             interactions=lambda: self.interactions,
+            watches=lambda: self.watches,
         )
         self.interactions: Interactions = Interactions(
             self.requests, sessions, self.router, runner, with_device=settings.store is not None, limit=limit
         )
         self.interactions.wanted = kinds_of(settings.answers)
         self.files = FileCalls(settings, self.requests, sessions)
+        self.watches: Watches = Watches(self._methods, sessions, self._subscriptions)
         self.requests.on_new_session = self.interactions.session_added
         self._missed: MissedMessages = MissedMessages(
             self._methods, sessions, self.router, self._on_message, lambda: bool(self.handlers.message)
@@ -175,6 +178,7 @@ class Engine:
         self._gates.stop()
         self._runs_are_gone(closed)
         self.interactions.stop(closed)
+        self.watches.stop(closed)
         self.files.stop()
         for stream in self.router.streams():
             stream.end(closed)
@@ -207,6 +211,7 @@ class Engine:
         for run in self.router.runs():
             run.after_fork(forked)
         self.interactions.end_streams(forked)
+        self.watches.end_streams(forked)
         for stream in self.router.streams():
             stream.end(forked)
 
@@ -286,6 +291,7 @@ class Engine:
         if gap.certain:
             self._missed.begin(in_doubt=True)
             self.interactions.catch_up()
+            self.watches.in_doubt()
 
     def on_state(self, change: StateChange) -> None:
         logger.debug("%s -> %s", change.old.value, change.new.value)
@@ -308,28 +314,33 @@ class Engine:
             run.on_back()
         self._missed.begin()
         self.interactions.catch_up()
+        if self.supervisor.usable is not None:
+            self.watches.on_usable(self.supervisor.usable)
 
     def on_lost(self, error: ConnectionLost, *, returning: bool) -> None:
         self._subscriptions.stop()
         self._missed.on_lost()
+        self.watches.on_lost()
         if not returning:
-            loop_lag_monitor().leave(self)
-            self._gates.stop()
-            self._runs_are_gone(error)
-            self.interactions.stop(error)
+            self._given_up(error)
             return
         for run in self.router.runs():
             run.on_lost(error)
 
     def on_parked(self, error: GatewayError) -> None:
-        loop_lag_monitor().leave(self)
-        self._gates.stop()
-        self._runs_are_gone(error)
-        self.interactions.stop(error)
+        self._given_up(error)
         for stream in self.router.streams():
             stream.end(error)
         for handler in tuple(self.handlers.fatal):
             self._callbacks.put(handler, self._owner, error)
+
+    def _given_up(self, error: GatewayError) -> None:
+        """There will be no other connection."""
+        loop_lag_monitor().leave(self)
+        self._gates.stop()
+        self._runs_are_gone(error)
+        self.interactions.stop(error)
+        self.watches.stop(error)
 
     def _redactor(self) -> Redactor:
         return Redactor(self.settings.secrets)

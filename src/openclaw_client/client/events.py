@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 from openclaw_client.client.slow_consumer import OnSlow, SlowConsumer
@@ -23,6 +23,9 @@ has up to 2 MiB, and the shortest event 29 bytes."""
 MAX_WAITING_BYTES = 67_108_864
 """The same in bytes of the frames that they came in, of which the latest waits however long it is. An hour of a long
 reply that nobody reads: on wire v3 each event repeats its whole text."""
+
+JOINED_TOLD = 1_000
+"""Where only the latest counts for a reader: of so many that were passed over `on_slow_consumer` is told."""
 
 _UNREAD = object()
 
@@ -96,7 +99,8 @@ else:
 
 
 class EventStream(Generic[E]):
-    """An async iterator of events, from the call on that returned it: `events()`, `approvals()` or `questions()`.
+    """An async iterator of events, from the call on that returned it: that of `events()`, `approvals()`, `questions()`,
+    `watch_sessions()` or `watch_session()`.
 
     Ends with the error that ended the connection for good (ClientClosed after disconnect()); goes on over a reconnect.
     Cancelling a wait loses nothing. Usable as a context manager, which closes it.
@@ -108,9 +112,14 @@ class EventStream(Generic[E]):
         leave: Callable[[EventStream[E]], object],
         on_slow: OnSlow,
         size: Callable[[E], int] = size_of_event,  # type: ignore[assignment]
+        join: Callable[[E, E], E] | None = None,
     ) -> None:
+        """join: makes one of two that wait, where the later one holds all that the earlier one says. What enters the
+        stream as a context manager waits for `_begun`, where that is set."""
         self.dropped = 0
         self._size = size
+        self._join = join
+        self._begun: Callable[[], Coroutine[Any, Any, object]] | None = None
         self._names = frozenset(names)
         self._leave = leave
         self._on_slow = on_slow
@@ -127,6 +136,9 @@ class EventStream(Generic[E]):
 
     def put(self, event: E) -> None:
         """Add an event; on the loop's thread."""
+        if self._join is not None and self._events:
+            event = self._join(self._events.popleft(), event)
+            self._count_joined()
         if not self._events:
             # Its reader has its turn before this bound is taken back.
             self._most = MAX_BURST
@@ -171,6 +183,11 @@ class EventStream(Generic[E]):
         self._bytes -= self._size(event)
         return event
 
+    def _count_joined(self) -> None:
+        self.dropped += 1
+        if worth_telling(self.dropped, joined=True):
+            self._on_slow(unread(self._names, 1, self.dropped))
+
     def _end_burst(self) -> None:
         self._most = MAX_WAITING
 
@@ -178,10 +195,16 @@ class EventStream(Generic[E]):
         while self._events and (len(self._events) >= self._most or self._bytes > MAX_WAITING_BYTES):
             self._bytes -= self._size(self._events.popleft())
             self.dropped += 1
-            if self.dropped % MAX_WAITING == 1:
+            if worth_telling(self.dropped, joined=False):
                 self._on_slow(unread(self._names, len(self._events) + 1, self.dropped))
 
     async def __aenter__(self) -> Self:
+        if self._begun is not None:
+            try:
+                await self._begun()
+            except BaseException:
+                self.close()
+                raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -195,3 +218,8 @@ class EventStream(Generic[E]):
 def unread(names: frozenset[str], waiting: int, dropped: int) -> SlowConsumer:
     """The report about a stream that nobody reads."""
     return SlowConsumer("events", ", ".join(sorted(names)), waiting=waiting, dropped=dropped)
+
+
+def worth_telling(dropped: int, *, joined: bool) -> bool:
+    """Whether `on_slow_consumer` is told of a reader for which so many were dropped, or joined with later ones."""
+    return dropped % JOINED_TOLD == 0 if joined else dropped % MAX_WAITING == 1

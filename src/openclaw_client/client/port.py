@@ -24,10 +24,13 @@ from openclaw_client.runs.interactions import Interaction, Kind
 from openclaw_client.runs.peer import SentRun
 from openclaw_client.runs.proactive import ProactiveMessage
 from openclaw_client.sessions.filter import Sessions
+from openclaw_client.watching.session_list import SessionsChanged
+from openclaw_client.watching.sinks import WatchSink
+from openclaw_client.watching.watches import Begun
 from openclaw_client.wire.approvals import Approval
 from openclaw_client.wire.files import AgentFile
 from openclaw_client.wire.handshake import Hello
-from openclaw_client.wire.history import HistoryPage
+from openclaw_client.wire.history import HistoryMessage, HistoryPage
 from openclaw_client.wire.questions import Question
 
 EventHandler = Callable[[GatewayEvent], object]
@@ -106,6 +109,22 @@ class FilePort(Protocol):
     async def save(self, file: AgentFile, to: PathLike, max_bytes: int, timeout: float | None) -> Path: ...
 
 
+class WatchPort(Protocol):
+    """What is followed. On the loop's thread, but where there is no connection yet."""
+
+    def check_session(self, session_key: object) -> str:
+        """The key of a session that may be followed; UsageError for others. From any thread."""
+        ...
+
+    def follow_list(self, sink: WatchSink[SessionsChanged], size: int) -> Begun:
+        """Returns what waits until it has begun."""
+        ...
+
+    def follow_session(self, sink: WatchSink[HistoryMessage], session_key: str, history: int) -> Begun: ...
+
+    def leave(self, sink: object) -> None: ...
+
+
 class Port(Protocol):
     """A client's machinery. On its loop's thread, but where it says otherwise."""
 
@@ -118,6 +137,9 @@ class Port(Protocol):
 
     @property
     def files(self) -> FilePort: ...
+
+    @property
+    def watches(self) -> WatchPort: ...
 
     def answers(self, kind: Kind) -> None:
         """Somebody answers this kind from now on. Raises UsageError where it is too late to say so."""

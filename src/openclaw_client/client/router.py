@@ -26,6 +26,7 @@ from openclaw_client.runs.usage import row_of
 from openclaw_client.sessions.filter import SessionFilter
 from openclaw_client.sessions.gates import SessionGates
 from openclaw_client.sessions.named import named_sessions
+from openclaw_client.watching.watches import WATCHED_EVENTS, Watches
 from openclaw_client.wire.agent import decode_agent
 from openclaw_client.wire.chat import TERMINAL_STATES, ChatPayload
 from openclaw_client.wire.deltas import head_of
@@ -71,9 +72,10 @@ class Router:
         on_event: Callable[[EventHandler, GatewayEvent], None],
         hold: Callable[[str], HeldMessages],
         interactions: Callable[[], Interactions],
+        watches: Callable[[], Watches],
     ) -> None:
         self.sessions = sessions
-        self._interactions = interactions
+        self._interactions, self._watches = interactions, watches
         self._hold = hold
         self._gates = gates
         self._on_message = on_message
@@ -228,7 +230,7 @@ class Router:
             runs = self._runs.get(payload.run_id)
             if runs and self.sessions.restricted:
                 runs = self._of_session(runs, payload.session_key)
-            if payload.state in TERMINAL_STATES and self._runs:
+            if payload.state in TERMINAL_STATES:
                 self._tell_of_end(payload, now)
             if not runs:
                 self._on_foreign(payload, now)
@@ -255,8 +257,10 @@ class Router:
             self._on_agent(frame, now)
         elif frame.event == "chat.side_result":
             self._on_side_result(frame, now)
-        elif frame.event == "session.message" and self._runs:
-            self._on_row(frame)
+        elif frame.event in WATCHED_EVENTS:
+            if frame.event == "session.message" and self._runs:
+                self._on_row(frame)
+            self._watches().on_event(frame)
         elif frame.event in INTERACTION_EVENTS:
             self._interactions().on_event(frame)
 
@@ -290,6 +294,7 @@ class Router:
 
     def _tell_of_end(self, payload: ChatPayload, now: float) -> None:
         """A run ended: the others of its session may have ended before it."""
+        self._watches().on_end(payload.session_key, payload.state)
         session = self.sessions.canonical(payload.session_key)
         for run in self.runs():
             if payload.run_id not in run.run_ids and self.sessions.canonical(run.session_key) == session:

@@ -73,6 +73,11 @@ class SessionFilter:
         return known and self._predicate is None
 
     @property
+    def by_name(self) -> bool:
+        """Whether only sessions that were named are handed out, so that all of them are in `named()`."""
+        return self.restricted and self._predicate is None
+
+    @property
     def given(self) -> tuple[str, ...]:
         """The keys that the client was given, as they were given."""
         return self._given or ()

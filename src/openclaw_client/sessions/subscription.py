@@ -124,6 +124,12 @@ class SessionSubscriptions:
         one = self._with.get(self._sessions.canonical(key))
         return one is not None and one.waiter is None
 
+    def holds(self, key: str) -> bool:
+        """Whether this client subscribes to a session for itself, and needs what is sent of it. What was refused,
+        and is tried again later, does not count."""
+        one = self._with.get(self._sessions.canonical(key))
+        return one is not None and (one.waiter is not None or not one.fails)
+
     def forget(self, key: str) -> None:
         """Subscribe again when the session is named the next time."""
         canonical = self._sessions.canonical(key)
@@ -192,6 +198,7 @@ class SessionSubscriptions:
         if isinstance(outcome, Responded) and error is None:
             if one.waiter is None:
                 logger.info("events of %r are subscribed to after all", one.key)
+            one.fails = 0
             one.release()
             return
         one.fails += 1

@@ -15,7 +15,6 @@ from openclaw_client.chat.arguments import (
 from openclaw_client.client.answering import ApprovalHandler, QuestionHandler
 from openclaw_client.client.client_base import ClientBase
 from openclaw_client.client.engine import Engine
-from openclaw_client.client.events import check_names
 from openclaw_client.client.options import (
     CaFile,
     ClientInfo,
@@ -37,13 +36,15 @@ from openclaw_client.sync.agent_files import BlockingAgentFiles
 from openclaw_client.sync.answering import BlockingAnswering, ThreadRunner
 from openclaw_client.sync.callbacks import HandlerExecutor, ThreadCallbacks
 from openclaw_client.sync.chatting import BlockingChatting
-from openclaw_client.sync.events import BlockingEventStream
 from openclaw_client.sync.loop_thread import LoopThread, check_caller, loop_thread
+from openclaw_client.sync.streams import BlockingStreams
 from openclaw_client.sync.waiter import Waiter
 from openclaw_client.wire.history import HistoryPage
 
 
-class GatewayClient(BlockingChatting, BlockingAnswering, BlockingAgentFiles, BlockingAccess, ClientBase):
+class GatewayClient(
+    BlockingChatting, BlockingStreams, BlockingAnswering, BlockingAgentFiles, BlockingAccess, ClientBase
+):
     """One user's connection to one gateway, for any number of threads.
 
     Nothing is opened and no thread is started before `connect()` or `with`. All clients of a process share one
@@ -224,19 +225,6 @@ class GatewayClient(BlockingChatting, BlockingAnswering, BlockingAgentFiles, Blo
             if not waiter.answered:
                 thread.soon("request", waiter.drop)
             raise
-
-    def events(self, *names: str) -> BlockingEventStream:
-        """An iterator of gateway events of these names, or of all; from this call on, over reconnects.
-
-        In a forked child of a connected client it connects first, and raises what `connect()` raises.
-        """
-        check_names(names)
-        if self._reconnect_after_fork:
-            self._ready_thread()
-        port = self._port
-        stream = BlockingEventStream(names, lambda leaving: self._soon(port.remove_stream, leaving), port.on_slow)
-        port.add_stream(stream)
-        return stream
 
     def _soon(self, call: Callable[..., object], *args: Any) -> None:
         """Run call(*args) on the loop's thread, soon; at once where there is none."""

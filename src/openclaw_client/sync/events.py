@@ -7,7 +7,7 @@ from collections.abc import Callable
 from queue import Empty
 from typing import Generic, Self
 
-from openclaw_client.client.events import MAX_WAITING, MAX_WAITING_BYTES, E, size_of_event, unread
+from openclaw_client.client.events import MAX_WAITING, MAX_WAITING_BYTES, E, size_of_event, unread, worth_telling
 from openclaw_client.client.slow_consumer import OnSlow
 from openclaw_client.errors import GatewayError
 from openclaw_client.sync import threads
@@ -15,8 +15,8 @@ from openclaw_client.sync.loop_thread import check_caller
 
 
 class BlockingEventStream(Generic[E]):
-    """An iterator of events, from the call on that returned it: `events()`, `approvals()` or `questions()`; over
-    reconnects.
+    """An iterator of events, from the call on that returned it: that of `events()`, `approvals()`, `questions()`,
+    `watch_sessions()` or `watch_session()`; over reconnects.
 
     Ends with the error that ended the connection for good (ClientClosed after disconnect()). `close()` may be called
     from any thread and ends every waiting `next()` quietly. Several threads may read: each event goes to one of them,
@@ -29,9 +29,14 @@ class BlockingEventStream(Generic[E]):
         leave: Callable[[BlockingEventStream[E]], object],
         on_slow: OnSlow,
         size: Callable[[E], int] = size_of_event,  # type: ignore[assignment]
+        join: Callable[[E, E], E] | None = None,
     ) -> None:
+        """join: makes one of two that wait, where the later one holds all that the earlier one says. What enters the
+        stream as a context manager waits for `_begun`, where that is set."""
         self.dropped = 0
         self._size = size
+        self._join = join
+        self._begun: Callable[[], object] | None = None
         self._names = frozenset(names)
         self._leave = leave
         self._on_slow = on_slow
@@ -48,7 +53,7 @@ class BlockingEventStream(Generic[E]):
         while self._taken:
             self._bytes -= self._taken.popleft()
         self._bytes += self._size(event)
-        while (waiting := self._events.qsize()) and (waiting >= MAX_WAITING or self._bytes > MAX_WAITING_BYTES):
+        while (waiting := self._events.qsize()) and self._is_too_much(waiting):
             try:
                 oldest = self._events.get_nowait()
             except Empty:
@@ -60,9 +65,14 @@ class BlockingEventStream(Generic[E]):
                 return
             self._bytes -= self._size(oldest)
             self.dropped += 1
-            if self.dropped % MAX_WAITING == 1:
+            if self._join is not None:
+                event = self._join(oldest, event)
+            if worth_telling(self.dropped, joined=self._join is not None):
                 self._on_slow(unread(self._names, waiting, self.dropped))
         self._events.put(event)
+
+    def _is_too_much(self, waiting: int) -> bool:
+        return self._join is not None or waiting >= MAX_WAITING or self._bytes > MAX_WAITING_BYTES
 
     def end(self, error: GatewayError) -> None:
         if not self._ended:
@@ -93,6 +103,12 @@ class BlockingEventStream(Generic[E]):
         return event
 
     def __enter__(self) -> Self:
+        if self._begun is not None:
+            try:
+                self._begun()
+            except BaseException:
+                self.close()
+                raise
         return self
 
     def __exit__(self, *exc: object) -> None:

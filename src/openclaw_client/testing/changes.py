@@ -42,13 +42,14 @@ class Changes:
         """Something became of a session."""
         key = session.key
         payload = {"sessionKey": key, **what, "ts": self._audience.now_ms()}
+        row, activity = self._rows.row(key, session), {}
         if self._profile.active_run_ids != "never":
-            payload |= self._roster.activity(key)
+            activity = self._roster.activity(key)
+        payload |= {**activity, "session": row | activity, "updatedAt": session.updated_at}
+        payload["sessionId"] = session.session_id
         if self._profile.whole_changes:
-            row = self._rows.row(key, session) | self._roster.activity(key)
-            told = {"agentId": agent_of(key), "session": row, "updatedAt": session.updated_at}
-            payload |= {**told, "sessionId": session.session_id, "createdVia": session.created_via}
-            payload |= {name: row[name] for name in ("status", "startedAt", "endedAt") if name in row}
+            payload |= {"agentId": agent_of(key), "createdVia": session.created_via}
+        payload |= {name: row[name] for name in ("status", "startedAt", "endedAt") if name in row}
         self._audience.to_session_lists("sessions.changed", payload)
 
     def _input(self, run: Run, what: str) -> None:

@@ -54,7 +54,9 @@ class SessionRows:
         if session is not None:
             info |= {"chatType": "direct", "sessionId": session.session_id, "systemSent": True}
         info |= {**MODEL_NAMES, "contextTokens": CONTEXT}
-        return info | self._more(key, session) if self._profile.more_methods else info
+        if self._profile.more_methods:
+            return info | self._more(key, session)
+        return info | self._runs(key, named=False) if session is not None else info
 
     def titled(self, row: dict[str, Any], session: Transcript, *, title: bool, last: bool) -> dict[str, Any]:
         """The row with what a client may ask for beside it."""
@@ -77,12 +79,14 @@ class SessionRows:
         more |= {"effectiveQueueMode": session.queue_mode or self._profile.busy}
         return more | shown_settings(session.settings) | self._runs(key)
 
-    def _runs(self, key: str) -> dict[str, Any]:
+    def _runs(self, key: str, *, named: bool = True) -> dict[str, Any]:
+        """How the last run stands. named: whether it is told which one that was."""
         running = next((run for run in self._roster.ahead(key) if run.state == "running"), None)
         if running is not None:
             return {"abortedLastRun": False, "status": "running", "startedAt": running.started_at}
         last = self._roster.last(key)
-        return {"abortedLastRun": False} if last is None else _ended(last)
+        ended = {"abortedLastRun": False} if last is None else _ended(last)
+        return ended if named else {name: value for name, value in ended.items() if name != "lastRunId"}
 
 
 def _ended(run: Run) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from openclaw_client.cli import (
     pair,
     pin,
     questions,
+    sessions,
     skip,
     tools_call,
     tools_list,
@@ -82,6 +83,7 @@ TOOLS = Group(
 COMMANDS: dict[str, Command] = {
     "chat": chat,
     "history": history,
+    "sessions": sessions,
     "abort": abort,
     "inject": inject,
     "approvals": approvals,

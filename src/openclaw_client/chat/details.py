@@ -75,7 +75,7 @@ class LookUp:
         self._open = among
         self._found = ReplyDetails()
         self._told = False
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None]
 
     def start(self, limit: float | None) -> None:
         self._open[self] = None
@@ -84,8 +84,7 @@ class LookUp:
     def cancel(self) -> None:
         """Nobody waits for it any more."""
         self._open.pop(self, None)
-        if self._task is not None:
-            self._task.cancel()
+        self._task.cancel()
 
     def tell(self) -> None:
         """End it, with what was found; only the first call counts."""

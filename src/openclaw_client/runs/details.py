@@ -167,12 +167,10 @@ class DetailsSearch:
 
 
 def _files_of(rows: Iterable[HistoryMessage], session_key: str) -> tuple[list[AgentFile], int]:
-    """The files that were sent, each once, and how many places in the answer itself are for files."""
+    """The files of an agent's rows, each once, and how many places in the answer itself are for files."""
     files: dict[str, AgentFile] = {}
     shown = 0
     for row in rows:
-        if row.role != "assistant":
-            continue
         found = files_in(row.content, session_key, row.run_id)
         files.update((file.artifact_id, file) for file in found.files)
         if not row.is_mirrored:

@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from openclaw_client import Credentials, SlowConsumer, Timeouts
-from openclaw_client.errors import ClientClosed, MethodUnavailable, MissingScope, ProtocolViolation, UsageError
+from openclaw_client.errors import (
+    ClientClosed,
+    MethodUnavailable,
+    MissingScope,
+    ProtocolViolation,
+    RequestFailed,
+    UsageError,
+)
 from openclaw_client.testing import BlockingEmbeddedGateway, Refusal, Turn
 from openclaw_client.watching import list_watch, transcript_watch
 from tests.faces import Face
@@ -150,6 +157,51 @@ async def test_a_user_of_a_manager_sees_nothing_of_another(face: Face, gateway: 
     assert (await ann.chat_send(session_key="a", message="again")).text == "echo: again"
     assert "sessions.messages.unsubscribe" not in methods(gateway)
     await manager.close()
+
+
+async def test_a_client_with_a_list_has_subscribed_already(
+    make: Callable[..., Any], gateway: BlockingEmbeddedGateway
+) -> None:
+    async with make(gateway, sessions=["s"]) as client:
+        async with client.watch_session(session_key="s") as rows:
+            assert (await client.chat_send(session_key="s", message="hi")).text == "echo: hi"
+            assert [(await anext(rows)).text for _ in range(2)] == ["hi", "echo: hi"]
+        assert (await client.chat_send(session_key="s", message="ho")).text == "echo: ho"
+    assert methods(gateway).count("sessions.messages.subscribe") == 1
+    assert "sessions.messages.unsubscribe" not in methods(gateway)
+
+
+async def test_what_the_client_was_refused_the_watch_asks_for_itself(
+    make: Callable[..., Any], gateway: BlockingEmbeddedGateway
+) -> None:
+    asked: list[Any] = []
+
+    def refuse(params: Any, caller: Any) -> Any:
+        asked.append(params)
+        raise Refusal("INVALID_REQUEST", "not this one")
+
+    gateway.method("sessions.messages.subscribe", refuse)
+    async with make(gateway, sessions=["s"]) as client:
+        assert len(asked) == 1
+        with pytest.raises(RequestFailed, match="not this one"):
+            await read_all(client.watch_session(session_key="s"))
+        assert len(asked) == 2
+
+
+async def test_sessions_that_a_client_with_a_list_used_are_not_asked_for(
+    make: Callable[..., Any], gateway: BlockingEmbeddedGateway
+) -> None:
+    asked: set[str] = set()
+    gateway.method("sessions.describe", lambda params, caller: asked.add(params["key"]) or {"session": None})
+    async with make(gateway, sessions=["s"]) as client:
+        for key in ("s", "other"):
+            await client.chat_send(session_key=key, message="hi")
+        # A message asks whether its session is busy.
+        asked.clear()
+        async with client.watch_sessions() as stream:
+            assert (await anext(stream)).sessions == ()
+    assert "s" in asked
+    assert not any("other" in key for key in asked)
 
 
 async def test_of_many_listed_sessions_the_list_is_read(

@@ -106,8 +106,9 @@ async def test_a_gateway_that_cannot_answer_yet_is_asked_again(
 
 async def test_a_late_reader_gets_the_latest_list(make: Callable[..., Any], gateway: BlockingEmbeddedGateway) -> None:
     told: list[SlowConsumer] = []
-    async with make(gateway) as client, client.watch_sessions() as stream:
-        client.on_slow_consumer(told.append)
+    async with make(gateway) as client, client.watch_sessions(2) as stream:
+        # A busy machine is told of, too.
+        client.on_slow_consumer(lambda report: told.append(report) if report.kind == "events" else None)
         assert (await anext(stream)).sessions == ()
         for number in range(1, 2_003):
             gateway.emit("sessions.changed", change(f"s{number % 2}", number, label=f"l{number}"))
@@ -132,11 +133,11 @@ async def test_what_events_do_not_tell_is_read_again(
         assert [one.key for one in (await anext(stream)).sessions] == [KEY]
         # Events that were lost count as such.
         rows.clear()
-        gateway.faults.drop("sessions.changed")
-        gateway.emit("sessions.changed", {"reason": "delete"})
-        gateway.emit("sessions.changed", change("x", 1))
-        while (await anext(stream)).sessions != ():
-            pass
+        lost = gateway.faults.drop("noise")
+        gateway.emit("noise", {})
+        await until(lambda: lost.used_up)
+        gateway.emit("noise", {})
+        assert (await anext(stream)).sessions == ()
 
 
 async def test_a_user_of_a_manager_sees_nothing_of_another(face: Face, gateway: BlockingEmbeddedGateway) -> None:
@@ -242,6 +243,7 @@ async def test_rows_behind_a_gap_wait_for_those_before_them(
         assert [(await anext(stream)).text for _ in range(2)] == ["more", "echo: more"]
         # What is no row, and what is of another session, is not told.
         gateway.emit("session.message", {"sessionKey": KEY, "message": 3})
+        gateway.emit("session.message", {"message": {"role": "user", "content": "nowhere"}})
         gateway.emit("session.message", [])
         gateway.emit("session.message", row_event("x", 5, "theirs", "agent:main:t"))
         gateway.emit("session.message", row_event("y", 5, "mine"))
@@ -309,3 +311,78 @@ async def test_entering_may_be_given_up(make: Callable[..., Any], gateway: Block
         with pytest.raises(StopAsyncIteration):
             await anext(stream)
         held.release()
+
+
+async def test_what_changes_before_the_list_is_there(
+    make: Callable[..., Any], gateway: BlockingEmbeddedGateway
+) -> None:
+    async with make(gateway) as client:
+        held = gateway.faults.hold("sessions.list")
+        async with client.watch_sessions() as stream:
+            gateway.emit("sessions.changed", change("s", 1, label="early"))
+            await client.request("health")
+            held.release()
+            assert [one.label for one in (await anext(stream)).sessions] == ["early"]
+
+
+async def test_what_names_no_session_is_nothing_to_a_client_of_listed_ones(
+    make: Callable[..., Any], gateway: BlockingEmbeddedGateway
+) -> None:
+    async with make(gateway, sessions=["s"]) as client, client.watch_sessions() as stream:
+        await anext(stream)
+        gateway.emit("sessions.changed", {"reason": "delete"})
+        gateway.emit("sessions.changed", change("s", 1))
+        await anext(stream)
+        assert methods(gateway).count("sessions.describe") == 1
+
+
+async def test_a_run_that_leaves_nothing(
+    make: Callable[..., Any], start_gateway: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def agent(turn: Turn) -> Any:
+        await turn.gate.wait()
+        yield ""
+
+    monkeypatch.setattr(transcript_watch, "WRITTEN_AFTER", (0.01, 0.01))
+    gateway = start_gateway(agent)
+    async with make(gateway) as client, client.watch_session(session_key="s") as stream:
+        async with client.chat_stream(session_key="s", message="go") as run:
+            assert (await anext(stream)).text == "go"
+            reads = methods(gateway).count("chat.history")
+            await client.chat_abort(session_key="s", run_id=run.run_id)
+        await until(lambda: methods(gateway).count("chat.history") >= reads + 2)
+        # What ends elsewhere is no reason to read.
+        gateway.say("agent:main:t", "there")
+        # Behind this answer the last page has come.
+        await client.request("health")
+        gateway.emit("session.message", row_event("y", 2, "later"))
+        assert (await anext(stream)).text == "later"
+
+
+async def test_more_than_a_page_was_missed(
+    make: Callable[..., Any],
+    start_gateway: Start,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gateway = start_gateway(release="2026.6.1")
+    async with make(gateway, scopes=["operator.read", "operator.write", "operator.admin"]) as client:
+        await client.chat_send(session_key="s", message="old")
+        monkeypatch.setattr(transcript_watch, "MAX_HISTORY_LIMIT", 2)
+        async with client.watch_session(session_key="s") as stream:
+            gateway.faults.drop("session.message", times=None)
+            await client.request("sessions.reset", {"key": "s"})
+            await client.chat_send(session_key="s", message="new")
+            gateway.faults.disconnect()
+            assert [(await anext(stream)).text for _ in range(2)] == ["new", "echo: new"]
+    assert "only the last 2 rows" in caplog.text
+
+
+async def test_where_rows_are_not_told_the_history_is_read_when_a_run_ends(
+    make: Callable[..., Any], start_gateway: Start
+) -> None:
+    gateway = start_gateway(release="2026.4.15")
+    async with make(gateway) as client, client.watch_session(session_key="s") as stream:
+        await client.chat_send(session_key="s", message="hi")
+        assert [(await anext(stream)).role for _ in range(2)] == ["user", "assistant"]
+        assert "sessions.messages.subscribe" not in methods(gateway)

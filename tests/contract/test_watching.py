@@ -129,6 +129,16 @@ async def test_the_list_is_right_again_behind_a_cut(face: Face, target: Target, 
         await reader.until(found(f"{session}-2", status="done"))
 
 
+async def test_one_session_is_asked_for_by_its_key(face: Face, target: Target, session: str) -> None:
+    if not target.profile.describes:
+        pytest.skip("this release has no such method")
+    async with two(face, target) as (_, theirs):
+        assert await theirs.request("sessions.describe", {"key": session}) == {"session": None}
+        await theirs.chat_send(session_key=session, message="stub:echo here")
+        row = (await theirs.request("sessions.describe", {"key": session}))["session"]
+        assert (row["key"], bool(row["sessionId"])) == (canonical(session), True)
+
+
 async def test_nobody_sees_the_session_of_another(face: Face, target: Target, session: str) -> None:
     if not target.profile.session_methods:
         pytest.skip("this release does not tell of changes")

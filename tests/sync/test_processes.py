@@ -155,3 +155,63 @@ def test_the_first_call_of_a_forked_child_may_be_for_events() -> None:
     with BlockingEmbeddedGateway(tick_interval=0.1) as gateway:
         done = run(EVENTS_FIRST, gateway.url, gateway.token or "")
     assert (done.stdout, done.stderr) == ("tick True\n0\n", "")
+
+
+FORK_WHILE_WATCHING = """
+import os, signal, sys
+from openclaw_client import DeviceIdentity, GatewayClient
+from openclaw_client.errors import ConnectionLost
+url, token = sys.argv[1:]
+client = GatewayClient(url, token=token, identity=DeviceIdentity(bytes(range(32)), "linux"))
+client.connect()
+lists, rows = client.watch_sessions(), client.watch_session(session_key="s")
+next(lists)
+child = os.fork()
+if not child:
+    signal.alarm(15)
+    for stream in (lists, rows):
+        try:
+            next(stream)
+        except ConnectionLost:
+            continue
+        os._exit(2)
+    with client.watch_session(session_key="s") as mine:
+        client.chat_send(session_key="s", message="from the child")
+        if next(mine).text != "from the child":
+            os._exit(3)
+    client.disconnect()
+    sys.exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert next(rows).text == "from the child"
+client.disconnect()
+"""
+
+
+def test_what_is_watched_stays_with_the_parent(gateway: BlockingEmbeddedGateway) -> None:
+    assert gateway.token is not None
+    ran = run(FORK_WHILE_WATCHING, gateway.url, gateway.token)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+FORK_AND_WATCH_THE_LIST = """
+import os, signal, sys
+from openclaw_client import DeviceIdentity, GatewayClient
+url, token = sys.argv[1:]
+client = GatewayClient(url, token=token, identity=DeviceIdentity(bytes(range(32)), "linux"))
+client.connect()
+child = os.fork()
+if not child:
+    signal.alarm(15)
+    with client.watch_sessions() as mine:
+        assert next(mine).sessions == ()
+    client.disconnect()
+    sys.exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+client.disconnect()
+"""
+
+
+def test_a_child_watches_over_a_connection_of_its_own(gateway: BlockingEmbeddedGateway) -> None:
+    assert gateway.token is not None
+    ran = run(FORK_AND_WATCH_THE_LIST, gateway.url, gateway.token)
+    assert (ran.returncode, ran.stderr) == (0, "")

@@ -50,6 +50,12 @@ def test_a_session_that_was_begun_anew() -> None:
     assert one.missing(page(old, new, undated)) == [new, undated]
 
 
+def test_a_row_without_a_date_moves_nothing() -> None:
+    one = begun(row(1, at=50))
+    one.take([HistoryMessage({"role": "user", "content": "undated"})])
+    assert one.missing(page(HistoryMessage({"role": "user", "content": "old", "timestamp": 40}))) == []
+
+
 def test_pages_that_reach_what_is_known() -> None:
     one = begun(row(2))
     assert one.reached_by(page(row(1), row(2)))

@@ -65,6 +65,8 @@ def method_rules(profile: Profile) -> dict[str, Fields | None]:
             rules["sessions.unsubscribe"] = None
     if profile.files:
         rules |= file_rules(profile)
+    if profile.describes:
+        rules["sessions.describe"] = MORE["sessions.describe"]
     if profile.more_methods:
         rules |= MORE
     return rules

@@ -140,6 +140,7 @@ _V2026_5_12 = replace(
     pairing_text="pairing required: device is not approved yet",
     pairing_hints=True,
     admin_for_others=False,
+    describes=True,
     list_totals=True,
     send_keys=frozenset({"sessionId", "fastMode"}),
     model_views=True,

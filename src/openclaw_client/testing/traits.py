@@ -108,6 +108,8 @@ class Profile:
     """Whether it is known how an agent sends files, and how they are fetched."""
     more_methods: bool = False
     """Whether what real clients call beside chat is served: its answers were recorded on this release alone."""
+    describes: bool = False
+    """Whether one session is asked for by its key."""
     list_totals: bool = False
     """Whether sessions.list says how many sessions there are, and which of them run."""
     unsubscribe: bool = True

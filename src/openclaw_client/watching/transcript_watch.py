@@ -11,7 +11,7 @@ import msgspec
 from openclaw_client.chat.history_pages import completed, page_reaching
 from openclaw_client.chat.methods import ChatMethods
 from openclaw_client.connection.connection import Connection
-from openclaw_client.errors import GatewayError, MethodUnavailable
+from openclaw_client.errors import GatewayError
 from openclaw_client.logs import GuardedLogger
 from openclaw_client.sessions.filter import SessionFilter
 from openclaw_client.sessions.subscription import SessionSubscriptions
@@ -107,14 +107,14 @@ class TranscriptWatch(Watch):
     async def _follow(self, connection: Connection) -> None:
         self._reading, self._ended = True, False
         await self._subscribe(connection)
-        size = PAGE
+        await self._catch_up(PAGE)
+        self._began.set()
         while True:
-            await self._catch_up(size)
-            self._began.set()
             if self._ended:
                 await self._read_what_ended()
             await self._wake.wait()
-            size = ANCHOR
+            if not self._ended:
+                await self._catch_up(ANCHOR)
 
     async def _read_what_ended(self) -> None:
         """Read what ended runs leave behind, which is written a moment later."""
@@ -126,17 +126,13 @@ class TranscriptWatch(Watch):
 
     async def _subscribe(self, connection: Connection) -> None:
         """Rows are told from now on, on releases that do."""
-        tells = tells_rows(connection.hello)
         # Before it is answered: what comes meanwhile is news.
-        self._rows_are_told = tells
-        if tells:
+        self._rows_are_told = tells_rows(connection.hello)
+        if self._rows_are_told:
             # Where the client subscribes for itself, the history is read behind the answer to that.
             await self._subscriptions.ensure(self.session_key)
-        if tells and not self._subscriptions.holds(self.session_key):
-            try:
+            if not self._subscriptions.holds(self.session_key):
                 await self._ask(connection, SUBSCRIBE, {"key": self.session_key})
-            except MethodUnavailable:
-                self._rows_are_told = False
 
     async def _catch_up(self, size: int) -> bool:
         """Read the history, and tell what is missing and what was held back meanwhile; whether there was any."""

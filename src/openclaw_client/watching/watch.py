@@ -91,20 +91,19 @@ class Watch(ABC):
         while True:
             try:
                 await self._follow(connection)
-            except (ConnectionLost, NotConnected):
-                # Followed again on the next connection.
-                return
-            except (RequestTimeout, RequestFailed) as error:
-                hint = error.retry_after if isinstance(error, RequestFailed) else None
+            except (RequestTimeout, RequestFailed, ConnectionLost, NotConnected) as error:
                 if isinstance(error, RequestFailed) and not error.retryable:
-                    self._task = None
-                    self._end(error)
+                    self._refused(error)
                     return
+                hint = error.retry_after if isinstance(error, RequestFailed) else None
                 delay = min(max(pause, hint or 0.0), 10 * LONGEST_PAUSE)
                 logger.warning("%s is tried again in %g s: %s", self.what, delay, error)
                 await asyncio.sleep(delay)
                 pause = min(2 * pause, LONGEST_PAUSE)
             except GatewayError as error:
-                self._task = None
-                self._end(error)
+                self._refused(error)
                 return
+
+    def _refused(self, error: GatewayError) -> None:
+        self._task = None
+        self._end(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from openclaw_client.chat.methods import ChatMethods
@@ -144,11 +145,9 @@ class Watches:
         requests = self._methods.requests
         connection = requests.usable
         if connection is not None and requests.facts.supports(method):
-            try:
+            # Where the connection has just ended, the subscription has, too.
+            with suppress(GatewayError):
                 connection.request(method, params, self._methods.request_limit, requests.outcome(_ignored))
-            except GatewayError:
-                # The connection has just ended, and the subscription with it.
-                return
 
 
 def check_size(limit: object) -> int:

@@ -28,7 +28,6 @@ LONG_LIST = [f"web:{number}" for number in range(session_filter.MAX_LISTED + 1)]
 async def in_pieces(turn: Turn) -> AsyncIterator[str]:
     for piece in ("one", " two", " three"):
         yield piece
-        await asyncio.sleep(0.05)
 
 
 def announced(gateway: BlockingEmbeddedGateway) -> bool:
@@ -120,7 +119,7 @@ async def test_what_is_said_right_behind_the_connect_is_heard(make: Make, gatewa
 async def test_releases_that_send_everything_are_asked_for_nothing(
     make: Make, start_gateway: Start, release: str
 ) -> None:
-    gateway = start_gateway(in_pieces, release=release)
+    gateway = start_gateway(in_pieces, throttle=0, release=release)
     heard: list[str] = []
     client = make(gateway, sessions=["mine"])
     client.on_proactive_message(lambda user, message: heard.append(message.text))
@@ -136,7 +135,7 @@ async def test_releases_that_send_everything_are_asked_for_nothing(
 async def test_sessions_beside_the_list_are_asked_for_where_a_run_needs_it(
     make: Make, start_gateway: Start, release: str
 ) -> None:
-    gateway = start_gateway(in_pieces, release=release)
+    gateway = start_gateway(in_pieces, throttle=0, release=release)
     heard: list[str] = []
     client = make(gateway, sessions=["mine"])
     client.on_proactive_message(lambda user, message: heard.append(message.text))
@@ -157,7 +156,7 @@ async def test_sessions_beside_the_list_are_asked_for_where_a_run_needs_it(
 
 
 async def test_a_gateway_that_was_restarted_is_asked_again(make: Make, start_gateway: Start) -> None:
-    gateway = start_gateway(in_pieces)
+    gateway = start_gateway(in_pieces, throttle=0)
     heard: list[str] = []
     client = make(gateway, sessions=["mine"])
     client.on_proactive_message(lambda user, message: heard.append(message.text))
@@ -171,7 +170,7 @@ async def test_a_gateway_that_was_restarted_is_asked_again(make: Make, start_gat
 
 
 async def test_the_caller_s_own_subscription_is_no_hindrance(make: Make, start_gateway: Start) -> None:
-    gateway = start_gateway(in_pieces)
+    gateway = start_gateway(in_pieces, throttle=0)
     async with make(gateway, sessions=["mine"]) as client:
         await client.request(UNSUBSCRIBE, {"key": "mine"})
         assert len(await pieces_of(client, "mine")) > 1
@@ -181,7 +180,7 @@ async def test_the_caller_s_own_subscription_is_no_hindrance(make: Make, start_g
 async def test_a_refused_subscription_is_told_and_the_reply_is_whole(
     make: Make, start_gateway: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
-    gateway = start_gateway(in_pieces, tick_interval=3600)
+    gateway = start_gateway(in_pieces, throttle=0, tick_interval=3600)
     clock = MovedClock()
 
     def refuse(params: Any, caller: Any) -> Any:
@@ -199,7 +198,7 @@ async def test_a_refused_subscription_is_told_and_the_reply_is_whole(
 
 
 async def test_a_gateway_that_is_busy_is_asked_again_before_the_message_goes(make: Make, start_gateway: Start) -> None:
-    gateway = start_gateway(in_pieces)
+    gateway = start_gateway(in_pieces, throttle=0)
     gateway.faults.not_ready(SUBSCRIBE, times=2, retry_after_ms=100)
     async with make(gateway, sessions=["mine"]) as client:
         assert len(await pieces_of(client, "mine")) > 1
@@ -210,7 +209,7 @@ async def test_of_many_used_sessions_the_longest_unused_is_given_up(
     make: Make, start_gateway: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session_filter, "MAX_USED", 2)
-    gateway = start_gateway(in_pieces)
+    gateway = start_gateway(in_pieces, throttle=0)
     async with make(gateway, sessions=["mine"]) as client:
         for session in ("mine", "a", "b", "mine", "c"):
             assert len(await pieces_of(client, session)) > 1

@@ -11,7 +11,7 @@ from openclaw_client import Attachment
 from openclaw_client.chat.arguments import ChatRequest, chat_request
 from openclaw_client.chat.sending import method_of, params_of, request_of, sending_of
 from openclaw_client.errors import PayloadTooLarge, UsageError
-from openclaw_client.runs.peer import Peer, Sending, sent_run
+from openclaw_client.runs.peer import Delivery, Peer, sent_run
 from openclaw_client.wire.handshake import Hello
 
 HELLO = Hello(protocol=4)
@@ -75,7 +75,7 @@ def test_files_go_by_either_method_and_are_too_large_for_it() -> None:
 def test_what_is_remembered_is_sent_again_the_same_way() -> None:
     request = asked(system_prompt="secret words", model="m", thinking="low")
     sending = sending_of(request, "agent")
-    assert sending == Sending("agent", "secret words", "m", "low", complete=True)
+    assert sending == Delivery("agent", "secret words", "m", "low", complete=True)
     again = request_of(sent_run("k", "main", "hi", sending, Peer(4), 0.0))
     assert params_of(again, "agent", HELLO) == params_of(request, "agent", HELLO)
     assert "secret words" not in repr(request)

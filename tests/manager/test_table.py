@@ -16,7 +16,7 @@ from openclaw_client.manager.credentials import Credentials
 from openclaw_client.manager.table import (
     REFUSAL_MEMORY,
     REMEMBERED,
-    Ask,
+    AskCredentials,
     ClientSnapshot,
     Limits,
     MakeRoom,
@@ -25,7 +25,7 @@ from openclaw_client.manager.table import (
     SlotState,
     Table,
     Use,
-    Wait,
+    WaitAtGate,
 )
 
 GIVEN = Credentials("ws://127.0.0.1:1", token="t")
@@ -77,7 +77,7 @@ def test_the_first_caller_opens_and_the_others_wait() -> None:
     first = table.acquire("ann", 0.0)
     assert isinstance(first, Open)
     second = table.acquire("ann", 0.0)
-    assert isinstance(second, Wait)
+    assert isinstance(second, WaitAtGate)
     assert second.slot is first.slot
     assert isinstance(table.acquire("bob", 0.0), Open)
     client = Client()
@@ -91,7 +91,7 @@ def test_a_failure_is_told_to_who_waited_and_the_next_caller_tries_again() -> No
     opening = table.acquire("ann", 0.0)
     waiting = table.acquire("ann", 0.0)
     assert isinstance(opening, Open)
-    assert isinstance(waiting, Wait)
+    assert isinstance(waiting, WaitAtGate)
     error = Unreachable(url="ws://x")
     table.failed(opening.slot, error, GIVEN, 0.0)
     assert waiting.gate.opened  # type: ignore[attr-defined]
@@ -126,7 +126,7 @@ def test_a_connection_nobody_wants_any_more_is_not_taken_in() -> None:
     opening = table.acquire("ann", 0.0)
     waiting = table.acquire("ann", 0.0)
     assert isinstance(opening, Open)
-    assert isinstance(waiting, Wait)
+    assert isinstance(waiting, WaitAtGate)
     assert table.remove("ann") is None
     assert waiting.gate.opened  # type: ignore[attr-defined]
     assert isinstance(waiting.slot.failure, ManagerError)
@@ -146,8 +146,8 @@ def test_the_longest_idle_makes_room_and_nobody_in_use() -> None:
     # Who comes meanwhile waits for the same place.
     assert world.table.acquire("another", 10.0) == MakeRoom(ann)
     waiting = world.table.acquire("third", 10.0)
-    assert isinstance(waiting, Wait)
-    assert isinstance(world.table.acquire("bob", 10.0), Wait)
+    assert isinstance(waiting, WaitAtGate)
+    assert isinstance(world.table.acquire("bob", 10.0), WaitAtGate)
     world.table.closed(bob)
     assert isinstance(world.table.acquire("new", 10.0), Open)
     world.table.kept(ann)
@@ -177,7 +177,7 @@ def test_idle_is_what_neither_the_caller_nor_the_client_used() -> None:
     assert world.table.next_idle(40.0) == 60.0
     assert world.table.idle(99.0) == []
     assert world.table.idle(100.0) == [ann]
-    assert isinstance(world.table.acquire("ann", 100.0), Wait)
+    assert isinstance(world.table.acquire("ann", 100.0), WaitAtGate)
     world.table.closed(ann)
     assert isinstance(world.table.acquire("ann", 100.0), Open)
     assert World(timeout=None).table.idle(1e9) == []
@@ -188,7 +188,7 @@ def test_credentials_are_asked_for_when_they_are_old() -> None:
     world = World(ttl=60.0)
     slot = world.open("ann")
     assert world.table.acquire("ann", 59.0) == Use(slot)
-    assert world.table.acquire("ann", 60.0) == Ask(slot)
+    assert world.table.acquire("ann", 60.0) == AskCredentials(slot)
     # The caller who has just connected or asked is not sent to ask again.
     assert world.table.acquire("ann", 60.0, slot) == Use(slot)
     assert world.table.asked(slot, GIVEN, 61.0) is None
@@ -198,7 +198,7 @@ def test_credentials_are_asked_for_when_they_are_old() -> None:
     assert following.slot.stale is slot.client
     # Somebody else who asked at the same time finds that it is decided.
     assert world.table.asked(slot, OTHER, 130.0) is None
-    assert isinstance(world.table.acquire("ann", 130.0), Wait)
+    assert isinstance(world.table.acquire("ann", 130.0), WaitAtGate)
 
 
 def test_refused_credentials_are_remembered_for_a_while() -> None:
@@ -277,7 +277,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.now = 0.0
         self.opening: list[Slot[Client]] = []
         self.closing: list[Slot[Client]] = []
-        self.waiting: list[Wait[Client]] = []
+        self.waiting: list[WaitAtGate[Client]] = []
 
     @rule(user=users)
     def ask(self, user: str) -> None:
@@ -293,9 +293,9 @@ class AnyOrder(RuleBasedStateMachine):
         elif isinstance(decision, MakeRoom):
             assert not client_of(decision.slot).busy
             self.closing.append(decision.slot)
-        elif isinstance(decision, Wait):
+        elif isinstance(decision, WaitAtGate):
             self.waiting.append(decision)
-        elif isinstance(decision, Ask):
+        elif isinstance(decision, AskCredentials):
             following = self.world.table.asked(decision.slot, OTHER if self.now % 3 else GIVEN, self.now)
             if following is not None:
                 self.opening.append(following.slot)

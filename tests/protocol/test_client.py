@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 from openclaw_client.errors import NotConnected, PayloadTooLarge, UsageError
 from openclaw_client.protocol.client import REFUSAL_GRACE, ClientProtocol
-from openclaw_client.protocol.events import Abandoned, Cause, Challenged, Close, End, Ended, Gap, Responded, Welcomed
+from openclaw_client.protocol.events import (
+    Abandoned,
+    Cause,
+    Challenged,
+    Close,
+    ConnectionEnd,
+    Ended,
+    Gap,
+    Responded,
+    Welcomed,
+)
 from openclaw_client.protocol.states import State
 from openclaw_client.wire import limits
 from openclaw_client.wire.frames import ErrorShape, Event
@@ -60,7 +70,7 @@ def test_a_frame_before_hello_that_is_longer_than_any_of_a_gateway(begun: bool, 
     limit = limits.MAX_HELLO_BYTES if begun else limits.MAX_CHALLENGE_BYTES
     core.receive(b'{"type":"event","event":"x"}'.ljust(limit + over), START)
     cause = Cause.BAD_HELLO if begun else Cause.BAD_CHALLENGE
-    assert core.end == (End(cause, 1009, "message too big before hello") if over else None)
+    assert core.end == (ConnectionEnd(cause, 1009, "message too big before hello") if over else None)
     if not over:
         for message in (hello(),) if begun else (CHALLENGE,):
             core.receive(message, START)
@@ -75,9 +85,9 @@ def test_an_unusable_challenge_ends_the_connection(payload: object) -> None:
     core.receive(encode_event("connect.challenge", payload), START)
     reason = "connect challenge missing nonce"
     assert sent(core) == [Close(1008, reason)]
-    assert core.end == End(Cause.BAD_CHALLENGE, 1008, reason)
+    assert core.end == ConnectionEnd(Cause.BAD_CHALLENGE, 1008, reason)
     core.receive_close(1000, "bye")
-    assert events(core) == [Ended(End(Cause.BAD_CHALLENGE, 1008, reason))]
+    assert events(core) == [Ended(ConnectionEnd(Cause.BAD_CHALLENGE, 1008, reason))]
 
 
 @pytest.mark.parametrize("protocol", [2, 5])
@@ -93,7 +103,7 @@ def test_a_hello_of_another_version_ends_the_connection(protocol: int) -> None:
 def test_a_hello_that_cannot_be_read_ends_the_connection() -> None:
     core = connecting()
     core.receive(b'{"type":"res","id":"1:c","ok":true}', START)
-    assert core.end == End(Cause.BAD_HELLO, 1002, "hello not understood")
+    assert core.end == ConnectionEnd(Cause.BAD_HELLO, 1002, "hello not understood")
 
 
 def test_an_answer_to_something_else_is_no_hello() -> None:
@@ -133,7 +143,7 @@ def test_a_refusal_is_completed_by_the_close_frame() -> None:
     assert (core.state, sent(core), events(core)) == (State.CLOSING, [], [])
     assert core.deadline() == START + REFUSAL_GRACE
     core.receive_close(1008, "unauthorized")
-    assert events(core) == [Ended(End(Cause.REFUSED, 1008, "unauthorized", REFUSED))]
+    assert events(core) == [Ended(ConnectionEnd(Cause.REFUSED, 1008, "unauthorized", REFUSED))]
     assert core.deadline() == inf
 
 
@@ -170,9 +180,9 @@ def test_a_refusal_without_an_error_has_one_all_the_same() -> None:
 
 @pytest.mark.parametrize(
     ("code", "end"),
-    [(1009, End(Cause.UNREADABLE, 1009, "too big")), (None, End(Cause.LOST, 1006, "too big"))],
+    [(1009, ConnectionEnd(Cause.UNREADABLE, 1009, "too big")), (None, ConnectionEnd(Cause.LOST, 1006, "too big"))],
 )
-def test_the_transport_ends_the_socket_because_of_what_came(code: int | None, end: End) -> None:
+def test_the_transport_ends_the_socket_because_of_what_came(code: int | None, end: ConnectionEnd) -> None:
     core = ready(START)
     core.receive_close(code, "too big", refused=True)
     assert core.end == end
@@ -181,14 +191,14 @@ def test_the_transport_ends_the_socket_because_of_what_came(code: int | None, en
 @pytest.mark.parametrize(
     ("code", "reason", "end"),
     [
-        (1012, "service restart", End(Cause.PEER_CLOSED, 1012, "service restart")),
-        (1000, "", End(Cause.PEER_CLOSED, 1000, "")),
-        (None, "", End(Cause.LOST, 1006, "")),
-        (1006, "reset", End(Cause.LOST, 1006, "reset")),
+        (1012, "service restart", ConnectionEnd(Cause.PEER_CLOSED, 1012, "service restart")),
+        (1000, "", ConnectionEnd(Cause.PEER_CLOSED, 1000, "")),
+        (None, "", ConnectionEnd(Cause.LOST, 1006, "")),
+        (1006, "reset", ConnectionEnd(Cause.LOST, 1006, "reset")),
     ],
 )
 @pytest.mark.parametrize("make", [ClientProtocol, connecting, ready])
-def test_the_socket_ends(make: type[ClientProtocol], code: int | None, reason: str, end: End) -> None:
+def test_the_socket_ends(make: type[ClientProtocol], code: int | None, reason: str, end: ConnectionEnd) -> None:
     core = make(START)
     core.receive_close(code, reason)
     assert (core.state, core.end, core.deadline()) == (State.CLOSED, end, inf)
@@ -203,7 +213,7 @@ def test_the_first_cause_wins() -> None:
     core.close(1001, "going away")
     core.close(1000, "once more")
     core.receive_close(1006, "")
-    assert events(core) == [Ended(End(Cause.ASKED, 1001, "going away"))]
+    assert events(core) == [Ended(ConnectionEnd(Cause.ASKED, 1001, "going away"))]
     assert sent(core) == [Close(1001, "going away")]
 
 
@@ -212,7 +222,7 @@ def test_every_pending_request_hears_the_cause_before_the_end() -> None:
     core.request("a", None, START, 30, tag="A")
     core.request("b", None, START, None, tag="B", expect_final=True)
     core.receive_close(1012, "service restart")
-    end = End(Cause.PEER_CLOSED, 1012, "service restart")
+    end = ConnectionEnd(Cause.PEER_CLOSED, 1012, "service restart")
     assert events(core) == [Abandoned("A", "a", end), Abandoned("B", "b", end), Ended(end)]
 
 

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from openclaw_client.errors import PayloadTooLarge, UsageError
 from openclaw_client.protocol.client import STALL_TOLERANCE, ClientProtocol
-from openclaw_client.protocol.events import Abandoned, Cause, Close, CoreEvent, End, Ended, Expired, Responded
+from openclaw_client.protocol.events import Abandoned, Cause, Close, ConnectionEnd, CoreEvent, Ended, Expired, Responded
 from openclaw_client.protocol.states import State
 from openclaw_client.wire import limits
 from openclaw_client.wire.frames import ErrorShape, decode_payload
@@ -184,7 +184,7 @@ def test_the_challenge_is_waited_for_so_long() -> None:
     core.handle_deadline(core.deadline() - 0.01)
     assert core.state is State.AWAITING_CHALLENGE
     core.handle_deadline(core.deadline())
-    assert core.end == End(Cause.CHALLENGE_TIMEOUT, 1008, "connect challenge timeout")
+    assert core.end == ConnectionEnd(Cause.CHALLENGE_TIMEOUT, 1008, "connect challenge timeout")
     assert (sent(core), core.deadline()) == ([Close(1008, "connect challenge timeout")], inf)
     core.handle_deadline(START + 100)
     assert sent(core) == []
@@ -194,14 +194,14 @@ def test_the_owner_has_as_long_to_sign_as_the_gateway_to_answer() -> None:
     core = challenged(START + 5)
     assert core.deadline() == START + 5 + limits.HELLO_TIMEOUT
     core.handle_deadline(core.deadline())
-    assert core.end == End(Cause.HELLO_TIMEOUT, 4000, "connect timeout")
+    assert core.end == ConnectionEnd(Cause.HELLO_TIMEOUT, 4000, "connect timeout")
 
 
 def test_hello_is_waited_for_so_long() -> None:
     core = connecting(START + 5)
     assert core.deadline() == START + 5 + limits.HELLO_TIMEOUT
     core.handle_deadline(core.deadline())
-    assert core.end == End(Cause.HELLO_TIMEOUT, 4000, "connect timeout")
+    assert core.end == ConnectionEnd(Cause.HELLO_TIMEOUT, 4000, "connect timeout")
     assert sent(core) == [Close(4000, "connect timeout")]
     core.receive(hello(), START + 30)
     assert (core.state, core.hello) == (State.CLOSING, None)
@@ -230,7 +230,7 @@ def test_a_silent_gateway_is_given_up_after_two_tick_intervals() -> None:
     core.handle_deadline(START + 30)
     assert core.deadline() == START + 50
     core.handle_deadline(START + 50)
-    assert core.end == End(Cause.SILENT, 4000, "tick timeout")
+    assert core.end == ConnectionEnd(Cause.SILENT, 4000, "tick timeout")
     assert sent(core) == [Close(4000, "tick timeout")]
 
 

@@ -16,7 +16,7 @@ from openclaw_client.runs.events import (
     RunEvent,
 )
 from openclaw_client.runs.life import RunLife
-from openclaw_client.runs.peer import Peer, Sending
+from openclaw_client.runs.peer import Delivery, Peer
 from openclaw_client.runs.phases import (
     Action,
     Ask,
@@ -48,7 +48,7 @@ class Run:
     def sent(self, **how: Any) -> Run:
         """how: of the `Sending`."""
         self.life.begin(0.0)
-        self.life.written(self.peer, 0.0, WALL, Sending(**how))
+        self.life.written(self.peer, 0.0, WALL, Delivery(**how))
         return self
 
     def taken(self) -> Run:

@@ -30,11 +30,11 @@ from openclaw_client.runs.deferral import (
     decide_deferred,
 )
 from openclaw_client.runs.recovery import Answered
-from openclaw_client.runs.rows import Question
+from openclaw_client.runs.rows import MessageQuery
 from openclaw_client.wire.history import HistoryPage, InFlightRun, history_page
 from tests.runs.pages import INJECTED, SENT, TOOL, assistant, collected, page, pending, steered, user
 
-QUESTION = Question("r", "Hi", SENT)
+QUESTION = MessageQuery("r", "Hi", SENT)
 MINE, OTHER = user("Hi", "r"), user("x", "s")
 FACTS = DeferredFacts()
 NEVER = LookFor(LOOK, Gone(NOT_TAKEN_UP))
@@ -43,7 +43,7 @@ DEAD = LookFor(LOOK, Gone(RESTARTED, forgotten=True))
 STOPPED = LookFor(LOOK, Answer(Answered("", "aborted")))
 
 
-def decided(found: HistoryPage, question: Question = QUESTION, **facts: Any) -> Deferred:
+def decided(found: HistoryPage, question: MessageQuery = QUESTION, **facts: Any) -> Deferred:
     """`decide_deferred`, without the rows of the answer."""
     result = decide_deferred(found, question, replace(FACTS, **facts))
     return Answer(replace(result.answered, rows=())) if isinstance(result, Answer) else result

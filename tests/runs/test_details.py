@@ -15,7 +15,7 @@ from openclaw_client.runs.details import (
     with_details,
 )
 from openclaw_client.runs.events import ChatReply
-from openclaw_client.runs.rows import Question
+from openclaw_client.runs.rows import MessageQuery
 from openclaw_client.wire.files import AgentFile
 from openclaw_client.wire.history import HistoryMessage, HistoryPage
 from openclaw_client.wire.usage import Usage
@@ -124,7 +124,7 @@ def test_what_is_told_of_one_run_is_bounded() -> None:
 
 
 def search(media: int | None = 0, *, names_files: bool = True, run_id: str = RUN) -> DetailsSearch:
-    return DetailsSearch(Question(run_id, "hi", 1000.0), "main", media, names_files)
+    return DetailsSearch(MessageQuery(run_id, "hi", 1000.0), "main", media, names_files)
 
 
 def page(*rows: HistoryMessage) -> HistoryPage:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw_client.runs.peer import Peer, Sending, SentRun, restarted, sent_run
+from openclaw_client.runs.peer import Delivery, Peer, SentRun, restarted, sent_run
 from openclaw_client.runs.words import digest_of
 
 SENT = SentRun("r", "main", digest_of("Hi"), "Hi", sent_at=100.0)
@@ -122,7 +122,7 @@ def test_facts_survive_a_pickle_and_a_row() -> None:
 
 
 def test_the_first_facts_hold_the_way_in_which_the_message_goes() -> None:
-    sending = Sending("agent", "secret words", "a/b", "low", complete=False)
+    sending = Delivery("agent", "secret words", "a/b", "low", complete=False)
     sent = sent_run("r", "main", "Hi", sending, replace(PEER, clock_offset=2.0), 100.0)
     assert sent == SentRun(
         "r",
@@ -137,5 +137,5 @@ def test_the_first_facts_hold_the_way_in_which_the_message_goes() -> None:
         model="a/b",
         thinking="low",
     )
-    assert sent_run("r", "main", "Hi", Sending(), PEER, 100.0).clock_ms is None
+    assert sent_run("r", "main", "Hi", Delivery(), PEER, 100.0).clock_ms is None
     assert "secret words" not in repr(sending)

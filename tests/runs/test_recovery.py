@@ -30,14 +30,14 @@ from openclaw_client.runs.recovery import (
     is_busy,
     look_up,
 )
-from openclaw_client.runs.rows import CLOCK_SLACK_MS, Question
+from openclaw_client.runs.rows import CLOCK_SLACK_MS, MessageQuery
 from openclaw_client.wire.history import HistoryPage, InFlightRun, history_page
 from tests.runs.pages import INJECTED, SENT, TOOL, assistant, collected, page, pending, steered, user
 
-QUESTION = Question("r", "Hi", SENT)
+QUESTION = MessageQuery("r", "Hi", SENT)
 
 
-def found_on(found: HistoryPage, question: Question = QUESTION) -> Finding:
+def found_on(found: HistoryPage, question: MessageQuery = QUESTION) -> Finding:
     """`look_up`, without the rows of the answer."""
     finding = look_up(found, question)
     return replace(finding, rows=()) if isinstance(finding, Answered) else finding
@@ -165,8 +165,8 @@ def test_a_part_of_an_answer_is_no_answer() -> None:
     assert decide(finding, LocalFacts(True)) == Lost(part="before\n\na")
 
 
-@pytest.mark.parametrize("question", [Question("r"), Question("r", " ", SENT), Question("r", "Hi")])
-def test_without_the_words_or_the_time_only_names_count(question: Question) -> None:
+@pytest.mark.parametrize("question", [MessageQuery("r"), MessageQuery("r", " ", SENT), MessageQuery("r", "Hi")])
+def test_without_the_words_or_the_time_only_names_count(question: MessageQuery) -> None:
     assert found_on(page(user("Hi"), assistant("no")), question) == Unanswered(sent=False)
     assert found_on(page(user("Hi", "r"), assistant("Hello")), question) == Answered("Hello")
 
@@ -275,11 +275,11 @@ def test_a_gateway_that_does_not_tell_what_is_active_is_asked_by_the_key(sent: b
 @pytest.mark.parametrize("sent", ["cafe\u0301\x07  Hi", " caf\u00e9\r\nHi\n"])
 def test_words_are_known_again_however_the_gateway_writes_them_down(sent: str) -> None:
     found = page(user("[Mon 10:00] caf\u00e9\nHi"), assistant("Hello", stop="stop"))
-    assert found_on(found, Question("r", sent, SENT)) == Answered("Hello", "stop")
+    assert found_on(found, MessageQuery("r", sent, SENT)) == Answered("Hello", "stop")
 
 
 def test_a_run_from_before_is_known_by_words_that_were_said_once() -> None:
-    before = Question("r", "Hi", SENT + 3_600_000, before=True)
+    before = MessageQuery("r", "Hi", SENT + 3_600_000, before=True)
     once = [user("Hi"), assistant("Hello", stop="stop")]
     assert found_on(page(*once), replace(before, before=False)) == Unanswered(sent=False)
     assert found_on(page(*once), before) == Answered("Hello", "stop")

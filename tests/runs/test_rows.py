@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from openclaw_client.runs.rows import Question, is_pending, reaches, turn_of, was_reset, was_shared
+from openclaw_client.runs.rows import MessageQuery, is_pending, reaches, turn_of, was_reset, was_shared
 from openclaw_client.runs.words import digest_of
 from openclaw_client.wire.history import HistoryPage, InputReceipt
 from tests.runs.pages import SENT, assistant, collected, page, pending, steered, user
 
-QUESTION = Question("r", "Hi", SENT)
+QUESTION = MessageQuery("r", "Hi", SENT)
 
 
 def test_how_far_back_a_page_goes() -> None:
@@ -67,22 +67,22 @@ def test_where_a_message_stands(found: HistoryPage, index: int | None) -> None:
     ],
 )
 def test_a_message_is_known_by_its_words_and_not_by_their_end(texts: list[str], index: int | None) -> None:
-    assert turn_of(page(*map(user, texts)), Question("r", "go", SENT)) == index
+    assert turn_of(page(*map(user, texts)), MessageQuery("r", "go", SENT)) == index
 
 
 def test_words_that_may_be_two_messages_tell_nothing_where_the_time_is_not_known() -> None:
-    question = Question("r", "go", SENT, before=True)
+    question = MessageQuery("r", "go", SENT, before=True)
     assert turn_of(page(user("Let it go"), user("go")), question) == 1
     assert turn_of(page(user("[Sun 2026-11-22 17:12 UTC] go"), user("go")), question) is None
 
 
 def test_a_collected_row_holds_a_message_and_not_the_end_of_one() -> None:
-    assert turn_of(page(collected("Let it go", "x")), Question("r", "go", SENT)) is None
-    assert turn_of(page(collected("Let it go", "go")), Question("r", "go", SENT)) == 0
+    assert turn_of(page(collected("Let it go", "x")), MessageQuery("r", "go", SENT)) is None
+    assert turn_of(page(collected("Let it go", "go")), MessageQuery("r", "go", SENT)) == 0
 
 
 def test_a_collected_row_is_not_found_without_words() -> None:
-    assert turn_of(page(collected("Hi")), Question("r", "", SENT)) is None
+    assert turn_of(page(collected("Hi")), MessageQuery("r", "", SENT)) is None
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_reset_leaves_one_system_row() -> None:
 
 
 def test_a_message_of_which_only_the_digest_was_stored_is_known_by_it() -> None:
-    question = Question("r", "", SENT, digest=digest_of("Caf\u00e9 Hi"))
+    question = MessageQuery("r", "", SENT, digest=digest_of("Caf\u00e9 Hi"))
     assert turn_of(page(user("other"), user("Cafe\u0301  Hi\x07"), user("later")), question) == 1
     assert turn_of(page(user("Caf\u00e9 Hi!")), question) is None
-    assert turn_of(page(user("Hi")), Question("r", "", SENT)) is None
+    assert turn_of(page(user("Hi")), MessageQuery("r", "", SENT)) is None

@@ -12,7 +12,7 @@ from openclaw_client.sessions.filter import SessionFilter
 from openclaw_client.watching import session_list
 from openclaw_client.watching.session_list import SessionList
 from openclaw_client.watching.visible import VisibleRows
-from openclaw_client.wire.session_info import SessionChange, SessionRows, session_change
+from openclaw_client.wire.session_info import SessionChange, SessionPage, session_change
 
 Row = dict[str, Any]
 
@@ -40,8 +40,8 @@ def deleted(name: str, ident: str | None = None) -> SessionChange:
     return event(sessionKey=key(name), reason="delete", **({} if ident is None else {"sessionId": ident}))
 
 
-def page(*rows: Row, more: bool = False) -> SessionRows:
-    return SessionRows(rows, more)
+def page(*rows: Row, more: bool = False) -> SessionPage:
+    return SessionPage(rows, more)
 
 
 def a_list(*rows: Row, limit: int = 10, more: bool = False, sessions: list[str] | None = None) -> SessionList:
@@ -250,7 +250,7 @@ def test_the_list_is_what_the_gateway_has(steps: list[tuple[str, str]], names_co
     """Events in order, with late copies of earlier ones and readings in between, whose answers come late."""
     truth: dict[str, Row] = {}
     one, clock, old = a_list(), 0, list[SessionChange]()
-    answer: SessionRows | None = None
+    answer: SessionPage | None = None
     for step, name in steps:
         clock += 1
         if step == "read":

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw_client.watching import transcript
-from openclaw_client.watching.transcript import Transcript, identity, sequence_of
+from openclaw_client.watching.transcript import ToldRows, identity, sequence_of
 from openclaw_client.wire.history import HistoryMessage, HistoryPage
 
 
@@ -23,14 +23,14 @@ def page(*rows: HistoryMessage, more: bool | None = None) -> HistoryPage:
     return HistoryPage(list(rows), has_more=more)
 
 
-def begun(*rows: HistoryMessage, history: int = 0) -> Transcript:
-    made = Transcript()
+def begun(*rows: HistoryMessage, history: int = 0) -> ToldRows:
+    made = ToldRows()
     made.begin(page(*rows), history, [])
     return made
 
 
 def test_what_stands_there_is_from_before_but_for_what_was_heard() -> None:
-    one = Transcript()
+    one = ToldRows()
     assert one.begin(page(row(1), row(2), row(3)), 1, [row(3)]) == [row(2)]
     assert one.take([row(2), row(3)]) == [row(3)]
     assert begun(row(1)).begin(page(row(1)), 0, []) == []
@@ -73,7 +73,7 @@ def test_gaps() -> None:
     # Begun anew, the numbers begin anew.
     one.take([row(7)])
     assert not one.is_gap(row(1))
-    assert not Transcript().is_gap(row(9))
+    assert not ToldRows().is_gap(row(9))
 
 
 def test_rows_without_an_id_are_known_by_what_they_say_and_when() -> None:

@@ -33,7 +33,7 @@ from openclaw_client.runs.details import ReplyDetails, with_details
 from openclaw_client.runs.events import ApprovalEvent, ChatReply, QuestionEvent, RunEvent
 from openclaw_client.runs.life import RunLife
 from openclaw_client.runs.offset import from_offset
-from openclaw_client.runs.peer import CHAT_SEND, Sending, SentRun
+from openclaw_client.runs.peer import CHAT_SEND, Delivery, SentRun
 from openclaw_client.runs.phases import Ask, End, Follow, Outcome, OutOfReach, Send, Tell
 from openclaw_client.wire.agent import AgentPayload
 from openclaw_client.wire.chat import ChatPayload
@@ -216,7 +216,7 @@ class RunDriver:
     def _unregister(self) -> None:
         self._context.registry.remove(self)
 
-    def _on_written(self, connection: Connection, sending: Sending) -> None:
+    def _on_written(self, connection: Connection, sending: Delivery) -> None:
         first = self._life.sent_run is None
         self._life.written(self._context.methods.peer(connection), self._now(), time.time(), sending)
         sent = self._life.sent_run

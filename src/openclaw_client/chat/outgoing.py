@@ -19,7 +19,7 @@ from openclaw_client.connection.connection import Connection
 from openclaw_client.errors import GatewayError, RequestFailed
 from openclaw_client.policy.timeouts import Timeouts
 from openclaw_client.policy.verdict import starting_delay
-from openclaw_client.runs.peer import AGENT, Sending
+from openclaw_client.runs.peer import AGENT, Delivery
 from openclaw_client.sessions.gate import Ticket
 from openclaw_client.wire.commands import jumps_the_queue
 
@@ -40,7 +40,7 @@ class Outgoing:
         context: RunContext,
         request: ChatRequest,
         limits: Timeouts,
-        on_written: Callable[[Connection, Sending], None],
+        on_written: Callable[[Connection, Delivery], None],
         on_answer: OnAnswer,
         on_end: OnEnd,
         method: str | None = None,

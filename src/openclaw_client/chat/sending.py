@@ -13,7 +13,7 @@ from typing import Any
 
 from openclaw_client.chat.arguments import ChatRequest
 from openclaw_client.chat.attachments import wire_attachments
-from openclaw_client.runs.peer import AGENT, CHAT_SEND, Sending, SentRun
+from openclaw_client.runs.peer import AGENT, CHAT_SEND, Delivery, SentRun
 from openclaw_client.wire.commands import jumps_the_queue
 from openclaw_client.wire.handshake import Hello
 
@@ -29,10 +29,10 @@ def method_of(request: ChatRequest, version: str | None) -> str:
     return AGENT if wished and not jumps_the_queue(request.message, version) else CHAT_SEND
 
 
-def sending_of(request: ChatRequest, method: str) -> Sending:
+def sending_of(request: ChatRequest, method: str) -> Delivery:
     """What is remembered of how a message was sent."""
     complete = not request.attachments and not request.extra
-    return Sending(method, request.system_prompt, request.model, request.thinking, complete)
+    return Delivery(method, request.system_prompt, request.model, request.thinking, complete)
 
 
 def request_of(sent: SentRun) -> ChatRequest:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from openclaw_client import telemetry
-from openclaw_client.connection.outcomes import Done, ErrorContext, FrameSink, Outcome, Refused
+from openclaw_client.connection.outcomes import Done, ErrorContext, FrameSink, HandshakeRefused, Outcome
 from openclaw_client.connection.shutdown import Shutdown, read_shutdown
 from openclaw_client.connection.watched import WatchedDone, watch_request
 from openclaw_client.connection.wirelog import wire_levels, wire_log
@@ -27,7 +27,7 @@ from openclaw_client.protocol.events import (
     Cause,
     Challenged,
     Close,
-    End,
+    ConnectionEnd,
     Ended,
     Expired,
     Gap,
@@ -45,14 +45,14 @@ __all__ = [
     "Abandoned",
     "Cause",
     "Connection",
+    "ConnectionEnd",
     "Done",
-    "End",
     "ErrorContext",
     "Expired",
     "FrameSink",
     "Gap",
+    "HandshakeRefused",
     "Outcome",
-    "Refused",
     "Responded",
     "Shutdown",
 ]
@@ -93,8 +93,8 @@ class Connection:
         self._closer: asyncio.TimerHandle | None = None
         self._failed_in: str | None = None
         self._redactor = redactor or Redactor()
-        self.on_end: Callable[[End], None] | None = None
-        self.ended: asyncio.Future[End] = self._loop.create_future()
+        self.on_end: Callable[[ConnectionEnd], None] | None = None
+        self.ended: asyncio.Future[ConnectionEnd] = self._loop.create_future()
         self.shutdown: Shutdown | None = None
         self.clock_offset: float | None = None
         self.challenged_at = self.greeted_at = 0.0
@@ -102,7 +102,7 @@ class Connection:
         self.granted: tuple[str, ...] | None = None
 
     @property
-    def end(self) -> End | None:
+    def end(self) -> ConnectionEnd | None:
         """Why it ended or is ending; None while it can be used."""
         return self._shown(self._core.end) if self._core.end is not None else None
 
@@ -379,7 +379,7 @@ class Connection:
         self._flush()
         self._arm()
 
-    def _shown(self, end: End) -> End:
+    def _shown(self, end: ConnectionEnd) -> ConnectionEnd:
         error = self._redactor.error(end.error) if end.error is not None else None
         return replace(end, reason=self._redactor.text(end.reason), error=error)
 
@@ -392,13 +392,13 @@ class Connection:
             return msgspec.structs.replace(outcome, end=self._shown(outcome.end))
         return outcome
 
-    def _over(self, end: End) -> None:
+    def _over(self, end: ConnectionEnd) -> None:
         for handle in (self._timer, self._closer):
             if handle is not None:
                 handle.cancel()
         self._timer = self._closer = None
         if not self._hello.done():
-            self._hello.set_exception(Refused(end, answered=end.error is not None))
+            self._hello.set_exception(HandshakeRefused(end, answered=end.error is not None))
             # Nobody waits any more when open() was cancelled; that is no unhandled error.
             self._hello.exception()
         if not self.ended.done():
@@ -421,6 +421,6 @@ class Connection:
             self._arm()
 
 
-def _over(waiter: asyncio.Future[None], _: asyncio.Future[End]) -> None:
+def _over(waiter: asyncio.Future[None], _: asyncio.Future[ConnectionEnd]) -> None:
     if not waiter.done():
         waiter.set_result(None)

@@ -21,7 +21,7 @@ import msgspec
 
 from openclaw_client.connection.admittance import Admittance, HeldBack
 from openclaw_client.connection.bonus_scopes import BonusScopes
-from openclaw_client.connection.connection import Connection, FrameSink, Refused
+from openclaw_client.connection.connection import Connection, FrameSink, HandshakeRefused
 from openclaw_client.connection.file_calls import call_blocking
 from openclaw_client.connection.grant import find_grant
 from openclaw_client.connection.handshake_limiter import TurnLost, limited_handshake
@@ -46,7 +46,7 @@ from openclaw_client.policy.redact import Redactor
 from openclaw_client.policy.scopes import missing_scopes
 from openclaw_client.policy.turns import pause_after
 from openclaw_client.policy.verdict import PARK, RETRY, Action, Verdict, judge_close, judge_refusal
-from openclaw_client.protocol.events import Cause, End
+from openclaw_client.protocol.events import Cause, ConnectionEnd
 from openclaw_client.transport.base import Listener, Opener
 from openclaw_client.transport.opening import Target, open_websocket
 from openclaw_client.wire import codes
@@ -148,7 +148,7 @@ class Dialer:
             except (TurnLost, HeldBack) as lost:
                 await asyncio.sleep(self._stand_back(lost))
                 continue
-            except Refused as refused:
+            except HandshakeRefused as refused:
                 end = refused.end
                 if end.error is not None:
                     error = clarify(end.error, selection)
@@ -201,7 +201,7 @@ class Dialer:
                 hello = await connection.open(self._opener, partial(self._show, selection))
             admittance.welcomed(trusted=trusted)
             answered = True
-        except Refused as refused:
+        except HandshakeRefused as refused:
             answered = refused.end.cause not in _SLOW
             if refused.end.error is not None:
                 # Before the next in line is let in.
@@ -362,7 +362,7 @@ class Dialer:
             connection_id=hello.server.conn_id or None,
         )
 
-    def _failure(self, end: End, number: int, selection: Selection) -> DialFailed:
+    def _failure(self, end: ConnectionEnd, number: int, selection: Selection) -> DialFailed:
         attempt = replace(
             self._attempt(number),
             close_code=end.code,

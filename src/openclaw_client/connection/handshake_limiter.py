@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from weakref import WeakKeyDictionary
 
-from openclaw_client.connection.outcomes import Refused
+from openclaw_client.connection.outcomes import HandshakeRefused
 from openclaw_client.policy.turns import HANDSHAKES, Turns
 from openclaw_client.policy.urls import GatewayUrl
 
@@ -98,7 +98,7 @@ async def limited_handshake(url: GatewayUrl) -> AsyncIterator[None]:
             async with turn.patience:
                 yield
             answered = True
-        except Refused as refused:
+        except HandshakeRefused as refused:
             answered = refused.end.error is not None
             raise
         except TimeoutError:

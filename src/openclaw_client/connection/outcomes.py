@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol, TypedDict
 
 from openclaw_client.connection.fast_path import FastPath
-from openclaw_client.protocol.events import Abandoned, End, Expired, Gap, Responded
+from openclaw_client.protocol.events import Abandoned, ConnectionEnd, Expired, Gap, Responded
 from openclaw_client.wire.frames import ChatFrame, Event
 
 Outcome = Responded | Expired | Abandoned
@@ -34,10 +34,10 @@ class ErrorContext(TypedDict):
     last_frame_age: float | None
 
 
-class Refused(Exception):
+class HandshakeRefused(Exception):
     """The handshake ended without hello."""
 
-    def __init__(self, end: End, *, answered: bool) -> None:
+    def __init__(self, end: ConnectionEnd, *, answered: bool) -> None:
         super().__init__(end.cause.value)
         self.end = end
         self.answered = answered

@@ -21,7 +21,7 @@ from openclaw_client.errors.frames import forget_frames
 from openclaw_client.logs import GuardedLogger
 from openclaw_client.policy.advice import advice_for_close
 from openclaw_client.policy.verdict import LONGEST, PARK, RETRY, Action, Verdict, judge_close
-from openclaw_client.protocol.events import Cause, End
+from openclaw_client.protocol.events import Cause, ConnectionEnd
 
 logger = GuardedLogger("openclaw_client.connection")
 
@@ -363,7 +363,7 @@ class Supervisor:
             if not waiter.done():
                 waiter.set_result(connection)
 
-    def _on_end(self, connection: Connection, end: End) -> None:
+    def _on_end(self, connection: Connection, end: ConnectionEnd) -> None:
         """The connection can no longer be used: say so before anybody tries."""
         if self.connection is not connection:
             return
@@ -439,7 +439,7 @@ async def _closed(task: asyncio.Task[None] | None, connection: Connection | None
         raise
 
 
-def lost_error(end: End, known: ErrorContext, *, sent: bool | None = None) -> ConnectionLost:
+def lost_error(end: ConnectionEnd, known: ErrorContext, *, sent: bool | None = None) -> ConnectionLost:
     """The error for a connection that had been ready."""
     if end.cause is Cause.ASKED:
         return ClientClosed(message="disconnect() was called", sent=sent)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from openclaw_client import telemetry
-from openclaw_client.protocol.events import Abandoned, Cause, End, Expired, Responded
+from openclaw_client.protocol.events import Abandoned, Cause, ConnectionEnd, Expired, Responded
 from openclaw_client.wire.handshake import Hello
 
 OWN_METHODS = frozenset(
@@ -25,16 +25,16 @@ OWN_METHODS = frozenset(
 """Methods that are told by name also where the gateway does not advertise them (chat.inject never is)."""
 
 
-class Attempt:
+class ConnectAttempt:
     """One attempt to connect."""
 
     outcome = "cancelled"
 
 
 @contextmanager
-def attempt(*, reconnect: bool) -> Iterator[Attempt]:
+def attempt(*, reconnect: bool) -> Iterator[ConnectAttempt]:
     """Around one attempt, which writes down its outcome."""
-    observers, seen = telemetry.current(), Attempt()
+    observers, seen = telemetry.current(), ConnectAttempt()
     watch = observers.connect(reconnect=reconnect) if observers is not None else None
     try:
         yield seen
@@ -43,12 +43,12 @@ def attempt(*, reconnect: bool) -> Iterator[Attempt]:
             watch.end(seen.outcome)
 
 
-def watch_end(ended: asyncio.Future[End]) -> None:
+def watch_end(ended: asyncio.Future[ConnectionEnd]) -> None:
     """Tell when a connection that is ready is over."""
     observers = telemetry.current()
     if observers is not None:
 
-        def over(ended: asyncio.Future[End]) -> None:
+        def over(ended: asyncio.Future[ConnectionEnd]) -> None:
             cause = ended.result().cause.name.lower()
             observers.tell(lambda one: one.connection_ended(cause))
 

@@ -22,16 +22,16 @@ from openclaw_client.manager.effects import AskFor, C, CloseIdle, Connect, Effec
 from openclaw_client.manager.messages import MessageFilter
 from openclaw_client.manager.status import ManagerCounters, ManagerStatus, UserConnection
 from openclaw_client.manager.table import (
-    Ask,
+    AskCredentials,
     ClientSnapshot,
-    Gate,
+    ConnectGate,
     Limits,
     MakeRoom,
     Slot,
     SlotState,
     Table,
     Use,
-    Wait,
+    WaitAtGate,
     gone,
 )
 from openclaw_client.sync import unpatched
@@ -63,7 +63,7 @@ class ManagerCore(Generic[C]):
         limits: Limits,
         options: ClientOptions,
         *,
-        gate: Callable[[], Gate],
+        gate: Callable[[], ConnectGate],
         make: Callable[[Credentials, Hashable], C],
         adapt: Callable[[C, Any], None],
         close: Callable[[C], Awaitable[object]],
@@ -107,12 +107,12 @@ class ManagerCore(Generic[C]):
                 if isinstance(decision, Use):
                     self._count("reused", not opened)
                     return decision.slot
-            if isinstance(decision, Wait):
+            if isinstance(decision, WaitAtGate):
                 yield WaitAt(decision.gate)
                 if decision.slot.failure is not None:
                     raise decision.slot.failure.again()
                 settled = decision.slot
-            elif isinstance(decision, Ask):
+            elif isinstance(decision, AskCredentials):
                 settled = yield from self._ask(decision.slot)
             elif isinstance(decision, MakeRoom):
                 yield from self._make_room(decision.slot)

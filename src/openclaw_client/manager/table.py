@@ -24,7 +24,7 @@ REFUSAL_MEMORY = 300.0
 everybody behind it, by default for this long; a user's page that reloads must not bring that about."""
 
 
-class Gate(Protocol):
+class ConnectGate(Protocol):
     """What callers wait at while another one opens or closes a user's connection."""
 
     def set(self) -> None: ...
@@ -70,7 +70,7 @@ class Slot(Generic[C]):
     """
 
     user: Hashable
-    gate: Gate
+    gate: ConnectGate
     state: SlotState = SlotState.OPENING
     client: C | None = None
     stale: C | None = None
@@ -90,7 +90,7 @@ class Use(Generic[C]):
 
 
 @dataclass(frozen=True, slots=True)
-class Ask(Generic[C]):
+class AskCredentials(Generic[C]):
     """Ask for the user's credentials again, then call `asked`."""
 
     slot: Slot[C]
@@ -111,14 +111,14 @@ class MakeRoom(Generic[C]):
 
 
 @dataclass(frozen=True, slots=True)
-class Wait(Generic[C]):
+class WaitAtGate(Generic[C]):
     """Wait at the gate, and ask again."""
 
     slot: Slot[C]
-    gate: Gate
+    gate: ConnectGate
 
 
-Decision: TypeAlias = Use[C] | Ask[C] | Open[C] | MakeRoom[C] | Wait[C]
+Decision: TypeAlias = Use[C] | AskCredentials[C] | Open[C] | MakeRoom[C] | WaitAtGate[C]
 
 
 @dataclass(slots=True)
@@ -144,7 +144,7 @@ class Table(Generic[C]):
 
     limits: Limits
     observe: Callable[[C], ClientSnapshot]
-    gate: Callable[[], Gate]
+    gate: Callable[[], ConnectGate]
     phase: Phase = "open"
     slots: dict[Hashable, Slot[C]] = field(default_factory=dict)
     _refusals: OrderedDict[Hashable, _Refusal] = field(default_factory=OrderedDict)
@@ -163,12 +163,12 @@ class Table(Generic[C]):
         if slot is None:
             return self._make_room(now) or Open(self._new_slot(user))
         if slot.state is not SlotState.OPEN:
-            return Wait(slot, slot.gate)
+            return WaitAtGate(slot, slot.gate)
         assert slot.client is not None
         if not self.observe(slot.client).alive:
             return Open(self._follow(slot))
         if slot is not settled and now - slot.asked_at >= self.limits.ttl:
-            return Ask(slot)
+            return AskCredentials(slot)
         slot.used_at = now
         slot.holds += hold
         return Use(slot)
@@ -319,7 +319,7 @@ class Table(Generic[C]):
             if slot.client is not None:
                 yield slot, slot.client
 
-    def _make_room(self, now: float) -> MakeRoom[C] | Wait[C] | None:
+    def _make_room(self, now: float) -> MakeRoom[C] | WaitAtGate[C] | None:
         if len(self.slots) < self.limits.max_connections:
             return None
         victim = max(self._idle_slots(), key=lambda slot: self._idleness(slot, now), default=None)
@@ -328,7 +328,7 @@ class Table(Generic[C]):
             return MakeRoom(victim)
         leaving = next((slot for slot in self.slots.values() if slot.state is SlotState.CLOSING), None)
         if leaving is not None:
-            return Wait(leaving, leaving.gate)
+            return WaitAtGate(leaving, leaving.gate)
         raise ManagerError(
             message=f"all {self.limits.max_connections} connections are in use",
             remedy="Try again later, or allow more with max_connections=",

@@ -17,8 +17,8 @@ from openclaw_client.protocol.events import (
     Cause,
     Challenged,
     Close,
+    ConnectionEnd,
     CoreEvent,
-    End,
     Ended,
     Expired,
     Gap,
@@ -65,7 +65,7 @@ class ClientProtocol:
     def __init__(self, now: float, *, prefix: str = "c") -> None:
         self.state = State.AWAITING_CHALLENGE
         self.hello: Hello | None = None
-        self.end: End | None = None
+        self.end: ConnectionEnd | None = None
         self.last_activity = now
         self.ignored = 0
         self._suffix = f":{prefix}"
@@ -137,7 +137,7 @@ class ClientProtocol:
 
     def close(self, code: int = codes.CLOSE_NORMAL, reason: str = "") -> None:
         """End the connection from this side. Does nothing when it is ending already."""
-        self._finish(End(Cause.ASKED, code, reason), close=Close(code, reason))
+        self._finish(ConnectionEnd(Cause.ASKED, code, reason), close=Close(code, reason))
 
     def outbox(self) -> list[bytes | Close]:
         """What to write now, in order; the caller must write all of it."""
@@ -188,7 +188,7 @@ class ClientProtocol:
         if refused:
             closed = Cause.DEAF if code == codes.CLOSE_CLIENT_TIMEOUT else Cause.UNREADABLE
         cause = Cause.LOST if code is None or code == codes.CLOSE_ABNORMAL else closed
-        self._finish(End(cause, code if code is not None else codes.CLOSE_ABNORMAL, reason))
+        self._finish(ConnectionEnd(cause, code if code is not None else codes.CLOSE_ABNORMAL, reason))
         if self.state is not State.CLOSED:
             self._move(Trigger.GONE)
             assert self.end is not None
@@ -275,7 +275,7 @@ class ClientProtocol:
 
     def _receive_hello(self, frame: Response, now: float) -> None:
         if not frame.ok:
-            self._finish(End(Cause.REFUSED, None, "", frame.error or _UNEXPLAINED))
+            self._finish(ConnectionEnd(Cause.REFUSED, None, "", frame.error or _UNEXPLAINED))
             self._move(Trigger.CLOSE)
             self._handshake_due = now + REFUSAL_GRACE
             return
@@ -312,14 +312,14 @@ class ClientProtocol:
             self._give_up(Cause.SILENT, codes.CLOSE_CLIENT_TIMEOUT, "tick timeout")
 
     def _give_up(self, cause: Cause, code: int, reason: str) -> None:
-        self._finish(End(cause, code, reason), close=Close(code, reason))
+        self._finish(ConnectionEnd(cause, code, reason), close=Close(code, reason))
 
-    def _finish(self, end: End, *, close: Close | None = None) -> None:
+    def _finish(self, end: ConnectionEnd, *, close: Close | None = None) -> None:
         if self.end is None:
             self.end = end
         elif self.end.cause is Cause.REFUSED and self.end.code is None and end.code is not None:
             # The close frame that follows a refusal completes it.
-            self.end = End(Cause.REFUSED, end.code, end.reason, self.end.error)
+            self.end = ConnectionEnd(Cause.REFUSED, end.code, end.reason, self.end.error)
         if self.state is State.CLOSING or self.state is State.CLOSED:
             return
         if close is not None:

@@ -29,7 +29,7 @@ class Cause(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class ConnectionEnd:
     """Why a connection ended. code and reason are those of the WebSocket close, error that of a refused connect."""
 
     cause: Cause
@@ -70,7 +70,7 @@ class Abandoned(msgspec.Struct, frozen=True):
 
     tag: Any
     method: str
-    end: End
+    end: ConnectionEnd
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -84,7 +84,7 @@ class Gap(msgspec.Struct, frozen=True):
 class Ended(msgspec.Struct, frozen=True):
     """The connection is over; nothing follows."""
 
-    end: End
+    end: ConnectionEnd
 
 
 @final

@@ -40,7 +40,7 @@ from openclaw_client.runs.recovery import (
     decide,
     look_up,
 )
-from openclaw_client.runs.rows import Question, is_pending, reaches, was_reset
+from openclaw_client.runs.rows import MessageQuery, is_pending, reaches, was_reset
 from openclaw_client.runs.usage import from_rows
 from openclaw_client.wire.history import HistoryMessage, HistoryPage
 from openclaw_client.wire.limits import MAX_HISTORY_LIMIT
@@ -185,7 +185,7 @@ class RunAnswers(RunProcess):
         """Whether the end of the run came in no event."""
         return self._unresumed or self._ended_before is not None
 
-    def _question(self, peer: Peer) -> Question:
+    def _question(self, peer: Peer) -> MessageQuery:
         clock_ms, sent = None, self._sent
         if sent is not None:
             clock_ms = sent.clock_ms
@@ -195,7 +195,7 @@ class RunAnswers(RunProcess):
         # Messages that wait together wait in one process's memory.
         alone = not self._elsewhere or self._restarted(peer) is not False
         before, digest = self._ended_before is not None, sent.digest if sent is not None else ""
-        return Question(run_id, self.message, clock_ms, before=before, alone=alone, digest=digest)
+        return MessageQuery(run_id, self.message, clock_ms, before=before, alone=alone, digest=digest)
 
     def _learn(self, page: HistoryPage, finding: Finding) -> None:
         """Which conversation the message stands in: one that shows it. A reset begins another one, on most releases."""

@@ -14,7 +14,15 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from openclaw_client.runs.recovery import Answered, answered, is_busy, tells_activity
-from openclaw_client.runs.rows import Question, answers_after, discarded, is_pending, turn_of, up_to_the_end, was_shared
+from openclaw_client.runs.rows import (
+    MessageQuery,
+    answers_after,
+    discarded,
+    is_pending,
+    turn_of,
+    up_to_the_end,
+    was_shared,
+)
 from openclaw_client.wire.history import HistoryMessage, HistoryPage
 
 LOOK: Final = 3.0
@@ -114,7 +122,7 @@ RESTARTED: Final = "the message waited for another run, and the gateway was rest
 NOT_WRITTEN: Final = "the run is over, the gateway was restarted, and no answer is in the history"
 
 
-def decide_deferred(page: HistoryPage, question: Question, facts: DeferredFacts) -> Deferred:
+def decide_deferred(page: HistoryPage, question: MessageQuery, facts: DeferredFacts) -> Deferred:
     """What a page says about a message whose run ended without words: the first row of the table that fits."""
     dropped = discarded(page, question.run_id)
     if dropped is not None:
@@ -132,7 +140,7 @@ def decide_deferred(page: HistoryPage, question: Question, facts: DeferredFacts)
     return _without_answer(page, start, question, facts)
 
 
-def deferred_rows(page: HistoryPage, question: Question) -> list[HistoryMessage]:
+def deferred_rows(page: HistoryPage, question: MessageQuery) -> list[HistoryMessage]:
     """The rows of the answer behind the message's own row, up to its end; [] while they are not there."""
     start = turn_of(page, question)
     if start is None:
@@ -152,7 +160,7 @@ def _of_another(page: HistoryPage, start: int, run_id: str | None) -> bool:
     return run_id is not None and run_id in behind
 
 
-def _without_answer(page: HistoryPage, start: int, question: Question, facts: DeferredFacts) -> Deferred:
+def _without_answer(page: HistoryPage, start: int, question: MessageQuery, facts: DeferredFacts) -> Deferred:
     """The message's row is there, and no whole answer behind it."""
     rows, flight = page.messages, page.in_flight_run
     last = all(row.role == "user" for row in rows[start:])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from openclaw_client.runs.events import ChatReply
-from openclaw_client.runs.rows import Question, answer_rows
+from openclaw_client.runs.rows import MessageQuery, answer_rows
 from openclaw_client.runs.usage import added, from_row, from_rows
 from openclaw_client.wire.files import AgentFile, files_in
 from openclaw_client.wire.history import HistoryMessage, HistoryPage
@@ -137,7 +137,7 @@ class DetailsSearch:
     was not heard. names_files: whether the rows of this gateway say by which id a file is got.
     """
 
-    question: Question
+    question: MessageQuery
     session_key: str
     media: int | None
     names_files: bool

@@ -23,7 +23,7 @@ from openclaw_client.runs.answers import SILENT
 from openclaw_client.runs.beside import RunBeside
 from openclaw_client.runs.clock import SILENCE_AFTER_GAP, RunLimits
 from openclaw_client.runs.events import RunAborted, RunErrored, RunStarted
-from openclaw_client.runs.peer import Peer, Sending, SentRun, sent_run
+from openclaw_client.runs.peer import Delivery, Peer, SentRun, sent_run
 from openclaw_client.runs.phases import Contact, Follow, Phase, Refused, Step, Tell
 from openclaw_client.runs.state import Emit
 from openclaw_client.runs.text import UNCLEAR, Taken
@@ -60,7 +60,7 @@ class RunLife(RunBeside, RunAbsence):
         """The caller asks; from here the total limit counts."""
         self._clock.begin(now)
 
-    def written(self, peer: Peer, now: float, wall: float, sending: Sending = Sending()) -> None:  # noqa: B008 - frozen
+    def written(self, peer: Peer, now: float, wall: float, sending: Delivery = Delivery()) -> None:  # noqa: B008 - frozen
         """The message went out over this connection, in this way."""
         self._writings += 1
         self._peer, self._sent_wall, self._written_now = peer, wall, now

@@ -70,7 +70,7 @@ AGENT: Final = "agent"
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
+class Delivery:
     """How a message is sent: the method, what goes with the words, and whether that is all (see `SentRun`)."""
 
     method: str = CHAT_SEND
@@ -129,7 +129,7 @@ class SentRun:
             object.__setattr__(self, one.name, value)
 
 
-def sent_run(run_id: str, session_key: str, message: str, sending: Sending, peer: Peer, sent_at: float) -> SentRun:
+def sent_run(run_id: str, session_key: str, message: str, sending: Delivery, peer: Peer, sent_at: float) -> SentRun:
     """The facts of a message that goes out now, to this gateway. sent_at: in seconds since 1970."""
     offset = peer.clock_offset
     return SentRun(

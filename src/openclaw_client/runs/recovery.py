@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from openclaw_client.runs.phases import Unknown
 from openclaw_client.runs.rows import (
-    Question,
+    MessageQuery,
     answer_rows,
     discarded,
     is_pending,
@@ -171,7 +171,7 @@ def decide(finding: Finding, facts: LocalFacts) -> Decision:
     return _not_seen(facts)
 
 
-def look_up(page: HistoryPage, question: Question) -> Finding:
+def look_up(page: HistoryPage, question: MessageQuery) -> Finding:
     """What a page of chat.history tells about a run."""
     run_id, flight = question.run_id, page.in_flight_run
     if flight is not None and flight.run_id == run_id:
@@ -190,7 +190,7 @@ def look_up(page: HistoryPage, question: Question) -> Finding:
     return Unanswered(start is not None or bool(rows), _activity(page, question))
 
 
-def answered(page: HistoryPage, question: Question, whole: list[HistoryMessage]) -> Answered:
+def answered(page: HistoryPage, question: MessageQuery, whole: list[HistoryMessage]) -> Answered:
     """The answer that these rows are, up to its end."""
     last, start = whole[-1], turn_of(page, question)
     elsewhere = last.run_id if last.run_id != question.run_id and not last.is_the_gateways else None
@@ -207,7 +207,7 @@ def answered(page: HistoryPage, question: Question, whole: list[HistoryMessage])
     return Answered(joined_text(said), last.stop_reason, error, elsewhere, into, False, tuple(whole), steered)
 
 
-def cut_rows(page: HistoryPage, question: Question) -> list[HistoryMessage]:
+def cut_rows(page: HistoryPage, question: MessageQuery) -> list[HistoryMessage]:
     """The rows of the answer that the gateway has cut."""
     return [row for row in answer_rows(page, question)[1] if row.is_cut]
 
@@ -254,7 +254,7 @@ def _not_seen(facts: LocalFacts) -> Decision:
     return Resend()
 
 
-def _activity(page: HistoryPage, question: Question) -> bool | None:
+def _activity(page: HistoryPage, question: MessageQuery) -> bool | None:
     """Whether the run may be active although the page does not name it."""
     into = steered_into(page, question)
     if into is not None and page.active_run_ids is not None and into in page.active_run_ids:

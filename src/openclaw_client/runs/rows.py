@@ -19,7 +19,7 @@ SILENT = "NO_REPLY"
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class MessageQuery:
     """The message that is looked for. sent_at_ms: the gateway's clock when it was sent, None where that is unknown.
     before: whether it ran before it was sent now, under the same key, and when is not known. alone: whether it may have
     had a run of its own, so that what answers the user's rows behind it is not its answer. digest: stands for the
@@ -33,7 +33,7 @@ class Question:
     digest: str = ""
 
 
-def turn_of(page: HistoryPage, question: Question) -> int | None:
+def turn_of(page: HistoryPage, question: MessageQuery) -> int | None:
     """Where the user's turn of the run stands."""
     same: list[int] = []
     behind: list[int] = []
@@ -58,7 +58,7 @@ def turn_of(page: HistoryPage, question: Question) -> int | None:
     return None if question.before and len(same) + len(behind) > 1 else found[-1]
 
 
-def reaches(page: HistoryPage, question: Question) -> bool:
+def reaches(page: HistoryPage, question: MessageQuery) -> bool:
     """Whether a page goes back far enough to hold all that there is about the run."""
     if page.has_more is False or turn_of(page, question) is not None:
         return True
@@ -67,13 +67,13 @@ def reaches(page: HistoryPage, question: Question) -> bool:
     return sent_at is not None and bool(times) and min(times) < sent_at - CLOCK_SLACK_MS
 
 
-def was_reset(page: HistoryPage, question: Question) -> bool:
+def was_reset(page: HistoryPage, question: MessageQuery) -> bool:
     """Whether the session was begun anew since the message was sent, so that its rows are gone: 2026.8.1 and 2026.9.6
     keep the id of the conversation and leave one system row (observed)."""
     return not question.before and any(row.role == "system" and _not_before(row, question) for row in page.messages)
 
 
-def answer_rows(page: HistoryPage, question: Question) -> tuple[list[HistoryMessage], list[HistoryMessage]]:
+def answer_rows(page: HistoryPage, question: MessageQuery) -> tuple[list[HistoryMessage], list[HistoryMessage]]:
     """The rows of the answer, and those up to its end: the run's own, else those behind the user's turn."""
     rows = [row for row in page.messages if row.role == "assistant" and row.run_id == question.run_id]
     if rows:
@@ -111,7 +111,7 @@ def was_shared(rows: Sequence[HistoryMessage], start: int) -> bool:
     return any(one.role == "user" for one in neighbours)
 
 
-def steered_into(page: HistoryPage, question: Question) -> str | None:
+def steered_into(page: HistoryPage, question: MessageQuery) -> str | None:
     """The run that took the message up while it was going on, where the page says so (2026.9.6)."""
     start = turn_of(page, question)
     return page.messages[start].merged_into if start is not None else None
@@ -177,7 +177,7 @@ def text_known(rows: Sequence[HistoryMessage]) -> tuple[str, bool]:
     return joined_text([*rows[:first], HistoryMessage({**rows[first], "content": rows[first].uncut})]), True
 
 
-def _collected(rows: Sequence[HistoryMessage], question: Question) -> int | None:
+def _collected(rows: Sequence[HistoryMessage], question: MessageQuery) -> int | None:
     """The row of several messages that holds this one: its words stand there, and its key does not."""
     words = as_written_down(question.message)
     if not words:
@@ -191,14 +191,14 @@ def _collected(rows: Sequence[HistoryMessage], question: Question) -> int | None
     return None
 
 
-def _same_words(row: HistoryMessage, question: Question) -> bool:
+def _same_words(row: HistoryMessage, question: MessageQuery) -> bool:
     words = as_written_down(question.message)
     if words:
         return as_written_down(row.text) == words
     return bool(question.digest) and digest_of(row.text) == question.digest
 
 
-def _not_before(row: HistoryMessage, question: Question) -> bool:
+def _not_before(row: HistoryMessage, question: MessageQuery) -> bool:
     if question.before:
         return True
     if question.sent_at_ms is None or row.timestamp is None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from openclaw_client.testing.connect_schema import connect_rule, is_signed, raw_key, signed_payload
-from openclaw_client.testing.pairing import Applicant, Device, Pairing, covers
+from openclaw_client.testing.pairing import Applicant, Device, PairedDevices, covers
 from openclaw_client.testing.schema import complaint
 from openclaw_client.testing.traits import Profile
 from openclaw_client.wire import codes
@@ -63,7 +63,7 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedLogin:
     """The answer to connect, then the close. asked: a pairing request that is new."""
 
     error: ErrorShape
@@ -111,14 +111,14 @@ class RateLimit:
 class Doorman:
     """Decides about connect requests."""
 
-    def __init__(self, profile: Profile, secret: Secrets, pairing: Pairing, limit: RateLimit) -> None:
+    def __init__(self, profile: Profile, secret: Secrets, pairing: PairedDevices, limit: RateLimit) -> None:
         self._profile = profile
         self._secrets = secret
         self._pairing = pairing
         self._limit = limit
         self._rule = connect_rule(profile)
 
-    def decide(self, params: Any, visit: Visit) -> Accepted | Refused:
+    def decide(self, params: Any, visit: Visit) -> Accepted | RefusedLogin:
         """The verdict; the checks stand in the order of the real gateways."""
         wrong = complaint(self._rule, params, verbose=self._profile.verbose_schema)
         if wrong:
@@ -135,7 +135,7 @@ class Doorman:
 
     # The checks.
 
-    def _protocol(self, params: dict[str, Any], _visit: Visit) -> Refused | None:
+    def _protocol(self, params: dict[str, Any], _visit: Visit) -> RefusedLogin | None:
         low, high, ours = params["minProtocol"], params["maxProtocol"], self._profile.protocol
         if low <= ours <= high:
             return None
@@ -149,12 +149,12 @@ class Doorman:
             ends = {"clientMinProtocol": low, "clientMaxProtocol": high}
             details = {"code": codes.PROTOCOL_MISMATCH, **ends, **details}
         error = ErrorShape(code="INVALID_REQUEST", message="protocol mismatch", details=details)
-        return Refused(error, codes.CLOSE_PROTOCOL)
+        return RefusedLogin(error, codes.CLOSE_PROTOCOL)
 
-    def _role(self, params: dict[str, Any], _visit: Visit) -> Refused | None:
+    def _role(self, params: dict[str, Any], _visit: Visit) -> RefusedLogin | None:
         return None if params.get("role", "operator") in ("operator", "node") else _refused("invalid role")
 
-    def _origin(self, params: dict[str, Any], visit: Visit) -> Refused | None:
+    def _origin(self, params: dict[str, Any], visit: Visit) -> RefusedLogin | None:
         browser = params["client"]["id"] in _ORIGIN_CHECKED
         if not browser and (visit.origin is None or not self._profile.checks_every_origin):
             return None
@@ -164,7 +164,7 @@ class Doorman:
         reason = "origin not allowed" if visit.origin else "origin missing or invalid"
         return self._coded(_ORIGIN_REFUSED, "CONTROL_UI_ORIGIN_NOT_ALLOWED", reason=reason)
 
-    def _credentials(self, params: dict[str, Any], visit: Visit) -> str | Refused:
+    def _credentials(self, params: dict[str, Any], visit: Visit) -> str | RefusedLogin:
         """How the client proved itself ("token", "device-token", …), or why it did not; "" without any credential."""
         wait = self._limit.wait(visit.now_ms / 1000)
         if wait:
@@ -193,7 +193,7 @@ class Doorman:
             given = [token, password]
         return any(hmac.compare_digest((secret or "").encode(), one.encode()) for one in given if one)
 
-    def _device_token(self, device_id: str, params: dict[str, Any], *, used: bool) -> str | Refused:
+    def _device_token(self, device_id: str, params: dict[str, Any], *, used: bool) -> str | RefusedLogin:
         device = self._pairing.devices[device_id]
         if covers(device.scopes, params.get("scopes", ())):
             return "device-token"
@@ -207,7 +207,7 @@ class Doorman:
 
     def _mismatch(
         self, params: dict[str, Any], token: str | None, password: str | None, device_token: str | None
-    ) -> Refused:
+    ) -> RefusedLogin:
         with_device = params.get("device") is not None
         explicit = device_token and (with_device or not token)
         if explicit or (token and with_device and not self._profile.detail_codes):
@@ -217,7 +217,7 @@ class Doorman:
         given = token or password if self._profile.secret_in_any_field else (password if mode == "password" else token)
         return self._shared_secret(params, "mismatch" if given else "missing")
 
-    def _shared_secret(self, params: dict[str, Any], what: Literal["mismatch", "missing"]) -> Refused:
+    def _shared_secret(self, params: dict[str, Any], what: Literal["mismatch", "missing"]) -> RefusedLogin:
         mode = self._secrets.mode
         cli = params["client"]["mode"] == "cli"
         if mode == "token":
@@ -229,7 +229,7 @@ class Doorman:
         code = f"AUTH_{mode.upper()}_{what.upper()}"
         return self._unauthorized(f"gateway {mode} {what} ({hint})", code, params)
 
-    def _proof(self, params: dict[str, Any], device: dict[str, Any], visit: Visit) -> Refused | None:
+    def _proof(self, params: dict[str, Any], device: dict[str, Any], visit: Visit) -> RefusedLogin | None:
         key = raw_key(device["publicKey"])
         if key is None or hashlib.sha256(key).hexdigest() != device["id"]:
             return self._coded(
@@ -252,9 +252,11 @@ class Doorman:
 
     # The verdicts.
 
-    def _without_device(self, params: dict[str, Any], visit: Visit, credentials: str | Refused) -> Accepted | Refused:
+    def _without_device(
+        self, params: dict[str, Any], visit: Visit, credentials: str | RefusedLogin
+    ) -> Accepted | RefusedLogin:
         client = params["client"]
-        if isinstance(credentials, Refused):
+        if isinstance(credentials, RefusedLogin):
             return credentials
         needs_device = credentials == "none" and (client["id"], client["mode"]) != ("gateway-client", "backend")
         needs_device = needs_device or params.get("role") == "node"
@@ -266,8 +268,10 @@ class Doorman:
         scopes = tuple(params.get("scopes", ())) if keeps else ()
         return Accepted(params.get("role", "operator"), scopes, scopes, credentials, None, None)
 
-    def _with_device(self, params: dict[str, Any], visit: Visit, credentials: str | Refused) -> Accepted | Refused:
-        if isinstance(credentials, Refused):
+    def _with_device(
+        self, params: dict[str, Any], visit: Visit, credentials: str | RefusedLogin
+    ) -> Accepted | RefusedLogin:
+        if isinstance(credentials, RefusedLogin):
             return credentials
         if not credentials:
             return self._shared_secret(params, "missing")
@@ -287,7 +291,7 @@ class Doorman:
             reported = tuple(device.token.scopes)
         return Accepted(who.role, who.scopes, reported, credentials, who.device_id, device)
 
-    def _needs_approval(self, who: Applicant, visit: Visit, standing: str) -> Refused | None:
+    def _needs_approval(self, who: Applicant, visit: Visit, standing: str) -> RefusedLogin | None:
         waiting = self._pairing.request_of(who.device_id)
         # A node has no scopes: one that asks for some is looked at by a person.
         plain = who.role == "operator" or not who.scopes
@@ -314,12 +318,12 @@ class Doorman:
                 details |= {"approvedRoles": [known.role], "approvedScopes": list(known.scopes)}
         message = f"pairing required: {text}" if profile.pairing_hints else "pairing required"
         error = ErrorShape(code="NOT_PAIRED", message=message, details=details)
-        return Refused(error, asked=request.id if new else None)
+        return RefusedLogin(error, asked=request.id if new else None)
 
     def _silent_reasons(self) -> tuple[str, ...]:
         return ("not-paired", "scope-upgrade") if self._profile.upgrades_scopes else ("not-paired",)
 
-    def _rate_limited(self, wait: float) -> Refused:
+    def _rate_limited(self, wait: float) -> RefusedLogin:
         text = "unauthorized: too many failed authentication attempts (retry later)"
         if not self._profile.detail_codes:
             return _refused(text)
@@ -333,9 +337,9 @@ class Doorman:
         if self._profile.retry_after:
             retry_after = round(wait * 1000)
             error = ErrorShape(error.code, text, details, retryable=True, retry_after_ms=retry_after)
-        return Refused(error)
+        return RefusedLogin(error)
 
-    def _unauthorized(self, text: str, code: str, params: dict[str, Any]) -> Refused:
+    def _unauthorized(self, text: str, code: str, params: dict[str, Any]) -> RefusedLogin:
         message = f"unauthorized: {text}"
         if not self._profile.detail_codes:
             return _refused(message)
@@ -347,17 +351,19 @@ class Doorman:
             "canRetryWithDeviceToken": retry,
             "recommendedNextStep": "retry_with_device_token" if retry else _NEXT_STEPS[code],
         }
-        return Refused(ErrorShape(code="INVALID_REQUEST", message=message, details=details))
+        return RefusedLogin(ErrorShape(code="INVALID_REQUEST", message=message, details=details))
 
-    def _coded(self, message: str, detail: str, *, code: str = "INVALID_REQUEST", reason: str | None = None) -> Refused:
+    def _coded(
+        self, message: str, detail: str, *, code: str = "INVALID_REQUEST", reason: str | None = None
+    ) -> RefusedLogin:
         if not self._profile.detail_codes:
-            return Refused(ErrorShape(code=code, message=message))
+            return RefusedLogin(ErrorShape(code=code, message=message))
         details = {"code": detail} if reason is None else {"code": detail, "reason": reason}
-        return Refused(ErrorShape(code=code, message=message, details=details))
+        return RefusedLogin(ErrorShape(code=code, message=message, details=details))
 
 
-def _refused(message: str) -> Refused:
-    return Refused(ErrorShape(code="INVALID_REQUEST", message=message))
+def _refused(message: str) -> RefusedLogin:
+    return RefusedLogin(ErrorShape(code="INVALID_REQUEST", message=message))
 
 
 def _applicant(params: dict[str, Any]) -> Applicant:

@@ -19,7 +19,7 @@ from openclaw_client.wire.frames import ErrorShape
 WS_TEXT, WS_BINARY, WS_CONTINUATION = 1, 2, 0
 
 
-class Port(Protocol):
+class FaultPort(Protocol):
     """A connection as faults see it."""
 
     sent: int
@@ -44,7 +44,7 @@ class OutFrame:
     name: str
     number: int
     data: bytes
-    port: Port
+    port: FaultPort
     _fields: dict[str, Any] | None = None
 
     @property
@@ -142,7 +142,7 @@ class Held:
 class Faults:
     """The faults of one gateway. `ports` gives its open connections."""
 
-    def __init__(self, ports: Callable[[], Iterable[Port]]) -> None:
+    def __init__(self, ports: Callable[[], Iterable[FaultPort]]) -> None:
         self._ports = ports
         self._loop: asyncio.AbstractEventLoop | None = None
         self.rules: tuple[Rule, ...] = ()
@@ -315,7 +315,7 @@ class Faults:
         """Send one message to all in fragments of `size` bytes; unfinished if asked."""
         pieces = [data[at : at + size] for at in range(0, len(data), size)]
 
-        def put(port: Port) -> None:
+        def put(port: FaultPort) -> None:
             for index, piece in enumerate(pieces):
                 last = finish and index == len(pieces) - 1
                 port.put_raw(piece, WS_CONTINUATION if index else WS_TEXT, fin=last)
@@ -366,7 +366,7 @@ class Faults:
 
         asyncio.run_coroutine_threadsafe(on_loop(), loop).result()
 
-    def _each(self, action: Callable[[Port], None]) -> None:
+    def _each(self, action: Callable[[FaultPort], None]) -> None:
         def on_all() -> None:
             for port in list(self._ports()):
                 action(port)

@@ -15,9 +15,9 @@ import msgspec
 
 from openclaw_client.protocol.server import RequestReceived
 from openclaw_client.testing.asking import Asked
-from openclaw_client.testing.auth import Accepted, Doorman, RateLimit, Refused, Secrets, Visit
+from openclaw_client.testing.auth import Accepted, Doorman, RateLimit, RefusedLogin, Secrets, Visit
 from openclaw_client.testing.callers import Caller, Owner
-from openclaw_client.testing.connection import Connection
+from openclaw_client.testing.connection import ServedConnection
 from openclaw_client.testing.downloads import Downloads
 from openclaw_client.testing.faults import Faults
 from openclaw_client.testing.files import Tickets
@@ -38,11 +38,11 @@ from openclaw_client.wire import codes
 from openclaw_client.wire.frames import ErrorShape
 from openclaw_client.wire.sessions import canonical_key
 
-__all__ = ["Hub", "Memory", "Seen", "SeenConnect", "Settings", "now_ms"]
+__all__ = ["Hub", "HubSettings", "Memory", "Seen", "SeenConnect", "now_ms"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class HubSettings:
     """The parameters of a gateway, checked."""
 
     profile: Profile
@@ -67,7 +67,7 @@ class Hub:
     """One life of a gateway."""
 
     def __init__(
-        self, settings: Settings, memory: Memory, faults: Faults, seen: Seen, limit: RateLimit, boot_at: int
+        self, settings: HubSettings, memory: Memory, faults: Faults, seen: Seen, limit: RateLimit, boot_at: int
     ) -> None:
         self.settings = settings
         self.profile = settings.profile
@@ -86,12 +86,12 @@ class Hub:
         self.handshake_timeout = settings.handshake_timeout
         self.max_payload = settings.max_payload
         self.max_buffered = settings.max_buffered
-        self.connections: dict[str, Connection] = {}
+        self.connections: dict[str, ServedConnection] = {}
         self.strangers: set[str] = set()
         self.draining = False
         self.ended = False
-        self._readers: dict[str, Connection] = {}
-        self._scoped: dict[str, Connection] = {}
+        self._readers: dict[str, ServedConnection] = {}
+        self._scoped: dict[str, ServedConnection] = {}
         self._watchers: dict[str, set[str]] = {}
         self._lists: set[str] = set()
         self._seq = 0
@@ -128,7 +128,7 @@ class Hub:
 
     # Connections.
 
-    def joined(self, connection: Connection) -> None:
+    def joined(self, connection: ServedConnection) -> None:
         self.connections[connection.id] = connection
         self.strangers.add(connection.id)
         self.seen.opened += 1
@@ -136,7 +136,7 @@ class Hub:
             # It was in the middle of its upgrade when the others were closed, and nobody else would close it.
             self.loop.call_soon(connection.cut)
 
-    def left(self, connection: Connection) -> None:
+    def left(self, connection: ServedConnection) -> None:
         for table in (self.connections, self._readers, self._scoped):
             table.pop(connection.id, None)
         if not self.ended:
@@ -149,7 +149,7 @@ class Hub:
         if self._empty is not None and not self.connections and not self._empty.done():
             self._empty.set_result(None)
 
-    def wants_in(self, connection: Connection, params: Any) -> None:
+    def wants_in(self, connection: ServedConnection, params: Any) -> None:
         """Decide about a connect request."""
         if self.faults.refusals:
             refusal = self.faults.refusals.pop(0)
@@ -159,7 +159,7 @@ class Hub:
         local = connection.local and self.settings.auto_approve
         visit = Visit(connection.nonce, local, connection.origin, now_ms())
         verdict = self._doorman.decide(params, visit)
-        if isinstance(verdict, Refused):
+        if isinstance(verdict, RefusedLogin):
             self._note(params, verdict.error.message)
             connection.refuse(verdict.error, verdict.code, self._reason(verdict))
             if verdict.asked is not None:
@@ -168,7 +168,7 @@ class Hub:
         self._note(params, None)
         self._let_in(connection, verdict, params)
 
-    def _let_in(self, connection: Connection, verdict: Accepted, params: dict[str, Any]) -> None:
+    def _let_in(self, connection: ServedConnection, verdict: Accepted, params: dict[str, Any]) -> None:
         if verdict.role == "node":
             if verdict.device is None:
                 # A client that is let in without pairing cannot be a node: it gets no answer.
@@ -190,7 +190,7 @@ class Hub:
             (self._scoped if scoped else self._readers)[connection.id] = connection
         self.state.joined(connection.id)
 
-    def _reason(self, verdict: Refused) -> str:
+    def _reason(self, verdict: RefusedLogin) -> str:
         request_id = verdict.error.detail("requestId")
         if self.profile.pairing_hints and request_id:
             return f"{verdict.error.message} (requestId: {request_id})"
@@ -199,7 +199,7 @@ class Hub:
     def _note(self, params: Any, refused: str | None) -> None:
         self.seen.connects.append(SeenConnect(without_secrets(params), refused))
 
-    def requested(self, connection: Connection, request: RequestReceived) -> None:
+    def requested(self, connection: ServedConnection, request: RequestReceived) -> None:
         """Perform a request."""
         self.seen.requests[request.method] += 1
         if request.traceparent is not None:
@@ -293,7 +293,7 @@ class Hub:
 
     def _emit(
         self,
-        connection: Connection,
+        connection: ServedConnection,
         event: str,
         raw: msgspec.Raw,
         seq: int,

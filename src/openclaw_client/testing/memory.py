@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from openclaw_client.testing.pairing import Pairing
+from openclaw_client.testing.pairing import PairedDevices
 from openclaw_client.testing.transcripts import Transcripts
 
 
@@ -18,5 +18,5 @@ def now_ms() -> int:
 class Memory:
     """What a restart keeps: devices with their tokens, and transcripts."""
 
-    pairing: Pairing = field(default_factory=lambda: Pairing(now_ms))
+    pairing: PairedDevices = field(default_factory=lambda: PairedDevices(now_ms))
     transcripts: Transcripts = field(default_factory=lambda: Transcripts(now_ms))

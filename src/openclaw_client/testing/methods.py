@@ -29,7 +29,7 @@ from openclaw_client.testing.families.suggestions import suggestion_methods
 from openclaw_client.testing.families.system import System
 from openclaw_client.testing.families.tasks import Tasks
 from openclaw_client.testing.families.upgrades import Upgrades
-from openclaw_client.testing.families.usage import Usage
+from openclaw_client.testing.families.usage import UsageReports
 from openclaw_client.testing.files import Tickets
 from openclaw_client.testing.history import History
 from openclaw_client.testing.memory import Memory
@@ -84,7 +84,7 @@ class Methods:
             self.upgrades.methods(),
             suggestion_methods(),
             Compaction(memory.transcripts, runs, board).methods(),
-            Usage(memory.transcripts).methods(),
+            UsageReports(memory.transcripts).methods(),
             Files(profile, memory.transcripts, tickets).methods(),
         )
         self._own = {name: one for name, one in joined(families).items() if name in self._rules}

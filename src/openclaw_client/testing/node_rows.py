@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 from openclaw_client.testing.nodes import ConnectedNode
-from openclaw_client.testing.pairing import Device, Pairing
+from openclaw_client.testing.pairing import Device, PairedDevices
 
 _WAITING: Final = ("pendingRequestId", "pendingDeclaredCaps", "pendingDeclaredCommands")
 """What those alone are shown who may approve."""
 
 
-def node_row(pairing: Pairing, node_id: str, node: ConnectedNode | None) -> dict[str, Any] | None:
+def node_row(pairing: PairedDevices, node_id: str, node: ConnectedNode | None) -> dict[str, Any] | None:
     """The row of a node; None where nobody knows it."""
     device = pairing.devices.get(node_id)
     device = device if device is not None and device.role == "node" else None
@@ -59,7 +59,7 @@ def for_reader(row: dict[str, Any], device_id: str | None) -> dict[str, Any] | N
     return {name: value for name, value in row.items() if name not in hidden}
 
 
-def all_rows(pairing: Pairing, nodes: dict[str, ConnectedNode]) -> list[dict[str, Any]]:
+def all_rows(pairing: PairedDevices, nodes: dict[str, ConnectedNode]) -> list[dict[str, Any]]:
     """The rows of all nodes: those that are there first, then by name."""
     surfaces = pairing.surfaces
     known = [device.id for device in pairing.devices.values() if device.role == "node"]

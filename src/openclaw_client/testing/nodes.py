@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from openclaw_client.testing.callers import Caller, MethodError
 from openclaw_client.testing.invokes import Invokes, NodeLine
 from openclaw_client.testing.offers import OfferedTool, counted, offered
-from openclaw_client.testing.pairing import Pairing
+from openclaw_client.testing.pairing import PairedDevices
 from openclaw_client.testing.surfaces import Declared, NodeRequest, Standing, Surface
 from openclaw_client.testing.traits import Profile
 
@@ -60,7 +60,7 @@ class NodeHub(NodeLine, Protocol):
 class Nodes:
     """The nodes of one life of a gateway."""
 
-    def __init__(self, profile: Profile, pairing: Pairing, hub: NodeHub) -> None:
+    def __init__(self, profile: Profile, pairing: PairedDevices, hub: NodeHub) -> None:
         self._profile = profile
         self._pairing = pairing
         self._surfaces = pairing.surfaces

@@ -25,7 +25,7 @@ Now = Callable[[], int]
 
 
 @dataclass(slots=True)
-class DeviceToken:
+class IssuedToken:
     value: str = field(repr=False)
     scopes: list[str]
     created_at: int
@@ -44,7 +44,7 @@ class Device:
     scopes: list[str]
     approved_at: int
     device_family: str | None = None
-    token: DeviceToken | None = None
+    token: IssuedToken | None = None
     silent: bool = False
     """Whether it was paired without asking anybody."""
 
@@ -97,7 +97,7 @@ class Applicant:
     device_family: str | None = None
 
 
-class Pairing:
+class PairedDevices:
     """The devices of one gateway. Everything survives a restart with memory."""
 
     def __init__(self, now: Now) -> None:
@@ -203,7 +203,7 @@ class Pairing:
             del self.pending[waiting.id]
         return self.devices.pop(device_id, None) is not None
 
-    def rotate(self, device_id: str, role: str) -> DeviceToken | None:
+    def rotate(self, device_id: str, role: str) -> IssuedToken | None:
         """A new token for a paired device; the old one is void. None where there is no such device and role."""
         device = self.devices.get(device_id)
         if device is None or device.role != role or device.token is None:
@@ -230,8 +230,8 @@ class Pairing:
             return False
         return hmac.compare_digest(device.token.value.encode(), value.encode())
 
-    def _mint(self, scopes: Iterable[str]) -> DeviceToken:
-        return DeviceToken(secrets.token_urlsafe(32), normal_scopes(scopes), self._now())
+    def _mint(self, scopes: Iterable[str]) -> IssuedToken:
+        return IssuedToken(secrets.token_urlsafe(32), normal_scopes(scopes), self._now())
 
 
 def normal_scopes(scopes: Iterable[str]) -> list[str]:

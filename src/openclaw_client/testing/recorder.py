@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from openclaw_client.testing.callers import Audience
 from openclaw_client.testing.run import Run
-from openclaw_client.testing.run_events import Step
+from openclaw_client.testing.run_events import RunStep
 from openclaw_client.testing.traits import Profile
 from openclaw_client.testing.transcripts import Row, Transcript, assistant_extra, new_row, shown
 
@@ -58,7 +58,7 @@ class Recorder:
         elif self._profile.silent_rows == "told":
             self._tell(run.session, row, len(run.session.rows) + 1)
 
-    def step(self, run: Run, step: Step) -> None:
+    def step(self, run: Run, step: RunStep) -> None:
         """A call of a tool, or its result."""
         now = self._audience.now_ms()
         if step.kind == "result":

@@ -23,7 +23,7 @@ SILENT_REPLY = "NO_REPLY"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RunStep:
     """A part of a run that is written down: a message of the model that calls a tool, or what the tool said. call: the
     block that stands for the call."""
 
@@ -51,7 +51,7 @@ class RunEvents:
     silent: bool = False
     by_agent: bool = False
     """Whether it was asked for by the method `agent`: no chat event but the run's own tells of it."""
-    on_step: Callable[[Step], None] | None = None
+    on_step: Callable[[RunStep], None] | None = None
     unheard: bool = False
     """Whether no chat event tells of it."""
     reply_files: list[SentFile] = field(default_factory=list)
@@ -102,12 +102,12 @@ class RunEvents:
             pass
         elif data["phase"] == "start":
             call = {"id": data["toolCallId"], "name": data["name"], "arguments": data["args"]}
-            self._step(Step("call", self.take_message(), call={"type": "toolCall", **call}))
+            self._step(RunStep("call", self.take_message(), call={"type": "toolCall", **call}))
             self._called = True
         elif data["phase"] == "result":
             texts = [block["text"] for block in data["result"]["content"] if block["type"] == "text"]
             files, self.result_files = tuple(self.result_files), []
-            self._step(Step("result", "\n".join(texts), files))
+            self._step(RunStep("result", "\n".join(texts), files))
         payload = self._agent_payload("tool", data)
         self.audience.to_starter(self.owner, "agent", payload)
         if self.profile.session_methods:
@@ -192,7 +192,7 @@ class RunEvents:
         content = [{"type": "text", "text": text}]
         return {"role": "assistant", "content": content, "timestamp": self.audience.now_ms()}
 
-    def _step(self, step: Step) -> None:
+    def _step(self, step: RunStep) -> None:
         if self.on_step is not None:
             self.on_step(step)
 

@@ -20,11 +20,11 @@ from openclaw_client.logs import GuardedLogger
 from openclaw_client.testing.approvals import ApprovalRequest
 from openclaw_client.testing.auth import AuthMode, RateLimit, Secrets
 from openclaw_client.testing.callers import MethodError
-from openclaw_client.testing.connection import Connection
+from openclaw_client.testing.connection import ServedConnection
 from openclaw_client.testing.custom import MethodHandler, custom_method
 from openclaw_client.testing.faults import Faults
 from openclaw_client.testing.files import TICKET_SECONDS
-from openclaw_client.testing.hub import Hub, Seen, Settings
+from openclaw_client.testing.hub import Hub, HubSettings, Seen
 from openclaw_client.testing.memory import Memory, now_ms
 from openclaw_client.testing.nodes import ConnectedNode
 from openclaw_client.testing.offers import OfferedTool
@@ -100,7 +100,7 @@ class GatewayServer:
         self.faults = Faults(lambda: self._hub.connections.values() if self._hub is not None else ())
         self.seen = Seen()
         self._methods: dict[str, Method] = {}
-        self._settings = Settings(
+        self._settings = HubSettings(
             profile=profile,
             secrets=Secrets(mode, self.token, self.password),
             agent=agent or echo,
@@ -367,7 +367,7 @@ class GatewayServer:
         forwarded = "X-Forwarded-For" in headers or "Forwarded" in headers
         if forwarded and self.profile.refuses_proxies:
             return self._refuse_upgrade(403, _NO_ATTRIBUTION)
-        return Connection(hub, local=True, origin=headers.get("Origin"), forwarded=forwarded)
+        return ServedConnection(hub, local=True, origin=headers.get("Origin"), forwarded=forwarded)
 
     def _refuse_upgrade(self, status: int, body: bytes) -> WSUpgradeResponseWithListener:
         self.seen.upgrades_refused += 1

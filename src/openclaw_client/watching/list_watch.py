@@ -12,8 +12,8 @@ from openclaw_client.sessions.filter import SessionFilter
 from openclaw_client.watching.session_list import SessionList, SessionsChanged
 from openclaw_client.watching.sinks import WatchSink
 from openclaw_client.watching.visible import VisibleRows
-from openclaw_client.watching.watch import Watch
-from openclaw_client.wire.session_info import SessionChange, SessionRows, session_rows
+from openclaw_client.watching.watch import LiveView
+from openclaw_client.wire.session_info import SessionChange, SessionPage, session_rows
 
 SUBSCRIBE: Final = "sessions.subscribe"
 UNSUBSCRIBE: Final = "sessions.unsubscribe"
@@ -28,7 +28,7 @@ READ_EVERY: Final = 1.0
 a thousand sessions says a thousand times that something was deleted."""
 
 
-class SessionListWatch(Watch):
+class SessionListWatch(LiveView):
     """The latest sessions that a client may see."""
 
     what = "the list of sessions"
@@ -91,7 +91,7 @@ class SessionListWatch(Watch):
             self._told = True
             self.sink.put(self._list.take_changed() or SessionsChanged((), ()))
 
-    async def _page(self, connection: Connection) -> SessionRows:
+    async def _page(self, connection: Connection) -> SessionPage:
         sessions = self._sessions
         keys = [key for key in sessions.named() if sessions.accepts(key)] if sessions.by_name else None
         if keys is not None and len(keys) <= MAX_ASKED_BY_KEY:
@@ -105,13 +105,13 @@ class SessionListWatch(Watch):
             raise ProtocolViolation(message=f"{LIST}: the gateway's answer holds no list of sessions")
         return page
 
-    async def _described(self, connection: Connection, keys: list[str]) -> SessionRows:
+    async def _described(self, connection: Connection, keys: list[str]) -> SessionPage:
         """The rows of these sessions, as far as there are such."""
         rows: list[Any] = []
         for key in keys:
             answer = await self._ask(connection, DESCRIBE, {"key": key})
             rows.append(answer.get("session") if isinstance(answer, dict) else None)
-        return session_rows({"sessions": rows}) or SessionRows((), False)
+        return session_rows({"sessions": rows}) or SessionPage((), False)
 
     def _tell(self) -> None:
         changed = self._list.take_changed()

@@ -10,7 +10,7 @@ from typing import Any, Final
 from openclaw_client.wire.session_info import (
     SessionChange,
     SessionInfo,
-    SessionRows,
+    SessionPage,
     merged,
     session_info,
     snapshot_of,
@@ -81,7 +81,7 @@ class SessionList:
         """There is no answer."""
         self.needs_reading, self._meanwhile = True, None
 
-    def read(self, page: SessionRows) -> None:
+    def read(self, page: SessionPage) -> None:
         """The answer."""
         found = {}
         for row in page.rows:

@@ -18,7 +18,7 @@ MAX_KNOWN: Final = 2_000
 """Rows that are remembered as told: two of the longest pages. Older ones stand before all that is looked at."""
 
 
-class Transcript:
+class ToldRows:
     """The rows of one session, as far as its reader is concerned. begun: whether the first page was there."""
 
     def __init__(self) -> None:

@@ -16,8 +16,8 @@ from openclaw_client.logs import GuardedLogger
 from openclaw_client.sessions.filter import SessionFilter
 from openclaw_client.sessions.subscription import SessionSubscriptions
 from openclaw_client.watching.sinks import WatchSink
-from openclaw_client.watching.transcript import Transcript
-from openclaw_client.watching.watch import Watch
+from openclaw_client.watching.transcript import ToldRows
+from openclaw_client.watching.watch import LiveView
 from openclaw_client.wire.handshake import Hello
 from openclaw_client.wire.history import HistoryMessage, HistoryPage
 from openclaw_client.wire.limits import MAX_HISTORY_LIMIT
@@ -39,7 +39,7 @@ WRITTEN_AFTER: Final = (0.3, 2.0)
 logger = GuardedLogger("openclaw_client.watching")
 
 
-class TranscriptWatch(Watch):
+class TranscriptWatch(LiveView):
     """One session, in any spelling. history: how many rows from before the reader is told first."""
 
     def __init__(
@@ -59,7 +59,7 @@ class TranscriptWatch(Watch):
         self._methods = methods
         self._sessions = sessions
         self._subscriptions = subscriptions
-        self._transcript = Transcript()
+        self._transcript = ToldRows()
         self._rows_are_told = False
         self._reading = False
         self._held: list[HistoryMessage] = []

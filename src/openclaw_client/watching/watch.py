@@ -20,7 +20,7 @@ LONGEST_PAUSE: Final = 30.0
 """Seconds; each pause is twice the one before. A gateway's own hint counts up to ten times that."""
 
 
-class Watch(ABC):
+class LiveView(ABC):
     """Something that is followed for one reader. On the loop's thread, but for its making."""
 
     what = ""

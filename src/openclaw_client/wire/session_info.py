@@ -80,7 +80,7 @@ class SessionChange:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionRows:
+class SessionPage:
     """A page of the list: its rows in the gateway's order, and whether there are more."""
 
     rows: tuple[Mapping[str, Any], ...]
@@ -101,13 +101,13 @@ def session_change(payload: Any) -> SessionChange | None:
     return SessionChange(key if isinstance(key, str) and key else None, fields, deleted, whole, turns)
 
 
-def session_rows(payload: Any) -> SessionRows | None:
+def session_rows(payload: Any) -> SessionPage | None:
     """The page in an answer of `sessions.list`; None for what is none."""
     rows = payload.get("sessions") if isinstance(payload, Mapping) else None
     if not isinstance(rows, list):
         return None
     named = (row for row in rows if isinstance(row, Mapping) and _text(row, "key"))
-    return SessionRows(tuple(named), payload.get("hasMore") is True)
+    return SessionPage(tuple(named), payload.get("hasMore") is True)
 
 
 def merged(known: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:

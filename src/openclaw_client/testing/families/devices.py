@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from openclaw_client.testing.callers import Caller, MethodError, Params, Switchboard
-from openclaw_client.testing.pairing import Pairing, allows
+from openclaw_client.testing.pairing import PairedDevices, allows
 from openclaw_client.testing.registry import ADMIN, PAIRING, Family, Method
 from openclaw_client.testing.traits import Profile
 
@@ -13,7 +13,7 @@ from openclaw_client.testing.traits import Profile
 class Devices:
     """The methods about devices."""
 
-    def __init__(self, profile: Profile, pairing: Pairing, board: Switchboard) -> None:
+    def __init__(self, profile: Profile, pairing: PairedDevices, board: Switchboard) -> None:
         self._profile = profile
         self._pairing = pairing
         self._board = board

@@ -29,7 +29,7 @@ _CACHE: Final = {"status": "fresh", "cachedFiles": 0, "pendingFiles": 0, "staleF
 _RANGES: Final = {"7d": 7, "30d": 30, "90d": 90, "1y": 365, "all": MAX_DAYS}
 
 
-class Usage:
+class UsageReports:
     """The methods about what was used."""
 
     def __init__(self, transcripts: Transcripts) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket
 import threading
+import warnings
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 from websockets.asyncio.client import ClientConnection
@@ -341,3 +344,22 @@ def test_tasks_are_ended_before_the_loop_is_closed(heeds: bool) -> None:
         # A turn of the loop later it has begun.
         gateway.call(lambda: None)
     assert (told, kept[0].done()) == (["cancelled"], heeds)
+
+
+@pytest.mark.parametrize("turns_before", range(4))
+@pytest.mark.parametrize("how", ["stop", "crash"])
+async def test_a_socket_that_came_in_at_the_last_moment_is_closed(how: str, turns_before: int) -> None:
+    """In one of these turns of the loop it is accepted, and has nobody yet."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", ResourceWarning)
+        gateway = EmbeddedGateway()
+        await gateway.start()
+        with socket.create_connection(("127.0.0.1", gateway.port)) as late:
+            for _ in range(turns_before):
+                await asyncio.sleep(0)
+            await getattr(gateway, how)()
+            late.settimeout(5)
+            with suppress(ConnectionResetError):
+                assert late.recv(1) == b""
+        gc.collect()
+    assert [str(warning.message) for warning in told] == []

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import socket
 import ssl
+import warnings
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,11 @@ from openclaw_client.policy.advice import advice_for
 from openclaw_client.testing import DEFAULT_TOKEN, BlockingEmbeddedGateway
 from openclaw_client.transport import probe
 from openclaw_client.transport.failures import failure_of
+from openclaw_client.transport.opening import Target, open_websocket
 from tests.faces import Face
+from tests.moved_clock import turns
 from tests.transport.servers import Serve, babble, hang_up, serving, silent, web
+from tests.transport.test_frames import Heard
 from tests.transport.tls import Certificate, TlsRelay
 
 
@@ -64,6 +69,22 @@ async def test_nothing_listens(face: Face) -> None:
         port = taken.getsockname()[1]
     error = await failure(face, f"ws://127.0.0.1:{port}")
     assert (error.detail_code, error.stage) == ("CONNECTION_REFUSED", "tcp")
+
+
+@pytest.mark.parametrize("turns_before", range(5))
+async def test_a_peer_that_ends_as_soon_as_there_is_a_connection(turns_before: int) -> None:
+    """In one of these turns of the loop the connection is there and has nobody yet."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", ResourceWarning)
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            url = f"ws://127.0.0.1:{listening.getsockname()[1]}"
+            opening = asyncio.create_task(open_websocket(Target(url, url), Heard()))
+            await turns(turns_before)
+        with pytest.raises(Unreachable) as caught:
+            await opening
+        gc.collect()
+    assert caught.value.detail_code in ("CONNECTION_REFUSED", "UPGRADE_CUT")
+    assert [str(warning.message) for warning in told] == []
 
 
 async def test_a_name_that_nobody_knows(face: Face) -> None:

@@ -17,6 +17,7 @@ from picows import WSListener, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeRes
 from openclaw_client.errors import UsageError
 from openclaw_client.errors.frames import without_frames
 from openclaw_client.logs import GuardedLogger
+from openclaw_client.testing.accepting import stop_accepting
 from openclaw_client.testing.approvals import ApprovalRequest
 from openclaw_client.testing.auth import AuthMode, RateLimit, Secrets
 from openclaw_client.testing.callers import MethodError
@@ -252,7 +253,7 @@ class GatewayServer:
 
     async def crash(self) -> None:
         """End as a killed process does: sockets are cut, nothing is said. `start()` brings it back."""
-        hub = self._close_server()
+        hub = await self._close_server()
         if hub is not None:
             await hub.crash()
             await self._closed()
@@ -377,15 +378,16 @@ class GatewayServer:
         if self._hub is not None and drain:
             self._hub.draining = True
             await self._hub.runs.drained(drain)
-        hub = self._close_server()
+        hub = await self._close_server()
         if hub is not None:
             await hub.stop(reason, restart_expected_ms)
             await self._closed()
 
-    def _close_server(self) -> Hub | None:
-        hub = self._hub
-        if self._server is not None:
-            self._server.close()
+    async def _close_server(self) -> Hub | None:
+        hub, server = self._hub, self._server
+        if server is not None:
+            await stop_accepting(server)
+            server.close()
         return hub
 
     async def _closed(self) -> None:

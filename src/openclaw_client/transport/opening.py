@@ -70,7 +70,7 @@ async def open_websocket(target: Target, listener: Listener) -> None:
     made: list[socket.socket] = []
 
     async def make(where: _Address) -> socket.socket:
-        made.append(await open_socket(where.host, where.port))
+        made.append(await _open_socket(where))
         return made[-1]
 
     try:
@@ -104,6 +104,17 @@ async def open_websocket(target: Target, listener: Listener) -> None:
         # Against its stub, picows returns without a listener when the socket dies before the answer is there.
         refused = unreachable("UPGRADE_CUT", "the peer ended the HTTP upgrade without a WebSocket answer", target.shown)
     raise refused
+
+
+async def _open_socket(where: _Address) -> socket.socket:
+    opened = await open_socket(where.host, where.port)
+    try:
+        opened.getpeername()
+    except OSError:
+        # The peer has cut it already. picows would connect it a second time, and leave it open where that fails.
+        opened.close()
+        raise ConnectionResetError("the peer cut the connection") from None
+    return opened
 
 
 async def _connect_somehow(target: Target, listener: Listener, make: Callable[[_Address], Any]) -> bool:

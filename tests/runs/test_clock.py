@@ -80,3 +80,12 @@ def test_a_message_is_unanswered_when_nothing_of_the_session_was_heard() -> None
     clock.sign(20.0)
     clock.session_sign = 30.0
     assert clock.unanswered_at == 30.0 + UNANSWERED
+
+
+def test_the_time_that_is_left_of_the_total() -> None:
+    clock = RunClock(RunLimits(idle=5.0))
+    clock.begin(5.0)
+    assert clock.time_left(100.0) is None
+    clock = RunClock(RunLimits(total=60.0))
+    clock.begin(5.0)
+    assert [clock.time_left(now) for now in (5.0, 25.0, 65.0, 90.0)] == [60.0, 40.0, 0.0, 0.0]

@@ -438,3 +438,8 @@ def test_what_a_run_took_is_told_beside_its_events() -> None:
     assert (reply.model, reply.provider, reply.usage) == ("mock-1", "mock", {"input": 3})
     run.life.row(HistoryMessage(assistant("late", "r", "stop", usage={"input": 5})))
     assert run.actions() == []
+
+
+def test_a_run_tells_what_is_left_of_its_caller_s_time() -> None:
+    assert Run().sent().life.time_left(1.0) is None
+    assert Run(RunLimits(total=10.0)).sent().life.time_left(4.0) == 6.0

@@ -139,3 +139,11 @@ def test_the_first_facts_hold_the_way_in_which_the_message_goes() -> None:
     )
     assert sent_run("r", "main", "Hi", Delivery(), PEER, 100.0).clock_ms is None
     assert "secret words" not in repr(sending)
+
+
+@pytest.mark.parametrize(
+    ("version", "named"),
+    [("2026.7.35", False), ("2026.8.1", True), ("2026.9.6", True), ("dev", False)],
+)
+def test_from_which_release_on_rows_say_how_a_file_is_got(version: str, named: bool) -> None:
+    assert replace(PEER, version=version).names_files is named

@@ -202,3 +202,11 @@ def test_what_a_gateway_calls_its_main_session() -> None:
     # And one that leaves a name out has the usual one.
     sessions.learn(hello(mainKey="hall"))
     assert sessions.canonical("main") == "agent:main:hall"
+
+
+def test_sessions_that_were_named_and_those_that_a_function_knows() -> None:
+    assert SessionFilter(["web:ann"]).by_name
+    assert SessionFilter(private=True).by_name
+    assert not SessionFilter().by_name
+    assert not SessionFilter(lambda key: True).by_name
+    assert not SessionFilter(lambda key: True, private=True).by_name

@@ -250,6 +250,24 @@ def test_who_waits_goes_on_waiting_for_a_busy_gateway(refusal: ErrorShape, caplo
     run(main())
 
 
+def test_what_was_refused_is_not_held_and_what_is_under_way_is() -> None:
+    async def main() -> None:
+        room = Room()
+        async with room.connected() as connection:
+            room.subscriptions.begin(connection)
+            assert room.subscriptions.holds("Web:Ann")
+            await room.subscriptions.ensure("web:ann")
+            assert room.subscriptions.holds("web:ann")
+            assert not room.subscriptions.holds("web:bob")
+        room.place.errors[METHOD] = ErrorShape("INVALID_REQUEST", "no such session")
+        async with room.connected() as connection:
+            room.subscriptions.begin(connection)
+            await room.subscriptions.ensure("web:ann")
+            assert not room.subscriptions.holds("web:ann")
+
+    run(main())
+
+
 def test_a_thousand_sessions_are_subscribed_to_some_at_a_time_the_wanted_one_first() -> None:
     async def main() -> None:
         keys = [f"web:{number}" for number in range(MAX_LISTED)]

@@ -101,3 +101,20 @@ def test_any_object_is_read_or_nothing(payload: dict[str, Any]) -> None:
     read = agent(payload)
     usable = all(isinstance(payload.get(name), str) and payload[name] for name in ("runId", "stream"))
     assert (read is not None) is usable
+
+
+@pytest.mark.parametrize(
+    ("stream", "data", "named"),
+    [
+        ("assistant", {"text": "x", "mediaUrls": ["./a.pdf", "", 5, "./b.pdf"]}, ["./a.pdf", "./b.pdf"]),
+        ("assistant", {"text": "x", "mediaUrls": "./a.pdf"}, []),
+        ("assistant", {"text": "x"}, []),
+        ("tool", {"mediaUrls": ["./a.pdf"]}, []),
+        # Words are no name.
+        ("assistant", {"text": 'say "mediaUrls"'}, []),
+    ],
+)
+def test_the_files_that_a_piece_of_an_answer_names(stream: str, data: object, named: list[str]) -> None:
+    payload = agent({"runId": "r", "stream": stream, "data": data})
+    assert payload is not None
+    assert payload.media == named

@@ -32,6 +32,12 @@ def refuse(gateway: BlockingEmbeddedGateway, method: str, *, times: int | None, 
     )
 
 
+def an_hour_older(hello: dict[str, Any]) -> dict[str, Any]:
+    payload = hello["payload"]
+    snapshot = payload["snapshot"]
+    return hello | {"payload": payload | {"snapshot": snapshot | {"uptimeMs": snapshot["uptimeMs"] + 3_600_000}}}
+
+
 async def goes(gateway: BlockingEmbeddedGateway, client: Any) -> None:
     """Cut, and kept away; what the gateway does next is not heard."""
     gateway.faults.refuse_upgrade(503, times=1_000)
@@ -246,6 +252,8 @@ async def test_a_key_that_is_said_to_be_in_flight_when_its_run_has_just_ended(
 async def test_a_refused_second_sending_says_nothing_of_the_first(make: Make, start_gateway: Start, fault: str) -> None:
     """2026.4.15 writes a turn down when it ends: the first may be under way."""
     gateway = start_gateway(gated, release="2026.4.15")
+    # Of one that is as young as the message nobody can say whether it has restarted, when the second hello takes long.
+    gateway.faults.rewrite("connect", an_hour_older, times=None)
     # It is the limit for the way back to the gateway, too.
     async with make(gateway, timeouts=Timeouts(request=20 if fault == "refused" else 3)) as client:
         gateway.faults.cut(where=taken, before=0)

@@ -299,9 +299,9 @@ async def test_a_refusal_within_a_method_ends_the_watch(
             await anext(stream)
 
 
-async def test_entering_may_be_given_up(make: Callable[..., Any], gateway: BlockingEmbeddedGateway, face: Face) -> None:
-    if face.name == "sync":
-        pytest.skip("a thread that waits is interrupted by signals alone")
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+async def test_entering_may_be_given_up(make: Callable[..., Any], gateway: BlockingEmbeddedGateway) -> None:
+    """A thread that waits is interrupted by signals alone."""
     async with make(gateway) as client:
         held = gateway.faults.hold("sessions.subscribe")
         stream = client.watch_sessions()

@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 
 from openclaw_client import HistoryMessage, ReconnectPolicy, SessionInfo, SessionsChanged
-from openclaw_client.errors import MethodUnavailable
+from openclaw_client.errors import MethodUnavailable, RequestFailed
+from openclaw_client.testing import PROFILES
 from tests.contract.rooms import ADMIN
-from tests.contract.targets import PATIENT, Target, device_store
+from tests.contract.targets import PATIENT, RELEASES, Target, device_store
 from tests.faces import Face
 from tests.relay import Relay
 
 QUICK = ReconnectPolicy(initial=0.05, maximum=0.2)
+CHANGING = [release for release in RELEASES if PROFILES[release].session_methods]
+DESCRIBING = [release for release in RELEASES if PROFILES[release].describes]
 NEAR = 60.0
 """Seconds in which a gateway tells of a change, however busy the machine is."""
 
@@ -86,10 +89,13 @@ async def test_the_list_follows_a_run_of_another_client(face: Face, target: Targ
         assert info.session_id
 
 
+@pytest.mark.release(*CHANGING)
 async def test_the_list_follows_what_is_done_to_a_session(face: Face, target: Target, session: str) -> None:
-    if not target.profile.session_methods or not (target.real or target.profile.more_methods):
-        pytest.skip("the embedded gateway does not change sessions on this release")
     async with two(face, target) as (mine, theirs), mine.watch_sessions() as stream:
+        if not target.real and not target.profile.more_methods:
+            with pytest.raises(RequestFailed, match="does not serve"):
+                await theirs.request("sessions.create", {"key": canonical(session)})
+            return
         reader = Reader(stream)
         await reader.until(lambda _: True)
         await theirs.request("sessions.create", {"key": canonical(session)})
@@ -109,9 +115,8 @@ async def test_the_list_follows_what_is_done_to_a_session(face: Face, target: Ta
         assert len(set(ids)) == 2
 
 
+@pytest.mark.release(*CHANGING)
 async def test_the_list_is_right_again_behind_a_cut(face: Face, target: Target, session: str) -> None:
-    if not target.profile.session_methods:
-        pytest.skip("this release does not tell of changes")
     async with (
         Relay(target.url) as relay,
         two(face, target, relay.url) as (mine, theirs),
@@ -129,9 +134,8 @@ async def test_the_list_is_right_again_behind_a_cut(face: Face, target: Target, 
         await reader.until(found(f"{session}-2", status="done"))
 
 
+@pytest.mark.release(*DESCRIBING)
 async def test_one_session_is_asked_for_by_its_key(face: Face, target: Target, session: str) -> None:
-    if not target.profile.describes:
-        pytest.skip("this release has no such method")
     async with two(face, target) as (_, theirs):
         assert await theirs.request("sessions.describe", {"key": session}) == {"session": None}
         await theirs.chat_send(session_key=session, message="stub:echo here")
@@ -139,9 +143,8 @@ async def test_one_session_is_asked_for_by_its_key(face: Face, target: Target, s
         assert (row["key"], bool(row["sessionId"])) == (canonical(session), True)
 
 
+@pytest.mark.release(*CHANGING)
 async def test_nobody_sees_the_session_of_another(face: Face, target: Target, session: str) -> None:
-    if not target.profile.session_methods:
-        pytest.skip("this release does not tell of changes")
     own = f"{session}-own"
     async with two(face, target, sessions=[own]) as (mine, theirs), mine.watch_sessions() as stream:
         reader = Reader(stream)

@@ -193,7 +193,7 @@ class User:
     async def _message(self) -> None:
         rng = self._rng
         pieces, pace = rng.randint(1, 25), rng.randint(0, 120)
-        errand = Errand(self._sent, 0.0, pieces, pace, rng.random() < 0.4, rng.random() < 0.05)
+        errand = Errand(self._sent, 0.0, pieces, pace, rng.random() < 0.4, rng.random() < 0.05, prompted=False)
         self._sent += 1
         key = f"{self._session}-{errand.number}"
         ways = (self._stream, self._read_slowly, self._send, self._send_with_events, self._leave_run, self._abort_run)

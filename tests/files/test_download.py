@@ -9,6 +9,7 @@ import ssl
 import stat
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,11 @@ REFUSED: dict[str, tuple[bytes, type[GatewayError], str]] = {
     "gone": (answer(404), FileGone, "no more"),
     "a redirect": (answer(302, "Location: http://127.0.0.1:9/x"), RequestFailed, "HTTP 302"),
     "a broken front": (answer(502), RequestFailed, "HTTP 502"),
+    "a login": (
+        answer(200, "Content-Type: Text/HTML; charset=utf-8", body=b"<form>"),
+        RequestError,
+        r"a web page .*nothing was written.*headers=",
+    ),
     "cut": (answer(200, body=b"hello")[:-2], RequestError, "2 of 5 bytes missing"),
     "cut, of a length that only the gateway told": (
         *(b"HTTP/1.1 200 OK\r\n\r\nhello", RequestError, f"{len(PDF) - 5} of {len(PDF)} bytes missing"),
@@ -212,6 +218,14 @@ async def test_an_answer_that_is_not_the_file(
             await client.download(report, to=tmp_path / "x", max_bytes=len(PDF))
         assert len(front.gets) == 1
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("told", ["text/html", "application/octet-stream"])
+async def test_a_page_that_an_agent_sent_is_one(make: Make, gateway: BlockingEmbeddedGateway, told: str) -> None:
+    page = answer(200, "Content-Type: text/html", body=b"<p>")
+    async with Front(gateway.url, [page]) as front, make(front.url) as client:
+        report, _ = await sent(client)
+        assert await client.download(replace(report, mime_type=told, size=3)) == b"<p>"
 
 
 async def test_the_gateway_has_it_no_more(make: Make) -> None:

@@ -29,6 +29,7 @@ from openclaw_client.policy.links import local_link
 from openclaw_client.requests.requests import Requests
 from openclaw_client.sessions.filter import SessionFilter
 from openclaw_client.wire.files import (
+    UNKNOWN_TYPE,
     AgentFile,
     FileAnswer,
     file_answer_from,
@@ -55,6 +56,8 @@ _WITHOUT_TICKET: Final = (
     'make the client with headers={"Authorization": "Bearer …"}'
 )
 """2026.5.12 and 2026.6.1, of pictures within a reply."""
+_PAGES: Final = ("text/html", "application/xhtml+xml")
+_LOGIN: Final = "What stands in front of the gateway may want a login: send with headers= what it asks for"
 _OK: Final = 200
 _SERVER_ERRORS: Final = range(500, 600)
 
@@ -209,6 +212,10 @@ class FileCalls:
             raise RequestError(
                 method=_DOWNLOAD, message=f"{error.what}; nothing was written", remedy="Try again"
             ) from None
+        if found.media_type in _PAGES and file.mime_type not in (*_PAGES, UNKNOWN_TYPE):
+            raise RequestError(
+                method=_DOWNLOAD, message="a web page came in the place of the file; nothing was written", remedy=_LOGIN
+            )
         return found.status, found.body
 
     async def _call(self, method: str, params: dict[str, Any], timeout: float | None) -> Any:

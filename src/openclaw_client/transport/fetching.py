@@ -48,11 +48,13 @@ class BrokenAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """body: empty but for status 200. told: whether the server said where it ends; else it may have been cut."""
+    """body: empty but for status 200. told: whether the server said where it ends; else it may have been cut.
+    media_type: what it says that the body is, in lower case and without parameters; "" where it does not say."""
 
     status: int
     body: bytes = field(default=b"", repr=False)
     told: bool = True
+    media_type: str = ""
 
 
 class _Head(NamedTuple):
@@ -74,7 +76,8 @@ async def fetch(target: Target, path: str, max_bytes: int) -> HttpAnswer:
         if head.status != _OK:
             return HttpAnswer(head.status)
         told = _is_chunked(head.headers) or "content-length" in head.headers
-        return HttpAnswer(_OK, await _body(reader, head.headers, max_bytes), told)
+        media_type = head.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return HttpAnswer(_OK, await _body(reader, head.headers, max_bytes), told, media_type)
     except asyncio.LimitOverrunError:
         raise BrokenAnswer("the server's answer begins with too long a line") from None
     except (OSError, asyncio.IncompleteReadError):

@@ -117,7 +117,7 @@ MANAGER_NAMES = (
 )
 CONSTRUCTOR = (
     "url token password device_token user identity sessions role scopes caps timeouts reconnect tls_fingerprint "
-    "ssl_context proxy headers client_info ca_file on_approval on_question answers"
+    "ssl_context proxy headers client_info ca_file on_approval on_question answers application"
 )
 
 

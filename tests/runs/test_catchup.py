@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from openclaw_client.runs.application import Application
 from openclaw_client.runs.catchup import MAX_FRESH, MAX_FRESH_TEXT, MAX_WORDS, MAX_WORDS_TEXT, Place, missed
 from openclaw_client.runs.proactive import ProactiveAssembler
 from openclaw_client.wire.chat import ChatPayload
@@ -421,3 +422,23 @@ def test_behind_a_run_without_an_end_each_message_is_looked_at_once() -> None:
     over = assistant("now", 1_002.5)
     assert news(page(*stuck, over, *mine, *live, *other, *later), place) == [("row-1002.5", "run", "now")]
     assert place.looked == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("found", "kind"),
+    [
+        (page(user("Hi", 1_001, "shop-1"), assistant("Hello", 1_002, "shop-1")), "reply"),
+        # The user's row alone has the key; or the message met another run, which answers it.
+        (page(user("Hi", 1_001, "shop-1"), assistant("Hello", 1_002)), "reply"),
+        (page(user("Hi", 1_001, "shop-1"), assistant("Hello", 1_002, "other")), "reply"),
+        (page(user("Hi", 1_001, "r"), assistant("Hello", 1_002, "r")), "run"),
+        (page(user("Hi", 1_001), assistant("Hello", 1_002)), "run"),
+        (page(injected("fyi", 1_001, "shop-1")), "injected"),
+    ],
+)
+def test_a_missed_run_of_another_process_of_this_application_is_a_reply(found: HistoryPage, kind: str) -> None:
+    application = Application("shop")
+    (message,) = missed(
+        found, Place(SINCE), KEY, is_known=lambda _: False, is_open=lambda _: False, application=application
+    )
+    assert message.kind == kind

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openclaw_client.runs.application import Application
 from openclaw_client.runs.proactive import (
     MAX_FINISHED,
     MAX_OPEN,
@@ -183,3 +184,20 @@ def test_runs_that_are_open_are_those_of_which_something_was_heard_since() -> No
     assembler.heard("old", 22.0)
     assembler.heard("nobody", 23.0)
     assert assembler.open_runs(0.0) == [("old", "agent:main:main", 22.0)]
+
+
+@pytest.mark.parametrize(
+    ("run_id", "key", "kind"),
+    [
+        ("shop-1", "agent:main:main", "reply"),
+        # A cron job's key is the gateway's; whoever sends a message there may be one of us.
+        ("shop-1", "agent:main:cron:job", "reply"),
+        ("shopping-1", "agent:main:main", "run"),
+        ("inject-1", "agent:main:main", "injected"),
+        ("r", "agent:main:cron:job", "cron"),
+    ],
+)
+def test_the_run_of_another_process_of_this_application_is_a_reply(run_id: str, key: str, kind: str) -> None:
+    message = ProactiveAssembler(Application("shop")).receive(chat(run_id, "final", "Hello", key))
+    assert message is not None
+    assert message.kind == kind

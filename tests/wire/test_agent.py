@@ -104,6 +104,21 @@ def test_any_object_is_read_or_nothing(payload: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("stream", "data", "begins"),
+    [
+        ("lifecycle", {"phase": "start"}, True),
+        ("lifecycle", {"phase": "end"}, False),
+        ("lifecycle", None, False),
+        ("tool", {"phase": "start"}, False),
+    ],
+)
+def test_what_says_that_a_run_begins(stream: str, data: object, begins: bool) -> None:
+    payload = agent({"runId": "r", "stream": stream, "data": data})
+    assert payload is not None
+    assert payload.begins is begins
+
+
+@pytest.mark.parametrize(
     ("stream", "data", "named"),
     [
         ("assistant", {"text": "x", "mediaUrls": ["./a.pdf", "", 5, "./b.pdf"]}, ["./a.pdf", "./b.pdf"]),

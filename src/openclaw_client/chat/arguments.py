@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from openclaw_client.chat.attachments import Attachment, AttachmentLike
 from openclaw_client.errors import UsageError
+from openclaw_client.runs.application import Application
 from openclaw_client.wire.limits import MAX_HISTORY_LIMIT, MAX_LABEL
 from openclaw_client.wire.sessions import check_session_key
 
@@ -66,11 +67,11 @@ class ChatRequest:
     details: bool = False
 
 
-def new_run_id() -> str:
+def new_run_id(application: Application | None = None) -> str:
     """A random id that comes back from every gateway as it was sent."""
     while _LIKE_A_SECRET.search(made := str(uuid4())):
         pass
-    return made
+    return made if application is None else application.prefix + made
 
 
 def chat_request(
@@ -85,6 +86,7 @@ def chat_request(
     model: str | None = None,
     thinking: str | None = None,
     details: bool = False,
+    application: Application | None = None,
 ) -> ChatRequest:
     """Check the arguments of chat_send; UsageError for what every gateway refuses, before anything is sent."""
     if when_busy not in ("wait", "send"):
@@ -103,7 +105,7 @@ def chat_request(
     return ChatRequest(
         session_key=check_session_key(session_key),
         message=message,
-        run_id=idempotency_key or new_run_id(),
+        run_id=idempotency_key or new_run_id(application),
         attachments=files,
         extra=without_none(extra),
         # Who names a queue mode wants the gateway to decide.

@@ -19,6 +19,7 @@ from openclaw_client.chat.methods import ChatMethods
 from openclaw_client.connection.connection import Connection
 from openclaw_client.errors import ConnectionLost, GatewayError, NotConnected, RequestFailed, RequestTimeout
 from openclaw_client.logs import GuardedLogger
+from openclaw_client.runs.application import Application
 from openclaw_client.runs.catchup import Place, missed
 from openclaw_client.runs.proactive import ProactiveMessage
 from openclaw_client.sessions.filter import SessionFilter
@@ -83,7 +84,9 @@ class MissedMessages:
         runs: KnownRuns,
         hand_out: Callable[[ProactiveMessage], None],
         wanted: Callable[[], bool],
+        application: Application | None = None,
     ) -> None:
+        self._application = application
         self._methods = methods
         self._sessions = sessions
         self._runs = runs
@@ -247,7 +250,8 @@ class MissedMessages:
 
     def _catch_up(self, key: str, page: HistoryPage, place: Place) -> None:
         runs = self._runs
-        for message in missed(page, place, key, is_known=runs.is_known_run, is_open=runs.has_open_run):
+        is_known, is_open = runs.is_known_run, runs.has_open_run
+        for message in missed(page, place, key, is_known=is_known, is_open=is_open, application=self._application):
             runs.handed_out(message.run_id)
             self._pass_on(key, message)
 

@@ -125,6 +125,7 @@ class AsyncChatting:
             model=model,
             thinking=thinking,
             details=details,
+            application=self._port.application,
         )
         return AsyncChatRun(self._port, request, self._port.run_timeouts(timeout))
 

@@ -36,6 +36,7 @@ from openclaw_client.logs import GuardedLogger
 from openclaw_client.policy.redact import Redactor
 from openclaw_client.policy.timeouts import Timeouts, check_time_limit
 from openclaw_client.requests.requests import Requests
+from openclaw_client.runs.application import application_of
 from openclaw_client.runs.events import ChatReply
 from openclaw_client.runs.interactions import Kind
 from openclaw_client.runs.peer import SentRun
@@ -68,6 +69,7 @@ class Engine:
         runner: HandlerRunner,
     ) -> None:
         self.settings = settings
+        self.application = application_of(settings.application)
         self.user = user
         self.handlers = Handlers()
         self.hello: Hello | None = None
@@ -90,6 +92,7 @@ class Engine:
             hold=lambda session_key: self._missed.hold(session_key),
             interactions=lambda: self.interactions,
             watches=lambda: self.watches,
+            application=self.application,
         )
         self.interactions: Interactions = Interactions(
             self.requests, sessions, self.router, runner, with_device=settings.store is not None, limit=limit
@@ -99,7 +102,12 @@ class Engine:
         self.watches: Watches = Watches(self._methods, sessions, self._subscriptions)
         self.requests.on_new_session = self.interactions.session_added
         self._missed: MissedMessages = MissedMessages(
-            self._methods, sessions, self.router, self._on_message, lambda: bool(self.handlers.message)
+            self._methods,
+            sessions,
+            self.router,
+            self._on_message,
+            lambda: bool(self.handlers.message),
+            self.application,
         )
         # Past this object: one call less for every frame.
         self.on_frame: Callable[[ChatFrame | Event, float], None] = self.router.on_frame

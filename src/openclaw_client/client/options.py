@@ -22,6 +22,7 @@ from openclaw_client.policy.headers import checked_headers
 from openclaw_client.policy.scopes import covers, normalise_scopes
 from openclaw_client.policy.timeouts import Timeouts
 from openclaw_client.policy.urls import DEFAULT_URL, GatewayUrl, is_proxy, parse_url
+from openclaw_client.runs.application import Application
 from openclaw_client.runs.interactions import KINDS, Kind
 
 __all__ = [
@@ -87,6 +88,7 @@ def build_settings(
     client_info: ClientInfo,
     ca_file: CaFile = None,
     answers: Iterable[str] = (),
+    application: str | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
     """Checked settings; raises UsageError. Explicit values win over the environment."""
@@ -121,6 +123,7 @@ def build_settings(
             tls_fingerprint=pin,
             ca_file=authorities,
             caps=DEFAULT_CAPS if caps is None else _caps(caps),
+            application=None if application is None else Application(application).name,
         )
         return with_answers(settings, answers)
     except GatewayError as error:

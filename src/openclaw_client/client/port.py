@@ -20,6 +20,7 @@ from openclaw_client.policy.timeouts import Timeouts
 from openclaw_client.requests.requests import Answer
 from openclaw_client.runs.activity import Activity
 from openclaw_client.runs.answering import AnswerOutcome
+from openclaw_client.runs.application import Application
 from openclaw_client.runs.interactions import Interaction, Kind
 from openclaw_client.runs.peer import SentRun
 from openclaw_client.runs.proactive import ProactiveMessage
@@ -151,6 +152,9 @@ class Port(Protocol):
 
     @property
     def user(self) -> object: ...
+
+    @property
+    def application(self) -> Application | None: ...
 
     @property
     def state(self) -> ConnectionState: ...

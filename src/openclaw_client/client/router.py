@@ -17,10 +17,12 @@ from typing import Any
 from openclaw_client.chat.context import RunListener
 from openclaw_client.chat.held import HeldMessages
 from openclaw_client.client.events import EventSink, GatewayEvent
+from openclaw_client.client.siblings import siblings
 from openclaw_client.connection.fast_path import FastPath
 from openclaw_client.interactions.events import ENDINGS, without_answers
 from openclaw_client.interactions.events import EVENTS as INTERACTION_EVENTS
 from openclaw_client.interactions.interactions import Interactions
+from openclaw_client.runs.application import Application
 from openclaw_client.runs.proactive import ProactiveAssembler, ProactiveMessage
 from openclaw_client.runs.usage import row_of
 from openclaw_client.sessions.filter import SessionFilter
@@ -73,8 +75,10 @@ class Router:
         hold: Callable[[str], HeldMessages],
         interactions: Callable[[], Interactions],
         watches: Callable[[], Watches],
+        application: Application | None = None,
     ) -> None:
         self.sessions = sessions
+        self._application = application
         self._interactions, self._watches = interactions, watches
         self._hold = hold
         self._gates = gates
@@ -90,7 +94,7 @@ class Router:
     @cached_property
     def _proactive(self) -> ProactiveAssembler:
         """Made when the first run or message comes: of many users most are silent for hours."""
-        return ProactiveAssembler()
+        return ProactiveAssembler(self._application)
 
     # Runs.
 
@@ -102,6 +106,7 @@ class Router:
             if run not in runs:
                 self._runs[run_id] = (*runs, run)
                 self._proactive.reopened(run_id)
+                siblings.sent(self._application, run_id)
         self._interactions().run_added(run)
 
     def remove(self, run: RunListener) -> None:
@@ -314,6 +319,7 @@ class Router:
             self._proactive.heard(payload.run_id, now)
             if payload.is_heartbeat:
                 self._proactive.heartbeat(payload.run_id)
+            siblings.heard(self._application, payload, self.sessions.accepts)
 
     def _on_side_result(self, frame: Event, now: float) -> None:
         payload = decode_payload(frame.payload)

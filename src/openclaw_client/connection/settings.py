@@ -86,6 +86,7 @@ class Settings:
     proxy: str | None = field(default=None, repr=False)
     tls_fingerprint: str | None = None
     ca_file: str | None = None
+    application: str | None = None
 
     @property
     def secrets(self) -> tuple[str, ...]:

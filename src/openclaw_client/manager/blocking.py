@@ -19,6 +19,7 @@ from openclaw_client.manager.credentials import ClientOptions, Credentials
 from openclaw_client.manager.effects import AskFor, CloseIdle, Connect, Effect, Effects, LetGo
 from openclaw_client.manager.status import ManagerStatus
 from openclaw_client.manager.table import Limits, Slot
+from openclaw_client.runs.application import Application
 from openclaw_client.sync import threads
 from openclaw_client.sync.client import GatewayClient
 from openclaw_client.sync.loop_thread import LoopThread, check_caller, loop_thread
@@ -60,6 +61,7 @@ class ConnectionManager:
         proxy: Proxy = None,
         client_info: ClientInfo = ClientInfo(),  # noqa: B008 - frozen
         answers: Iterable[str] = (),
+        application: str | None = None,
     ) -> None:
         self._credentials = credentials
         self._thread: LoopThread | None = None
@@ -73,6 +75,7 @@ class ConnectionManager:
                 proxy=proxy,
                 client_info=client_info,
                 answers=check_kinds(answers),
+                application=None if application is None else Application(application).name,
             ),
             gate=threads.latch,
             make=self._make,

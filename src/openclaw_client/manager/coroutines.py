@@ -20,6 +20,7 @@ from openclaw_client.manager.credentials import ClientOptions, Credentials
 from openclaw_client.manager.effects import AskFor, CloseIdle, Connect, Effect, Effects, LetGo
 from openclaw_client.manager.status import ManagerStatus
 from openclaw_client.manager.table import Limits, Slot
+from openclaw_client.runs.application import Application
 from openclaw_client.wire.approvals import Approval
 from openclaw_client.wire.questions import Question
 
@@ -56,6 +57,7 @@ class AsyncConnectionManager:
         proxy: Proxy = None,
         client_info: ClientInfo = ClientInfo(),  # noqa: B008 - frozen
         answers: Iterable[str] = (),
+        application: str | None = None,
     ) -> None:
         self._credentials = credentials
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -69,6 +71,7 @@ class AsyncConnectionManager:
                 proxy=proxy,
                 client_info=client_info,
                 answers=check_kinds(answers),
+                application=None if application is None else Application(application).name,
             ),
             gate=asyncio.Event,
             make=self._make,

@@ -131,6 +131,7 @@ class ClientOptions:
     proxy: Proxy
     client_info: ClientInfo
     answers: Collection[str] = ()
+    application: str | None = None
 
     def settings(self, given: Credentials, answers: Collection[str]) -> Settings:
         """The checked settings of one user's client, for whom these kinds are answered; raises UsageError."""
@@ -155,6 +156,7 @@ class ClientOptions:
             headers=given.headers,
             client_info=self.client_info,
             answers=answers,
+            application=self.application,
             environ=environ,
         )
         try:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from openclaw_client.runs.application import Application
 from openclaw_client.runs.proactive import INJECT_PREFIX, Kind, ProactiveMessage, kind_of_session
 from openclaw_client.runs.rows import joined_text, last_end, spoken, text_known
 from openclaw_client.runs.usage import from_rows
@@ -165,6 +166,7 @@ def missed(
     *,
     is_known: Callable[[str], bool],
     is_open: Callable[[str], bool],
+    application: Application | None = None,
 ) -> list[ProactiveMessage]:
     """The messages of the page behind the place that were not handed out, oldest first; moves the place.
 
@@ -195,7 +197,7 @@ def missed(
         if not _is_news(group, place, is_known) or whole[-1].stop_reason in _UNSUCCESSFUL:
             continue
         if text or shows_anything(content):
-            messages.append(_message(group, text, content, session_key))
+            messages.append(_message(group, text, content, session_key, application))
     _move(place, rows, end)
     behind_it = (group.rows[-1].id for group in settled if group.at >= end)
     place.looked = frozenset(hash(ident) for ident in behind_it if ident is not None)
@@ -278,11 +280,19 @@ def _own(place: Place, words: str) -> bool:
     return found is not None
 
 
-def _message(group: _Group, text: str, content: tuple[Mapping[str, Any], ...], session_key: str) -> ProactiveMessage:
+def _message(
+    group: _Group,
+    text: str,
+    content: tuple[Mapping[str, Any], ...],
+    session_key: str,
+    application: Application | None,
+) -> ProactiveMessage:
     last = group.rows[-1]
     ident = group.run_id or last.id or f"{last.timestamp or 0:.0f}"
     run_id = INJECT_PREFIX + ident if group.injected else ident
     kind: Kind = "injected" if group.injected else kind_of_session(session_key)
+    if application is not None and (application.has(group.run_id) or application.has(group.asked_by)):
+        kind = "reply"
     return ProactiveMessage(ident, text, session_key, run_id, kind, last.stop_reason, content)
 
 

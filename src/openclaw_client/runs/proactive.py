@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from openclaw_client.runs.application import Application
 from openclaw_client.runs.events import RunCompleted
 from openclaw_client.runs.fold import RunFold
 from openclaw_client.wire.chat import ChatPayload, shows_anything
@@ -29,7 +30,7 @@ MAX_RUN_ID = 512
 """Characters of a run's id that is remembered. Gateways make UUIDs; clients' keys, which are ids as well, may be
 longer."""
 
-Kind = Literal["injected", "subagent", "heartbeat", "cron", "run"]
+Kind = Literal["injected", "subagent", "heartbeat", "cron", "run", "reply"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class ProactiveMessage:
         text: Its text; "" for one that is only an image or a sound.
         session_key: The session in which it was said.
         run_id: The run that said it.
-        kind: "injected" (chat.inject), "subagent", "heartbeat", "cron", or "run" for another client's run.
+        kind: "injected" (chat.inject), "subagent", "heartbeat", "cron", "reply" for the run of another process of this
+            application (`application=`), or "run" for any other client's run.
         stop_reason: Why the model stopped, in the gateway's words.
         content: Its blocks as the gateway sent them: texts, images, … .
     """
@@ -95,9 +97,10 @@ class _OpenRun:
 class ProactiveAssembler:
     """Folds foreign runs; `receive` returns a message when one is whole."""
 
-    __slots__ = ("_finished", "_heartbeats", "_held", "_open")
+    __slots__ = ("_application", "_finished", "_heartbeats", "_held", "_open")
 
-    def __init__(self) -> None:
+    def __init__(self, application: Application | None = None) -> None:
+        self._application = application
         self._open: OrderedDict[str, _OpenRun] = OrderedDict()
         self._held = 0
         self._finished = BoundedSet(MAX_FINISHED)
@@ -191,6 +194,8 @@ class ProactiveAssembler:
             return "subagent"
         if payload.run_id in self._heartbeats:
             return "heartbeat"
+        if self._application is not None and self._application.has(payload.run_id):
+            return "reply"
         return kind_of_session(payload.session_key)
 
 

@@ -132,6 +132,7 @@ class BlockingChatting:
             model=model,
             thinking=thinking,
             details=details,
+            application=self._port.application,
         )
         return ChatRun(self, request, self._port.run_timeouts(timeout))
 

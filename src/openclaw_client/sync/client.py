@@ -54,6 +54,7 @@ class GatewayClient(
     tls_fingerprint: the SHA-256 of the gateway's certificate, which is then the only one trusted; None takes
     OPENCLAW_GATEWAY_TLS_FINGERPRINT, as with the credentials. ca_file: a PEM file of authorities, trusted beside the
     system's; None takes OPENCLAW_GATEWAY_CA_FILE. ssl_context: the caller's own. One of the three, and for wss:// only.
+    application: a name that the keys of its runs begin with, for a program of several processes (docs/processes.md).
     proxy: a URL (`http://`, `https://`, `socks4://`, `socks5://`); None takes https_proxy, http_proxy, all_proxy and
     no_proxy from the environment, but never for this machine, private hosts or a pinned certificate; "" or False for
     none.
@@ -86,6 +87,7 @@ class GatewayClient(
         on_approval: ApprovalHandler | None = None,
         on_question: QuestionHandler | None = None,
         answers: Iterable[str] = (),
+        application: str | None = None,
     ) -> None:
         settings = build_settings(
             url,
@@ -105,6 +107,7 @@ class GatewayClient(
             client_info=client_info,
             ca_file=ca_file,
             answers=answers,
+            application=application,
         )
         known = SessionFilter(sessions)
         self._set_up(with_scope(settings, known), known, user)

@@ -26,6 +26,11 @@ class AgentPayload(msgspec.Struct, rename="camel", frozen=True):
         return value if isinstance(value, dict) else {}
 
     @property
+    def begins(self) -> bool:
+        """Whether the run has just begun."""
+        return self.stream == "lifecycle" and self.fields().get("phase") == "start"
+
+    @property
     def media(self) -> list[str]:
         """What a piece of the answer says to be sent beside the text, as the model named it; looked for before
         anything is decoded, for nearly no piece has any."""

@@ -56,6 +56,7 @@ _V2026_2_17 = Profile(
     wait_knows_failures=False,
     wraps_user_text=True,
     user_blocks=True,
+    row_usage=False,
     message_ids=False,
     server_pings=False,
     drops_other_files=True,
@@ -70,6 +71,7 @@ _V2026_2_17 = Profile(
 _V2026_4_15 = replace(
     _V2026_2_17,
     release="2026.4.15",
+    row_usage=True,
     agent_models=True,
     agent_model_scope=True,
     reported_version="2026.4.15",

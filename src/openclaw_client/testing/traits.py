@@ -330,6 +330,8 @@ class Profile:
     """Whether chat.history says where the next page begins: if it was asked for an offset, or always."""
     wraps_user_text: bool = False
     user_blocks: bool = False
+    row_usage: bool = True
+    """Whether rows of the model say what they took."""
     user_keys: Literal["none", "row", "row-and-meta"] = "none"
     """Where the row of a user has the idempotency key of its message."""
     rows_name_runs: bool = False

@@ -185,7 +185,10 @@ def shown(row: Row, place: int, profile: Profile) -> dict[str, Any]:
     content = _blocks(row.text) + [one.block(row_ids=profile.more_methods) for one in row.files]
     if row.call is not None and not content and profile.calls_shown:
         content = [dict(row.call)]
-    message: dict[str, Any] = {"role": row.role, "content": content, **row.extra, "timestamp": row.at}
+    extra = row.extra
+    if not profile.row_usage:
+        extra = {name: value for name, value in extra.items() if name != "usage"}
+    message: dict[str, Any] = {"role": row.role, "content": content, **extra, "timestamp": row.at}
     if profile.message_ids:
         meta: dict[str, Any] = {**row.meta, "id": row.id, "seq": place}
         if profile.rows_name_runs and row.run_id is not None:

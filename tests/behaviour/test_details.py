@@ -212,6 +212,22 @@ async def test_a_file_is_told_once_over_a_reconnect(manage: Manage, start_gatewa
     assert [event.file for event in sent] == list(reply.files)
 
 
+async def test_a_row_that_nobody_understands_costs_nothing(manage: Manage, start_gateway: Start) -> None:
+    gateway = start_gateway(agent)
+    client = await manage(gateway)
+    async with client.chat_stream(session_key=SESSION, message="message wait", details=True) as run:
+        await until(lambda: gateway.active_runs)
+        content = [{"type": ["image"]}, {"type": {"of": "image"}}, {"type": None}, {}]
+        meta = {"runId": run.run_id, "seq": 3}
+        message = {"role": "assistant", "content": content, "__openclaw": meta}
+        gateway.emit("session.message", {"sessionKey": SESSION, "message": message})
+        await client.request("health")
+        gateway.release()
+        reply = await run.result()
+    assert (reply.text, [file.name for file in reply.files]) == ("here", ["message.pdf"])
+    assert len(gateway.seen.connects) == 1
+
+
 def row_again(gateway: BlockingEmbeddedGateway, told: dict[str, Any]) -> dict[str, Any]:
     file = told["file"]
     attachment = {"artifactId": file.artifact_id, "label": file.name, "mimeType": file.mime_type}

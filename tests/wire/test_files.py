@@ -20,6 +20,7 @@ from openclaw_client.wire.files import (
     FileAnswer,
     file_answer_from,
     files_from,
+    files_in,
     from_base64,
     size_of_base64,
 )
@@ -121,3 +122,10 @@ def test_base64(data: bytes) -> None:
 @pytest.mark.parametrize("text", ["A", "AAA", "AA=A", "A-_A", "AAAA\n", "ä"])
 def test_what_is_no_base64(text: str) -> None:
     assert from_base64(text) is None
+
+
+@pytest.mark.parametrize("kind", [["image"], {"image": 1}, None, 5, "video "])
+def test_a_block_whose_type_is_none_is_no_file(kind: Any) -> None:
+    blocks = [{"type": kind, "artifactId": "a"}, {"type": "image", "artifactId": "b"}]
+    found = files_in(blocks, "main", None)
+    assert ([file.artifact_id for file in found.files], found.others) == (["b"], 0)

@@ -105,7 +105,8 @@ def files_in(content: Iterable[Mapping[str, Any]], session_key: str, run_id: str
     found, unsent = [], 0
     for block in content:
         kind = block.get("type")
-        told = block.get("attachment") if kind == "attachment" else block if kind in _MEDIA else None
+        media = isinstance(kind, str) and kind in _MEDIA
+        told = block.get("attachment") if kind == "attachment" else block if media else None
         file = _block_file(told, session_key, run_id) if isinstance(told, Mapping) else None
         if file is not None:
             found.append(file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 import pytest
@@ -57,6 +58,9 @@ def test_the_method_of_a_message(message: str, wishes: dict[str, str], version: 
         # What is no number is the gateway's to refuse.
         ("agent", {"model": "m", "timeoutMs": "soon"}, {"model": "m", "timeoutMs": "soon"}),
         ("agent", {"model": "m", "timeoutMs": True}, {"model": "m", "timeoutMs": True}),
+        ("agent", {"model": "m", "timeoutMs": -5}, {"model": "m", "timeoutMs": -5}),
+        ("agent", {"model": "m", "timeoutMs": inf}, {"model": "m", "timeoutMs": inf}),
+        ("agent", {"model": "m", "timeoutMs": 10**400}, {"model": "m", "timeoutMs": 10**400}),
     ],
 )
 def test_the_parameters_of_a_method(method: str, how: dict[str, Any], more: dict[str, Any]) -> None:

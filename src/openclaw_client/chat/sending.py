@@ -9,13 +9,17 @@ chat.send acts on them, and for most of them no model is asked. So they go by ch
 from __future__ import annotations
 
 from math import ceil
-from typing import Any
+from typing import Any, Final
 
 from openclaw_client.chat.arguments import ChatRequest
 from openclaw_client.chat.attachments import wire_attachments
 from openclaw_client.runs.peer import AGENT, CHAT_SEND, Delivery, SentRun
 from openclaw_client.wire.commands import jumps_the_queue
 from openclaw_client.wire.handshake import Hello
+
+_MAX_LIMIT: Final = 2**63
+"""Milliseconds of a run's limit that are made seconds. What is no limit is the gateway's to refuse, as in chat.send:
+infinity cannot be rounded, and what is a little below zero would be rounded to no limit at all."""
 
 
 def method_of(request: ChatRequest, version: str | None) -> str:
@@ -70,6 +74,6 @@ def _add_wishes(params: dict[str, Any], request: ChatRequest) -> None:
     if request.model is not None:
         params["model"] = request.model
     limit = params.get("timeoutMs")
-    if isinstance(limit, int | float) and not isinstance(limit, bool):
+    if isinstance(limit, int | float) and not isinstance(limit, bool) and 0 <= limit <= _MAX_LIMIT:
         # The limit that chat.send takes in milliseconds `agent` takes in whole seconds, under another name.
         params["timeout"] = ceil(params.pop("timeoutMs") / 1000)

@@ -41,18 +41,19 @@ async def test_in_a_forked_child_the_caller_is_told_and_the_task_left_alone() ->
     assert (found, look_ups.active) == ([ReplyDetails()], 0)
     # The parent's goes on: it is not cancelled by the child.
     assert not one._task.cancelling()
-    one.cancel()
+    one._task.cancel()
     await asyncio.gather(one._task, return_exceptions=True)
     assert found == [ReplyDetails()]
 
 
-async def test_who_has_cancelled_is_not_told() -> None:
+async def test_who_does_not_wait_is_told_at_once_and_once() -> None:
     found: list[ReplyDetails] = []
     look_ups, one = begun(found)
     await asyncio.sleep(0)
-    one.cancel()
+    one.finish()
+    assert (found, look_ups.active) == ([ReplyDetails()], 0)
     await asyncio.gather(one._task, return_exceptions=True)
-    assert (found, look_ups.active) == ([], 0)
+    assert found == [ReplyDetails()]
 
 
 async def test_a_task_that_is_cancelled_by_others_tells_what_it_has() -> None:

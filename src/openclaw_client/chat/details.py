@@ -40,7 +40,7 @@ class LookUps:
         self, methods: ChatMethods, search: MakeSearch, limit: float | None, done: Callable[[ReplyDetails], None]
     ) -> LookUp:
         """Look something up within so many seconds, and within the limit of a request; done is called once, with what
-        was found, unless the look-up is cancelled before."""
+        was found."""
         made = LookUp(methods, search, done, self._open)
         made.start(limit)
         return made
@@ -48,8 +48,7 @@ class LookUps:
     def stop(self) -> None:
         """The client is closed: end all with what was found."""
         for one in tuple(self._open):
-            one.cancel()
-            one.tell()
+            one.finish()
 
     def after_fork(self) -> None:
         """In a forked child: the tasks are the parent's, and are left alone."""
@@ -81,10 +80,10 @@ class LookUp:
         self._open[self] = None
         self._task = asyncio.get_running_loop().create_task(self._run(limit), name="openclaw-details")
 
-    def cancel(self) -> None:
-        """Nobody waits for it any more."""
-        self._open.pop(self, None)
+    def finish(self) -> None:
+        """End it now, with what was found."""
         self._task.cancel()
+        self.tell()
 
     def tell(self) -> None:
         """End it, with what was found; only the first call counts."""
@@ -101,10 +100,6 @@ class LookUp:
         except (GatewayError, TimeoutError) as error:
             # The reply is whole without.
             logger.debug("what a reply took cannot be looked up: %s", type(error).__name__)
-        except asyncio.CancelledError:
-            # By the end of the loop, or by `cancel`, behind which nobody is told.
-            self._told = self._told or self not in self._open
-            raise
         finally:
             self.tell()
 

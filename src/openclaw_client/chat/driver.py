@@ -123,8 +123,8 @@ class RunDriver:
     def leave(self) -> None:
         """The reader is gone. The run goes on at the gateway, and keeps its turn until it is over there."""
         if self._looking_up is not None:
-            self._looking_up.cancel()
-            self._looking_up, self._consumer = None, NULL_CONSUMER
+            # It is over, and its reply is whole without what is still looked for.
+            self._looking_up.finish()
         elif not self.ended and not self.left:
             self._go_on_unheard()
 

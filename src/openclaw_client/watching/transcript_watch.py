@@ -101,16 +101,17 @@ class TranscriptWatch(LiveView):
 
     def lost(self) -> None:
         super().lost()
-        self._rows_are_told = self._reading = False
+        self._rows_are_told = self._reading = self._ended = False
         self._let_go()
 
     async def _follow(self, connection: Connection) -> None:
-        self._reading, self._ended = True, False
+        self._reading = True
         await self._subscribe(connection)
         await self._catch_up(PAGE)
         self._began.set()
         while True:
-            if self._ended:
+            while self._ended:
+                # Another one may end while what the last one left behind is read.
                 await self._read_what_ended()
             await self._wake.wait()
             if not self._ended:

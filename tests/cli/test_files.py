@@ -145,6 +145,9 @@ def test_a_file_of_a_conversation_is_saved_by_its_number(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    home = tmp_path / "h"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
     chat = open_terminal("chat", look=look)
     chat.wait_for_prompt()
     chat.say("send")
@@ -161,9 +164,13 @@ def test_a_file_of_a_conversation_is_saved_by_its_number(
         chat.say(f":download {wrong}")
         chat.wait_for("no file of this chat has that number")
         chat.wait_for_prompt()
+    # No shell stands between the person and this prompt.
+    chat.say(":download 1 ~/first.txt")
+    chat.wait_for_prompt()
     chat.say(":download 1 nowhere/x.txt")
     chat.wait_for("cannot be written")
     chat.wait_for_prompt()
+    assert (home / "first.txt").read_bytes() == PLAIN.encode()
 
 
 def test_a_line_of_a_file() -> None:

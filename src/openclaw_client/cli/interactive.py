@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -140,7 +141,9 @@ class _Conversation:
         if file is None:
             self._look.note("no file of this chat has that number; `openclaw-client files` lists those of the session")
         else:
-            self._look.note(f"written to {save(self._client, file, path.strip() or '.')}")
+            # There is no shell here that knows what ~ is.
+            path = os.path.expanduser(path.strip()) or "."
+            self._look.note(f"written to {save(self._client, file, path)}")
 
     # What comes by itself. On a handler's thread.
 

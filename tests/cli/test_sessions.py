@@ -21,6 +21,7 @@ def test_sessions_are_listed(program: Program, gateway: BlockingEmbeddedGateway)
     assert max(map(len, lines)) <= 80
     assert len(program.run("sessions", "--limit", "1").out.splitlines()) == 1
     assert program.run("sessions", "--session", "one").out.split()[1] == "agent:main:one"
+    assert program.run("sessions", "--session", lines[-1].split()[1], "--limit", "1").out.split()[1] in lines[-1]
     *listed, last = program.run("sessions", "--json").objects
     assert [one["type"] for one in listed] == ["session", "session"]
     assert last == {"type": "sessions", "count": 2}

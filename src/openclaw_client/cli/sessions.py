@@ -22,6 +22,8 @@ With --watch: also what becomes of them, until Ctrl-C (not on 2026.2.17)."""
 
 SHOWN = 20
 """Sessions where nobody says how many: what a screen takes."""
+LOOKED_THROUGH = 1_000
+"""Sessions, the latest, among which one is found that is named: as many as are watched."""
 _AGES = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 
@@ -45,7 +47,9 @@ def run(options: Options) -> int:
 
 
 def _list(client: GatewayClient, limit: int, options: Options) -> None:
-    page = session_rows(client.request("sessions.list", {"limit": limit}))
+    # One that is named may be far behind the latest.
+    asked = limit if options.session is None else LOOKED_THROUGH
+    page = session_rows(client.request("sessions.list", {"limit": asked}))
     if page is None:
         raise ProtocolViolation(message="sessions.list: the gateway's answer holds no list of sessions")
     found = [session_info(row) for row in page.rows if _is_meant(row["key"], options.session)]

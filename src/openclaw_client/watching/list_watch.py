@@ -9,7 +9,7 @@ from openclaw_client.connection.connection import Connection
 from openclaw_client.errors import GatewayError, MethodUnavailable, ProtocolViolation
 from openclaw_client.requests.requests import Requests
 from openclaw_client.sessions.filter import SessionFilter
-from openclaw_client.watching.session_list import SessionList, SessionsChanged
+from openclaw_client.watching.session_list import MAX_SESSIONS, SessionList, SessionsChanged
 from openclaw_client.watching.sinks import WatchSink
 from openclaw_client.watching.visible import VisibleRows
 from openclaw_client.watching.watch import LiveView
@@ -100,7 +100,9 @@ class SessionListWatch(LiveView):
             except MethodUnavailable:
                 # 2026.4.15 has the list alone.
                 pass
-        page = session_rows(await self._ask(connection, LIST, {"limit": self._size}))
+        # Everybody's, of whom a client of some sessions picks its own: those may be far behind.
+        size = MAX_SESSIONS if sessions.restricted else self._size
+        page = session_rows(await self._ask(connection, LIST, {"limit": size}))
         if page is None:
             raise ProtocolViolation(message=f"{LIST}: the gateway's answer holds no list of sessions")
         return page

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from openclaw_client import Credentials
 from openclaw_client.testing import BlockingEmbeddedGateway
+from openclaw_client.watching import list_watch
+from tests.faces import Face
 
 Start = Callable[..., BlockingEmbeddedGateway]
 
@@ -30,3 +34,23 @@ async def test_own_sessions_behind_those_of_others(
             await client.chat_send(session_key=name, message="hi")
     async with make(gateway, sessions=sessions) as client, client.watch_sessions(2) as stream:
         assert sorted(names(await anext(stream))) == ["mine1", "mine2"]
+
+
+async def test_the_list_follows_what_the_user_may_see(
+    face: Face, make: Callable[..., Any], gateway: BlockingEmbeddedGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(list_watch, "READ_EVERY", 0.01)
+    async with make(gateway) as client:
+        for name in ("a", "b"):
+            await client.chat_send(session_key=name, message="hi")
+    given = ["a"]
+    manager = face.manager(
+        lambda user: Credentials(gateway.url, token=gateway.token, sessions=given, identity=False), credentials_ttl=0
+    )
+    async with manager:
+        stream = (await manager.connection_for("u")).watch_sessions()
+        assert names(await anext(stream)) == ["a"]
+        given = ["b"]
+        await manager.connection_for("u")
+        while (shown := names(await asyncio.wait_for(anext(stream), 5))) != ["b"]:
+            assert shown == []

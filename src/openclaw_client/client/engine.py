@@ -210,6 +210,7 @@ class Engine:
         self._subscriptions.catch_up()
         if self.supervisor.usable is not None:
             self.interactions.catch_up()
+            self.watches.allowed()
 
     def after_fork(self) -> None:
         """In a forked child: end what waits, without touching the parent's loop and socket."""

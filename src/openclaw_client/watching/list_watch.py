@@ -63,6 +63,13 @@ class SessionListWatch(LiveView):
         self._list.needs_reading = True
         self.look()
 
+    def allowed(self) -> None:
+        """The client may see other sessions than before."""
+        self._list.shown_anew()
+        if self._told:
+            self._tell()
+        self.look()
+
     def look(self) -> None:
         """Read the list again where that is needed."""
         if self._list.needs_reading:

@@ -73,6 +73,14 @@ class SessionList:
         changed, self._told = tuple(self._told), {}
         return SessionsChanged(self.sessions, changed)
 
+    def shown_anew(self) -> None:
+        """The client may see other sessions than before: what was there already, no event tells."""
+        self.needs_reading = True
+        for key, info in tuple(self._rows.items()):
+            if self._shown(key, info.raw) is None:
+                self._note(key, info, None)
+                del self._rows[key]
+
     def reading(self) -> None:
         """The list is being read: what events tell from now on may be newer than the answer."""
         self.needs_reading, self._meanwhile = False, []

@@ -119,6 +119,11 @@ class Watches:
         for watch in self._all:
             watch.in_doubt()
 
+    def allowed(self) -> None:
+        """The client may see other sessions than before."""
+        for watch in self._lists:
+            watch.allowed()
+
     def stop(self, error: GatewayError) -> None:
         """The connection is gone for good."""
         for watch in self._all:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from openclaw_client import Credentials
+from openclaw_client.errors import UsageError
 from openclaw_client.testing import BlockingEmbeddedGateway
 from openclaw_client.watching import list_watch
 from tests.faces import Face
@@ -54,3 +55,21 @@ async def test_the_list_follows_what_the_user_may_see(
         await manager.connection_for("u")
         while (shown := names(await asyncio.wait_for(anext(stream), 5))) != ["b"]:
             assert shown == []
+
+
+async def test_what_makes_a_session_ones_own(
+    face: Face, make: Callable[..., Any], gateway: BlockingEmbeddedGateway
+) -> None:
+    async with make(gateway, sessions=["mine"]) as client:
+        await client.chat_send(session_key="other", message="hi")
+        with pytest.raises(UsageError) as refused:
+            client.watch_session(session_key="other")
+        assert refused.value.remedy == "Name it in sessions="
+    manager = face.manager(lambda user: Credentials(gateway.url, token=gateway.token, identity=False))
+    client = await manager.connection_for("u")
+    with pytest.raises(UsageError, match="use it first"):
+        client.watch_session(session_key="other")
+    await client.chat_send(session_key="other", message="hi")
+    async with client.watch_session(session_key="other"):
+        pass
+    await manager.close()

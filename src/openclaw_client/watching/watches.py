@@ -44,9 +44,11 @@ class Watches:
         """The key of a session that may be followed. Raises UsageError. From any thread."""
         key = check_session_key(session_key)
         if not self._sessions.accepts(key):
+            # Of a client that is no manager's, what it used is not its own.
+            use = ", or use it first, as chat_send and chat_history do" if self._sessions.private else ""
             raise UsageError(
                 message=f"the session {key!r} is none of this client's; nothing was sent",
-                remedy="Name it in sessions=, or use it first, as chat_send and chat_history do",
+                remedy=f"Name it in sessions={use}",
             )
         return key
 

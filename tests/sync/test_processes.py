@@ -215,3 +215,31 @@ def test_a_child_watches_over_a_connection_of_its_own(gateway: BlockingEmbeddedG
     assert gateway.token is not None
     ran = run(FORK_AND_WATCH_THE_LIST, gateway.url, gateway.token)
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+FORK_WHILE_A_RUN_IS_NOTED = """
+import os, signal, threading
+from openclaw_client.client.siblings import siblings
+from openclaw_client.runs.application import Application
+noting, over = threading.Event(), threading.Event()
+def note():
+    with siblings._lock:
+        noting.set()
+        over.wait()
+thread = threading.Thread(target=note)
+thread.start()
+noting.wait()
+child = os.fork()
+if not child:
+    signal.alarm(10)
+    siblings.sent(Application("shop"), "shop-1")
+    os._exit(0)
+over.set()
+thread.join()
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+
+
+def test_a_fork_while_another_thread_notes_a_run() -> None:
+    ran = run(FORK_WHILE_A_RUN_IS_NOTED)
+    assert (ran.returncode, ran.stderr) == (0, "")

@@ -29,6 +29,10 @@ class Siblings:
         self._sent = BoundedSet(MAX_SENT)
         self._told: tuple[int, str] | None = None
 
+    def after_fork(self) -> None:
+        """In a forked child: whichever thread held the lock is not there."""
+        self._lock = threading.Lock()
+
     def sent(self, application: Application | None, run_id: str) -> None:
         """A client of this process has sent a run, or follows it."""
         if application is not None and application.has(run_id):
@@ -59,3 +63,6 @@ class Siblings:
 
 
 siblings: Final = Siblings()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=siblings.after_fork)

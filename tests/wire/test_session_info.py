@@ -15,6 +15,7 @@ from openclaw_client.wire.session_info import (
     session_change,
     session_info,
     session_rows,
+    size_of_json,
     snapshot_of,
 )
 
@@ -119,7 +120,17 @@ def test_pages() -> None:
         ({"snapshotAt": 3, "updatedAt": 2}, ("snapshotAt", 3.0)),
         ({"snapshotAt": "3", "updatedAt": 2}, ("updatedAt", 2.0)),
         ({"updatedAt": True}, None),
+        ({"snapshotAt": 10**400, "updatedAt": 2}, ("updatedAt", 2.0)),
     ],
 )
 def test_when_a_row_was_taken(row: dict[str, Any], found: object) -> None:
     assert snapshot_of(row) == found
+
+
+def test_what_is_too_long_or_too_deep_counts_as_not_told() -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    row = session_info({"key": KEY, "label": "l", "updatedAt": 10**400, "more": deep})
+    assert (row.label, row.updated_at, row.raw) == ("l", None, {})
+    assert size_of_json({"more": deep}) > MAX_ROW_BYTES

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
-
 from openclaw_client.chat.history_pages import completed, page_reaching
 from openclaw_client.chat.methods import ChatMethods
 from openclaw_client.connection.connection import Connection
@@ -21,6 +19,7 @@ from openclaw_client.watching.watch import LiveView
 from openclaw_client.wire.handshake import Hello
 from openclaw_client.wire.history import HistoryMessage, HistoryPage
 from openclaw_client.wire.limits import MAX_HISTORY_LIMIT
+from openclaw_client.wire.session_info import size_of_json
 
 SUBSCRIBE: Final = "sessions.messages.subscribe"
 UNSUBSCRIBE: Final = "sessions.messages.unsubscribe"
@@ -204,4 +203,4 @@ def tells_rows(hello: Hello | None) -> bool:
 
 def size_of_row(row: HistoryMessage) -> int:
     """Bytes of a row."""
-    return len(msgspec.json.encode(row))
+    return size_of_json(row)

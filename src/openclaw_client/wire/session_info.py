@@ -122,16 +122,15 @@ def merged(known: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
 def snapshot_of(row: Mapping[str, Any]) -> tuple[str, float] | None:
     """When a row was taken, in milliseconds, with the clock that says so: two of one clock compare."""
     for clock in ("snapshotAt", "updatedAt"):
-        value = row.get(clock)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return clock, float(value)
+        value = _number(row, clock)
+        if value is not None:
+            return clock, value
     return None
 
 
 def session_info(row: Mapping[str, Any]) -> SessionInfo:
     """The session of a row that has a key."""
-    updated_at = row.get("updatedAt")
-    known = isinstance(updated_at, int | float) and not isinstance(updated_at, bool)
+    updated_at = _number(row, "updatedAt")
     label = _line(row, "label")
     return SessionInfo(
         key=row["key"],
@@ -140,13 +139,21 @@ def session_info(row: Mapping[str, Any]) -> SessionInfo:
         label=label,
         model=_text(row, "model"),
         provider=_text(row, "modelProvider"),
-        updated_at=updated_at / 1000 if known and updated_at is not None else None,
+        updated_at=None if updated_at is None else updated_at / 1000,
         status=_text(row, "status"),
         active=_is_active(row),
         total_tokens=_count(row, "totalTokens"),
         context_tokens=_count(row, "contextTokens"),
-        raw=row if len(msgspec.json.encode(row)) <= MAX_ROW_BYTES else {},
+        raw=row if size_of_json(row) <= MAX_ROW_BYTES else {},
     )
+
+
+def size_of_json(value: Any) -> int:
+    """Bytes of what came as JSON; those of the longest row where it is too deep to be written again."""
+    try:
+        return len(msgspec.json.encode(value))
+    except RecursionError:
+        return MAX_ROW_BYTES + 1
 
 
 def _is_active(row: Mapping[str, Any]) -> bool | None:
@@ -168,6 +175,17 @@ def _text(row: Mapping[str, Any], name: str) -> str | None:
 
 def _line(row: Mapping[str, Any], name: str) -> str | None:
     return one_line((_text(row, name) or "")[:MAX_TITLE]) or None
+
+
+def _number(row: Mapping[str, Any], name: str) -> float | None:
+    value = row.get(name)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        # JSON knows longer ones.
+        return None
 
 
 def _count(row: Mapping[str, Any], name: str) -> int | None:

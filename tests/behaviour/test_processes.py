@@ -13,6 +13,7 @@ from queue import SimpleQueue
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from openclaw_client import (
     AsyncConnectionManager,
@@ -22,8 +23,11 @@ from openclaw_client import (
     MemoryIdentityStore,
     ReconnectPolicy,
 )
+from openclaw_client.client.siblings import Siblings
 from openclaw_client.errors import UsageError
+from openclaw_client.runs.application import Application
 from openclaw_client.testing import BlockingEmbeddedGateway
+from openclaw_client.wire.agent import AgentPayload
 from tests.faces import Face
 from tests.relay import Relay
 from tests.waiting import until
@@ -181,3 +185,12 @@ def test_a_name_that_is_none_is_refused_before_anything_is_opened(face: Face, na
     ):
         with pytest.raises(UsageError, match="is no name of an application"):
             make()
+
+
+def test_of_two_applications_in_a_process_each_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    one = Siblings()
+    for number in range(3):
+        for name in ("shop", "desk"):
+            begun = AgentPayload(run_id=f"{name}-{number}", stream="lifecycle", data=Raw(b'{"phase":"start"}'))
+            one.heard(Application(name), begun, lambda key: True)
+    assert len(caplog.records) == 2

@@ -27,7 +27,7 @@ class Siblings:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sent = BoundedSet(MAX_SENT)
-        self._told: tuple[int, str] | None = None
+        self._told: set[tuple[int, str]] = set()
 
     def after_fork(self) -> None:
         """In a forked child: whichever thread held the lock is not there."""
@@ -51,9 +51,9 @@ class Siblings:
         # A forked child is a process of its own.
         this = (os.getpid(), application.name)
         with self._lock:
-            if payload.run_id in self._sent or self._told == this:
+            if payload.run_id in self._sent or this in self._told:
                 return
-            self._told = this
+            self._told.add(this)
         logger.warning(
             "another process of the application %r sends messages, here in the session %r: what it is told comes to "
             'this process, too, as messages of kind "reply" (docs/processes.md says what to do)',

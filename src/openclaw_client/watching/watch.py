@@ -5,10 +5,18 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from time import monotonic
 from typing import Any, Final
 
 from openclaw_client.connection.connection import Connection
-from openclaw_client.errors import ConnectionLost, GatewayError, NotConnected, RequestFailed, RequestTimeout
+from openclaw_client.errors import (
+    ConnectionLost,
+    GatewayError,
+    NotConnected,
+    ProtocolViolation,
+    RequestFailed,
+    RequestTimeout,
+)
 from openclaw_client.logs import GuardedLogger
 from openclaw_client.requests.requests import Requests
 
@@ -89,12 +97,16 @@ class LiveView(ABC):
     async def _work(self, connection: Connection) -> None:
         pause = FIRST_PAUSE
         while True:
+            begun = monotonic()
             try:
                 await self._follow(connection)
             except (RequestTimeout, RequestFailed, ConnectionLost, NotConnected) as error:
                 if isinstance(error, RequestFailed) and not error.retryable:
                     self._refused(error)
                     return
+                if monotonic() - begun > LONGEST_PAUSE:
+                    # It went well meanwhile.
+                    pause = FIRST_PAUSE
                 hint = error.retry_after if isinstance(error, RequestFailed) else None
                 delay = min(max(pause, hint or 0.0), 10 * LONGEST_PAUSE)
                 logger.warning("%s is tried again in %g s: %s", self.what, delay, error)
@@ -102,6 +114,11 @@ class LiveView(ABC):
                 pause = min(2 * pause, LONGEST_PAUSE)
             except GatewayError as error:
                 self._refused(error)
+                return
+            except Exception as error:
+                # A mistake of ours, or something of the gateway's that nobody thought of: the reader is told.
+                logger.exception("%s cannot be followed", self.what)
+                self._refused(ProtocolViolation(message=f"{self.what} cannot be followed: {type(error).__name__}"))
                 return
 
     def _refused(self, error: GatewayError) -> None:

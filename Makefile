@@ -67,7 +67,7 @@ format: $(VENV)/.dev
 
 # Most tests wait for something most of the time: two processes leave two cores idle for more than half of it.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 4 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(PYTEST_ARGS)
 
 test-layers: $(VENV)/.dev
 	$(BIN)/python --version

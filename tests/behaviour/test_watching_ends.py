@@ -10,7 +10,7 @@ import pytest
 
 from openclaw_client import Timeouts
 from openclaw_client.testing import BlockingEmbeddedGateway
-from openclaw_client.watching import watch
+from openclaw_client.watching import transcript_watch, watch
 from tests.waiting import until
 
 KEY = "agent:main:s"
@@ -46,14 +46,21 @@ def writing(start_gateway: Callable[..., BlockingEmbeddedGateway]) -> tuple[Bloc
 
 
 async def test_a_run_that_ends_while_the_rows_of_the_last_one_are_waited_for(
-    make: Callable[..., Any], writing: tuple[BlockingEmbeddedGateway, Writing]
+    make: Callable[..., Any], writing: tuple[BlockingEmbeddedGateway, Writing], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Long enough for both ends to come within it.
+    monkeypatch.setattr(transcript_watch, "WRITTEN_AFTER", (1.0, 2.0))
     gateway, history = writing
+    heard: list[Any] = []
     async with make(gateway) as client, client.watch_session(session_key="s") as stream:
+        client.on("chat", heard.append)
+        asked = history.asked
         history.write("one")
         history.end("one")
-        await asyncio.sleep(0.1)
+        await until(lambda: len(heard) == 1)
         history.end("two")
+        await until(lambda: len(heard) == 2)
+        assert history.asked == asked
         assert (await anext(stream)).text == "one"
         history.write("two")
         assert (await asyncio.wait_for(anext(stream), 5)).text == "two"

@@ -19,6 +19,8 @@ CONNECTIONS = (1_000, 5_000)
 FAN = (1, 10, 100)
 REPLY = (50_000, 500_000)
 """Bytes of a whole reply that is sent as cumulative snapshots, a frame for every hundred bytes or so."""
+CALLS = (1, 16)
+"""Calls of a tool that are open at once."""
 ROUNDS = 7
 """Of streams and requests. Machines have slow minutes; with five short rounds two of them moved a ratio by a fifth."""
 PACE = 500
@@ -48,6 +50,8 @@ UVLOOP = (f"{OURS}, async, uvloop", "bench.drivers.ours", "uvloop")
 SYNC = (f"{OURS}, blocking", "bench.drivers.blocking", "sync")
 NODE = (REFERENCE, "reference.mjs", "node")
 NODE_2 = (OTHER, "openclaw-node.mjs", "node")
+TOOLS = (f"{OURS}, AsyncToolHost, uvloop", "bench.drivers.tools", "uvloop")
+TOOLS_IN_THREADS = (f"{OURS}, AsyncToolHost, plain function", "bench.drivers.tools", "uvloop")
 RECV = ("recv only (picows)", "bench.drivers.bare", "recv")
 DECODE = ("recv + decode (picows, msgspec)", "bench.drivers.bare", "decode")
 THREADS = (
@@ -92,6 +96,7 @@ def _whole() -> Iterator[Measurement]:
         yield _idle(UVLOOP, count, kind="tls")
         if count == CONNECTIONS[0]:
             yield _idle(ASYNC, count, kind="tls")
+    yield from _of_tools()
     yield Measurement("hand-over", "bursts of 64", *SYNC, "hand_over", {"frames": 300_000}, rounds=5)
 
 
@@ -101,6 +106,13 @@ def _of_others() -> Iterator[Measurement]:
         yield _flat(UVLOOP, size, what="events", group="events", name=f"{OURS}, events()")
         yield _flat(UVLOOP, size, what="foreign", group="events", name=f"{OURS}, nobody reads")
         yield _flat(NODE, size, group="events")
+
+
+def _of_tools() -> Iterator[Measurement]:
+    for count in CALLS:
+        for client in (TOOLS, NODE):
+            yield _calls(client, count)
+        yield _calls(TOOLS_IN_THREADS, count, kind="thread")
 
 
 def _growth() -> Iterator[Measurement]:
@@ -137,6 +149,11 @@ def _rpc(client: tuple[str, str, str], count: int, *, rounds: int = 0) -> Measur
     # One at a time takes a tenth of a millisecond each, and most of it is the kernel's.
     requests, block, rounds = (20_000, 20_000, rounds or 3) if count == 1 else (51_200, 51_200, rounds or ROUNDS)
     return Measurement("rpc", str(count), *client, "rpc", {"frames": requests, "count": count, "warm": block}, rounds)
+
+
+def _calls(client: tuple[str, str, str], count: int, *, kind: str = "plain") -> Measurement:
+    sizes = {"frames": 20_000, "size": 300, "count": count, "kind": kind, "warm": 20_000}
+    return Measurement("tools", str(count), *client, "calls", sizes, rounds=3)
 
 
 def _idle(client: tuple[str, str, str], count: int, *, kind: str = "plain", rounds: int = 1) -> Measurement:

@@ -23,6 +23,7 @@ TITLES = {
     "runs": "Runs at the same time on one connection",
     "connections": "Connections with one run each",
     "rpc": "Requests, by how many are in flight",
+    "tools": "Calls of a tool, by how many are open at once (CPU per call)",
     "idle": "Idle connections",
     "hand-over": "From the loop's thread to a blocking iterator",
 }

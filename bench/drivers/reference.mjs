@@ -4,7 +4,7 @@ import { Meter, memory, percentiles, report, requests, warm } from "./meter.mjs"
 
 const args = JSON.parse(process.argv[2]);
 
-function open() {
+function open(options = {}) {
   const { promise, resolve, reject } = Promise.withResolvers();
   const listeners = new Map();
   const client = new GatewayClient({
@@ -17,6 +17,7 @@ function open() {
     onEvent: (event) => {
       if (event.event === "chat") listeners.get(event.payload.runId)?.(event.payload);
     },
+    ...options,
   });
   client.start();
   return promise;
@@ -95,6 +96,27 @@ async function idle() {
   report({ ...facts, each_kib, alone_kib: before.rss_kib });
 }
 
-const work = { stream: args.pace ? paced : stream, rpc, idle };
+// A node that answers calls of one tool, as an application would write it: that client has no tools.
+async function calls() {
+  const [driver, node] = [await open(), await open({ role: "node", clientName: "node-host", mode: "node", onEvent: answer })];
+  function answer(event) {
+    if (event.event !== "node.invoke.request") return;
+    const { id, nodeId, paramsJSON } = event.payload;
+    const { tool, arguments: given } = JSON.parse(paramsJSON);
+    if (tool !== "echo") return;
+    const payload = { content: [{ type: "text", text: given.text }] };
+    node.client.request("node.invoke.result", { id, nodeId, ok: true, payload }).catch(() => process.exit(1));
+  }
+  const entry = { pluginId: "node-mcp", name: "echo", description: "Say it again.", command: "mcp.tools.call.v1" };
+  await node.client.request("node.pluginTools.update", { tools: [entry] });
+  const call = (number) =>
+    driver.client.request("bench.calls", { message: `bench ${number} ${args.size} ${args.count}` }, { timeoutMs: 120000 });
+  const facts = await warm(args, call);
+  const meter = new Meter();
+  await call(args.frames);
+  report({ ...meter.stop(), units: args.frames, ...facts });
+}
+
+const work = { stream: args.pace ? paced : stream, rpc, idle, calls };
 await work[args.what]();
 process.exit(0);

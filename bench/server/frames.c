@@ -7,6 +7,7 @@
 #define POOL_BYTES 700000
 #define MAX_WORDS 200000
 #define SESSION "agent:main:main"
+#define NODE "bench-node"
 
 /* Prose as a model writes it: an escaped line break or quote every dozen words. */
 typedef struct {
@@ -235,3 +236,30 @@ void add_response(Buffer *buffer, const char *id, const char *payload) {
 }
 
 void add_hello(Buffer *buffer, const char *id) { add_response(buffer, id, hello); }
+
+void add_invoke(Buffer *buffer, uint64_t number, size_t text_size, uint64_t seq) {
+    /* The pool is JSON already: as a text within a text of JSON its backslashes and quotes are escaped once more. */
+    uint64_t words = words_within(&ascii_pool, text_size);
+    size_t plain = ascii_pool.ends[words], size = 0;
+    char *text = allocate(2 * plain + 1), *json = allocate(2 * plain + 900);
+    for (size_t at = 0; at < plain; at++) {
+        char byte = ascii_pool.bytes[at];
+        if (byte == '\\' || byte == '"') text[size++] = '\\';
+        text[size++] = byte;
+    }
+    text[size] = 0;
+    int length = sprintf(json,
+                         "{\"type\":\"event\",\"event\":\"node.invoke.request\",\"payload\":{\"id\":"
+                         "\"11111111-2222-4333-8444-%012llu\",\"nodeId\":\"" NODE "\",\"command\":\"mcp.tools.call.v1\","
+                         "\"paramsJSON\":\"{\\\"server\\\":\\\"bench\\\",\\\"tool\\\":\\\"echo\\\",\\\"arguments\\\":"
+                         "{\\\"text\\\":\\\"%s\\\"}}\",\"timeoutMs\":30000,\"idempotencyKey\":\"call-%llu\","
+                         "\"sessionKey\":\"" SESSION "\"},\"seq\":%llu}",
+                         (unsigned long long)number, text, (unsigned long long)number, (unsigned long long)seq);
+    add_text_frame(buffer, json, (size_t)length);
+    free(text);
+    free(json);
+}
+
+void add_tools_taken(Buffer *buffer, const char *id) {
+    add_response(buffer, id, "{\"nodeId\":\"" NODE "\",\"tools\":[{\"name\":\"echo\"}]}");
+}

@@ -33,5 +33,9 @@ void add_text_frame(Buffer *buffer, const char *json, size_t size);
 void add_challenge(Buffer *buffer);
 void add_hello(Buffer *buffer, const char *id);
 void add_response(Buffer *buffer, const char *id, const char *payload);
+/* A call of the tool "echo" of a node; number names it, text_size is about the bytes of its one argument. */
+void add_invoke(Buffer *buffer, uint64_t number, size_t text_size, uint64_t seq);
+/* The receipt of a node's list of tools, which counts as a whole. */
+void add_tools_taken(Buffer *buffer, const char *id);
 
 #endif

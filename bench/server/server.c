@@ -3,7 +3,8 @@
    Speaks challenge, connect, hello-ok. chat.send (and agent) with a message "bench FRAMES SIZE PACE_US KIND" streams that
    many frames. PACE_US: 0 is flat out. KIND: saw (frames of SIZE bytes), unicode (the same, with characters outside ASCII),
    grow (one reply that grows to SIZE bytes). bench.times answers with the send times of the latest paced run, in
-   nanoseconds of the monotonic clock. Every other method is answered at once. */
+   nanoseconds of the monotonic clock. bench.calls with such a message calls the tool of the latest node FRAMES times, PACE_US
+   calls at once, and answers when all have their result. Every other method is answered at once. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -45,6 +46,14 @@ struct Connection {
     Job *flat;  /* round robin: the next to send */
     Job *paced;
 };
+
+/* The calls that are made of a node, and who asked for them. */
+static struct {
+    Connection *node, *asker;
+    char id[80];
+    unsigned long left, open, size;
+    uint64_t number;
+} calls;
 
 static int poller;
 static uint64_t times[MAX_TIMES];
@@ -182,6 +191,41 @@ static void send_times(Connection *connection, const char *id) {
     time_count = 0;
 }
 
+/* Call the tool of the node until so many calls are open, or tell the asker that all are over. */
+static void call_tools(unsigned long most) {
+    Connection *node = calls.node;
+    for (; node != NULL && calls.open < most && calls.left > 0; calls.open++, calls.left--)
+        add_invoke(&node->out, ++calls.number, calls.size, ++node->seq);
+    if (calls.asker != NULL && (node == NULL || calls.open == 0)) {
+        add_response(&calls.asker->out, calls.id, node != NULL ? "{\"ok\":true}" : "{\"ok\":false}");
+        flush(calls.asker);
+        calls.asker = NULL;
+    }
+}
+
+static void start_calls(Connection *connection, const char *id, const char *json) {
+    char message[200];
+    unsigned long count = 1, size = 0, at_once = 1;
+    if (text_of(json, "\"message\":\"bench ", message, sizeof message)) sscanf(message, "%lu %lu %lu", &count, &size, &at_once);
+    strcpy(calls.id, id);
+    calls.asker = connection;
+    calls.left = count;
+    calls.size = size;
+    call_tools(at_once);
+    if (calls.node != NULL && calls.node != connection) flush(calls.node);
+}
+
+static void on_node(Connection *connection, const char *id, const char *method) {
+    if (strcmp(method, "node.invoke.result") == 0) {
+        add_response(&connection->out, id, "{\"ok\":true}");
+        unsigned long open = calls.open--;
+        call_tools(open);
+        return;
+    }
+    calls.node = connection;
+    add_tools_taken(&connection->out, id);
+}
+
 static void on_request(Connection *connection, const char *json) {
     char id[80], method[80];
     if (!text_of(json, "\"id\":\"", id, sizeof id) || !text_of(json, "\"method\":\"", method, sizeof method)) return;
@@ -189,6 +233,9 @@ static void on_request(Connection *connection, const char *json) {
     else if (strcmp(method, "chat.send") == 0) start(connection, id, json, 0);
     else if (strcmp(method, "agent") == 0) start(connection, id, json, 1);
     else if (strcmp(method, "bench.times") == 0) send_times(connection, id);
+    else if (strcmp(method, "bench.calls") == 0) start_calls(connection, id, json);
+    else if (strcmp(method, "node.pluginTools.update") == 0 || strcmp(method, "node.invoke.result") == 0)
+        on_node(connection, id, method);
     else add_response(&connection->out, id, "{\"ok\":true,\"ts\":1795378511565,\"status\":\"done\"}");
 }
 
@@ -249,6 +296,8 @@ static void discard(Connection *connection) {
             free(job);
         }
     }
+    if (connection == calls.asker) calls.asker = NULL;
+    if (connection == calls.node) calls.node = NULL, calls.open = calls.left = 0, call_tools(0);
     close(connection->fd);
     free(connection->in.bytes);
     free(connection->out.bytes);

@@ -140,6 +140,20 @@ async def test_what_events_do_not_tell_is_read_again(
         assert (await anext(stream)).sessions == ()
 
 
+async def test_a_run_that_ended_before_it_was_listened_to_does_not_go_on_for_ever(
+    make: Callable[..., Any], gateway: BlockingEmbeddedGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(list_watch, "CHECKED_AFTER", (0.01, 0.01))
+    # As 2026.4.15 has it: the end was told before, and is written down behind the first reading.
+    running, done = ({"key": KEY, "sessionId": "s", "updatedAt": 1, "status": status} for status in ("running", "done"))
+    answers = [running, running, done]
+    gateway.method("sessions.list", lambda params, caller: {"sessions": [answers.pop(0)]})
+    async with make(gateway) as client, client.watch_sessions() as stream:
+        assert [one.active for one in (await anext(stream)).sessions] == [True]
+        assert [one.active for one in (await anext(stream)).sessions] == [False]
+    assert answers == []
+
+
 async def test_a_user_of_a_manager_sees_nothing_of_another(face: Face, gateway: BlockingEmbeddedGateway) -> None:
     known = {user: Credentials(gateway.url, token=gateway.token, sessions=[user], identity=False) for user in "ab"}
     manager = face.manager(known.__getitem__)

@@ -37,11 +37,15 @@ class Reader:
 
     async def until(self, wanted: Callable[[Any], bool]) -> Any:
         """The first from now on for which this is true."""
-        async with asyncio.timeout(NEAR):
-            while True:
-                self.told.append(await anext(self._stream))
-                if wanted(self.told[-1]):
-                    return self.told[-1]
+        before = len(self.told)
+        try:
+            async with asyncio.timeout(NEAR):
+                while True:
+                    self.told.append(await anext(self._stream))
+                    if wanted(self.told[-1]):
+                        return self.told[-1]
+        except TimeoutError:
+            raise AssertionError(f"not told within {NEAR:.0f} s; meanwhile came {self.told[before:]!r}") from None
 
 
 @asynccontextmanager

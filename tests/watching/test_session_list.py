@@ -183,6 +183,15 @@ def test_a_delete_that_comes_while_the_first_list_is_read() -> None:
     assert one.needs_reading
 
 
+def test_a_status_that_was_stored_is_in_doubt_until_a_turn_is_told() -> None:
+    one = a_list(row("a", status="running"), row("b", status="done"), row("c", status="running", hasActiveRun=True))
+    assert one.doubtful == {key("a")}
+    one.apply(event(sessionKey=key("a"), session=row("a", 2, label="x")))
+    assert one.doubtful == {key("a")}
+    one.apply(event(sessionKey=key("a"), phase="end", session=row("a", 3, status="done")))
+    assert one.doubtful == frozenset()
+
+
 def test_too_much_that_comes_while_the_list_is_read() -> None:
     one = a_list()
     one.reading()

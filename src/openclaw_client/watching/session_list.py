@@ -24,6 +24,10 @@ MAX_DELETED: Final = 1_024
 """Conversations of which it is remembered that they were deleted: what comes late of one comes within seconds."""
 
 
+_ACTIVE: Final = frozenset({"hasActiveRun", "activeRunIds"})
+"""Fields of a row that say what runs when it is asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class SessionsChanged:
     """The list of sessions as it is now. Can be pickled.
@@ -48,11 +52,14 @@ Shown = Callable[[str, Mapping[str, Any]], Mapping[str, Any] | None]
 class SessionList:
     """The latest sessions, at most `limit`. shown: what this client may see.
 
-    needs_reading: whether the list has to be read again to be right.
+    needs_reading: whether the list has to be read again to be right. doubtful: the sessions of which the answer alone
+    says that a run goes on, by the status that the gateway has stored: an end of which the event came before it was
+    listened to may not have been written down when the list was read (2026.4.15, observed).
     """
 
     def __init__(self, limit: int, shown: Shown) -> None:
         self.needs_reading = False
+        self.doubtful: frozenset[str] = frozenset()
         self._limit = limit
         self._shown = shown
         self._rows: dict[str, SessionInfo] = {}
@@ -101,6 +108,7 @@ class SessionList:
         for key in self._rows.keys() | found.keys():
             self._note(key, self._rows.get(key), found.get(key))
         self._rows, self._has_more = found, page.has_more
+        self.doubtful = frozenset(key for key, info in found.items() if info.active and _ACTIVE.isdisjoint(info.raw))
         meanwhile, self._meanwhile = self._meanwhile or [], None
         for change in meanwhile:
             self.apply(change)
@@ -118,6 +126,8 @@ class SessionList:
             return
         known = self._rows.get(key)
         change = replace(change, fields=visible)
+        if change.turns:
+            self.doubtful -= {key}
         if change.deleted:
             change = self._delete(key, change, known)
         elif change.session_id is None or change.session_id not in self._deleted:

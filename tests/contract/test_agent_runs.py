@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from openclaw_client import Attachment, Credentials, Reconnecting, ReconnectPolicy, Resumed, SessionKey, TextAppended
-from openclaw_client.errors import RequestFailed, RunFailed
+from openclaw_client.errors import RequestFailed, RunFailed, RunTimeout
 from openclaw_client.identity.store import IdentityStore
+from openclaw_client.testing import PROFILES
 from tests.contract.rooms import ADMIN, Guest, begun, check_outcome, echo, heard_by
-from tests.contract.targets import PATIENT, Target, device_store
+from tests.contract.targets import PATIENT, RELEASES, Target, device_store
 from tests.contract.test_attachments import picture
 from tests.faces import Face
 from tests.gateways.model import slow_text
@@ -24,6 +25,10 @@ PIECES = 12
 PROMPT = 'Answer as the captain of the ship; «quoted», "quoted".'
 IN_TURN = 6
 ROUNDS = 3
+ENOUGH = {True: 30.0, False: 5.0}
+"""Seconds in which a message is answered on two busy cores, by a real gateway and by an embedded one. What is not
+answered then was kept by its gateway."""
+KEEPING = [release for release in RELEASES if PROFILES[release].agent_keeps_late]
 
 
 async def test_the_prompt_reaches_the_model_for_this_message_alone(face: Face, target: Target, session: str) -> None:
@@ -152,12 +157,32 @@ async def test_two_clients_at_once_get_each_their_own_answers(face: Face, target
         for number in range(ROUNDS):
             mine, theirs = echo(f"mine {number} {session}"), echo(f"theirs {number} {session}")
             outcomes = await asyncio.gather(
-                one.outcome(mine[0], system_prompt=PROMPT), other.outcome(theirs[0], timeout=PATIENT.request)
+                one.outcome(mine[0], system_prompt=PROMPT), other.outcome(theirs[0], timeout=ENOUGH[target.real])
             )
             await check_outcome(target, one, *mine, outcomes[0])
             await check_outcome(target, other, *theirs, outcomes[1])
     one.check_heard_once()
     other.check_heard_once()
+
+
+@pytest.mark.release(*KEEPING)
+async def test_a_message_that_meets_a_prompted_run_may_wait_for_the_next_one(
+    face: Face, target: Target, session: str
+) -> None:
+    theirs, answer = echo(f"kept {session}")
+    async with Guest(face, target, session) as one, Guest(face, target, session) as other:
+        async with one.client.chat_stream(session_key=session, message="stub:slow 10", system_prompt=PROMPT) as run:
+            await begun(run)
+            with pytest.raises(RunTimeout):
+                await other.say(theirs, when_busy="send", timeout=5.0)
+            assert (await run.result()).text == slow_text(10)
+        assert target.asked(theirs) == 0
+        await one.say(echo(f"next {session}")[0])
+        await heard_by(one, 1)
+        await heard_by(other, 3)
+        assert target.asked(theirs) == 1
+    assert one.texts() == [answer]
+    assert sorted(other.texts()) == sorted([slow_text(10), f"echo: next {session}", answer])
 
 
 async def test_a_message_that_meets_a_running_run_waits_for_its_own(face: Face, target: Target, session: str) -> None:

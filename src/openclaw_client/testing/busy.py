@@ -41,6 +41,8 @@ class LateMessages:
         self._audience = audience
         self._steered: dict[Run, list[Late]] = {}
         self._waiting: dict[Run, list[Late]] = {}
+        # By session: what met a run of the method `agent`, behind which these releases look for nothing.
+        self._kept: dict[str, list[Late]] = {}
         self._timers: set[asyncio.TimerHandle] = set()
 
     def fold(self, run: Run, first: Run | None, mode: Busy) -> None:
@@ -58,6 +60,9 @@ class LateMessages:
             self._steer(run, first, late)
             return
         self._hand_over(run)
+        if self._profile.agent_keeps_late and first is not None and first.by_agent:
+            self._kept.setdefault(run.key, []).append(late)
+            return
         self._follow_up(run.session, late, collect=mode == "collect" and self._profile.collects)
 
     def _steer(self, run: Run, first: Run, late: Late) -> None:
@@ -211,6 +216,12 @@ class LateMessages:
         for late in self._steered.pop(run, ()):
             self._take_from(late, run, into=None)
             self._follow_up(run.session, late)
+        for late in self._kept.pop(run.key, ()) if not run.by_agent else ():
+            self._follow_up(run.session, late)
+
+    def begin_anew(self, key: str) -> None:
+        """A session is begun anew, or gone: so is what was kept for it."""
+        self._kept.pop(key, None)
 
     def _take_from(self, late: Late, run: Run, into: Run | None) -> None:
         """A steered message has its place now: in this run, or, without one, in a run of its own."""

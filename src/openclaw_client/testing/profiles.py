@@ -66,6 +66,7 @@ _V2026_2_17 = Profile(
     approval_seconds=120.0,
     approval_repeat="unknown",
     agent_error_names=True,
+    agent_keeps_late=True,
 )
 
 _V2026_4_15 = replace(
@@ -131,6 +132,7 @@ _V2026_4_15 = replace(
 _V2026_5_12 = replace(
     _V2026_4_15,
     release="2026.5.12",
+    agent_keeps_late=False,
     agent_aborts=True,
     agent_failures=True,
     protocol=4,

@@ -338,6 +338,7 @@ class Runs:
     def reset(self, key: str) -> Transcript:
         """Begin a session anew: what runs is stopped, and what waits is forgotten. Keys that were used stay known."""
         session = self._transcripts.open(key)
+        self._lates.begin_anew(key)
         for run in self.roster.ahead(key):
             begun = run.state == "running"
             run.end_by_reset()
@@ -354,6 +355,7 @@ class Runs:
 
     def delete(self, session: Transcript) -> None:
         """Forget a session: its runs end without an event."""
+        self._lates.begin_anew(session.key)
         for run in self.roster.ahead(session.key):
             run.drop()
             self._lates.forget(run)

@@ -236,6 +236,8 @@ class Profile:
     # runs by the method `agent`
     agent_row_keys: bool = False
     """Whether the row of their message has its key, as that of a message of chat.send."""
+    agent_keeps_late: bool = False
+    """Whether a message of chat.send that meets one of them is kept until the next one of chat.send is over."""
     agent_aborts: bool = False
     """Whether chat.abort and stop words find them."""
     agent_failures: bool = False

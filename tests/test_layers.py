@@ -33,6 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Decisions are taken on the wire's codes and errors; a copy of them here would drift.
     "policy": {"wire", "errors"},
     "runs": {"wire", "errors"},
+    "journal": {"forks", "logs", "os_threads", "runs", "errors"},
     "identity": {"forks", "logs", "wire", "errors"},
     "transport": {"private_parts", "os_threads", "errors"},
     "connection": {

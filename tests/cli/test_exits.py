@@ -57,6 +57,7 @@ EXPECTED = {
     "RunTimeout": 7,
     "RunLost": 9,
     "RunUnknown": 9,
+    "JournalError": 1,
     "ManagerError": 1,
 }
 

@@ -33,6 +33,7 @@
     │   ├── RunTimeout                    the caller's own time limit passed; the run goes on
     │   ├── RunLost                       how it ended is not known
     │   └── RunUnknown                    the gateway knows no run of this id
+    ├── JournalError                      what must survive the process cannot be written down
     └── ManagerError                      the connection manager cannot serve this user
 
 Errors carry fields; the sentence is made from the fields, and behind it stands in brackets what was known of the
@@ -43,6 +44,7 @@ key or a signature.
 from openclaw_client.errors.base import (
     GatewayError,
     IdentityError,
+    JournalError,
     ManagerError,
     NotConnected,
     ProtocolViolation,
@@ -87,6 +89,7 @@ __all__ = [
     "GatewayError",
     "HandshakeTimeout",
     "IdentityError",
+    "JournalError",
     "ManagerError",
     "MethodUnavailable",
     "MissingScope",

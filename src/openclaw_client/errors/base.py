@@ -105,6 +105,24 @@ class IdentityError(GatewayError):
 
 
 @dataclass(eq=False, kw_only=True, repr=False)
+class JournalError(GatewayError):
+    """The journal cannot be used; what was to be written down is not.
+
+    Attributes:
+        path: Its file.
+        reason: "in_use" (by another process), "full", "read_only", "corrupt", "newer" (made by a later version of this
+            package) or "unavailable" (anything else).
+    """
+
+    path: str | None = None
+    reason: str = "unavailable"
+
+    def sentence(self) -> str:
+        where = f" ({self.path})" if self.path else ""
+        return super().sentence().rstrip(".") + where
+
+
+@dataclass(eq=False, kw_only=True, repr=False)
 class ManagerError(GatewayError):
     """The connection manager cannot serve this user."""
 

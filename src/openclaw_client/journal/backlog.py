@@ -56,11 +56,15 @@ class Notes:
 
     def add(self, user: str, note: Note, at: float) -> None:
         """Join a change to what is there."""
-        if not isinstance(note, RunChange):
-            key = ("place", user, note.session_key) if isinstance(note, KeptPlace) else ("inbox", user, note.message_id)
+        if isinstance(note, Settled):
+            over = any((verdict, user, note.message_id) in self.changes for verdict in ("done", "dead"))
+            if not over:
+                self.changes[note.verdict, user, note.message_id] = (note, at)
+            return
+        if isinstance(note, KeptPlace):
             # The latest written stands last.
-            self.changes.pop(key, None)
-            self.changes[key] = (note, at)
+            self.changes.pop(("place", user, note.session_key), None)
+            self.changes["place", user, note.session_key] = (note, at)
             return
         key = ("run", user, note.run_id)
         known, since = self.changes.get(key, (None, 0.0))

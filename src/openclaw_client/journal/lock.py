@@ -41,7 +41,7 @@ BESIDE: Final = ("", "-wal", "-shm", "-journal")
 
 _guard = os_threads.lock()
 _held: dict[int, tuple[int, int]] = {}
-_barred: set[tuple[int, int]] = set()
+_barred: dict[tuple[int, int], int] = {}
 _forking = False
 
 
@@ -122,11 +122,9 @@ class JournalLock:
                 status = os.fstat(fd)
                 ident = (status.st_dev, status.st_ino)
                 if ident in _barred:
-                    raise failure(
-                        self._journal,
-                        "in_use",
-                        "this process was forked while its parent had it; SQLite's files do not survive that",
-                    )
+                    # SQLite keeps what it has locked for each process, and a copy of that is not true.
+                    why = f"this process was forked from process {_barred[ident]}, which had it open, and cannot use it"
+                    raise failure(self._journal, "in_use", why)
                 if not self._locked(fd) or not self._is_still(ident):
                     os.close(fd)
                     return False
@@ -276,7 +274,7 @@ def _in_child() -> None:
     for fd, ident in _held.items():
         with contextlib.suppress(OSError):
             os.close(fd)
-        _barred.add(ident)
+        _barred[ident] = os.getppid()
     _held.clear()
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import resource
@@ -106,7 +107,11 @@ def kill_at(call: int) -> None:
     """Do so in this process."""
     real = sqlite3.connect
     Killing.at = call
-    sqlite3.connect = lambda *args, **kwargs: real(*args, factory=Killing, **kwargs)
+
+    def connect(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        return real(*args, factory=Killing, **kwargs)
+
+    sqlite3.connect = connect
 
 
 def kill_at_byte(size: int) -> None:
@@ -178,10 +183,7 @@ def main(folder: Path, how: str) -> None:
         ended, durable, begun = crash(path, before)
         if how == "again":
             # And once more, where the next process opens it.
-            forked(
-                lambda path=path: SqliteJournal(path).users(),
-                lambda number=number: kill_at(1 + number % 20),
-            )
+            forked(SqliteJournal(path).users, functools.partial(kill_at, 1 + number % 20))
 
         async def report(path: Path = path, durable: int = durable, begun: int = begun, ended: int = ended) -> None:
             print(json.dumps({"ended": ended, **await look(path, durable, begun, known)}), flush=True)

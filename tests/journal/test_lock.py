@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import gc
 import logging
 import os
@@ -375,8 +376,7 @@ async def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.M
     def refuse(*_args: object) -> None:
         raise OSError(95, "Operation not supported")
 
-    assert lock.fcntl is not None
-    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    monkeypatch.setattr(fcntl, "flock", refuse)
     with pytest.raises(JournalError, match="no locks") as caught:
         await SqliteJournal(tmp_path / "j.db", wait=LONG).pending()
     assert caught.value.reason == "unavailable"

@@ -33,6 +33,8 @@ PRUNED_AT_ONCE: Final = 1_000
 
 _OPEN: Final = "state IN ('queued', 'sent', 'answered')"
 _WAITING: Final = "state IN ('waiting', 'dealt')"
+_TAKEN: Final = "state IN ('taken', 'bare')"
+_OVER: Final = "state IN ('done', 'dead')"
 _RUN_COLUMNS: Final = (
     "user, key, session, digest, message, prompt, params, files, state, sent_at, clock_ms, boot_id, protocol, "
     "session_id, acked, answered_run, ended, text"
@@ -40,10 +42,12 @@ _RUN_COLUMNS: Final = (
 _MESSAGE_COLUMNS: Final = "user, payload, state, tries, next_at"
 _BARE: Final = "state = 'bare', message = '', prompt = NULL, text = NULL"
 
-# What is known of the key stays where it is in the line; all else is the newest sending's.
 _BEGIN: Final = f"""
 INSERT INTO run ({_RUN_COLUMNS}, changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?)
-ON CONFLICT (user, key) DO UPDATE SET
+ON CONFLICT (user, key) DO """
+_NEW: Final = f"{_BEGIN} NOTHING"
+# What is known of the key stays where it is in the line; all else is the newest sending's.
+_AGAIN: Final = f"""{_BEGIN} UPDATE SET
     session = excluded.session, digest = excluded.digest, message = excluded.message, prompt = excluded.prompt,
     params = excluded.params, files = excluded.files, state = excluded.state, sent_at = excluded.sent_at,
     clock_ms = excluded.clock_ms, boot_id = excluded.boot_id, protocol = excluded.protocol,
@@ -89,16 +93,13 @@ def begin(
     db: sqlite3.Connection, user: str, run: SentRun, state: str, files: tuple[str, ...], again: bool, now: float
 ) -> PendingRun | None:
     """Write a run down; or, unless it is to be written anew, what is known under its key."""
-    if not again:
-        known = _one_run(db, user, run.run_id)
-        if known is not None:
-            return known
     params = _Params(run.method, run.model, run.thinking, run.complete)
     texts = (run.message, run.system_prompt, _encode(params).decode(), _encode(files).decode(), state)
     peer = (run.sent_at, run.clock_ms, run.boot_id, run.protocol, run.session_id)
     known_since = (run.acknowledged, run.answered_run, now)
-    db.execute(_BEGIN, (user, run.run_id, run.session_key, run.digest, *texts, *peer, *known_since))
-    return None
+    values = (user, run.run_id, run.session_key, run.digest, *texts, *peer, *known_since)
+    done = db.execute(_AGAIN if again else _NEW, values).rowcount
+    return None if done else _one_run(db, user, run.run_id)
 
 
 def undo(db: sqlite3.Connection, user: str, run_id: str) -> None:
@@ -277,7 +278,7 @@ def settle(db: sqlite3.Connection, user: str, ident: str, verdict: Verdict, now:
 
 def dead(db: sqlite3.Connection) -> tuple[KeptMessage, ...]:
     """The messages that were given up, in the order in which they came."""
-    rows = db.execute(f"SELECT {_MESSAGE_COLUMNS} FROM inbox WHERE state = 'dead' ORDER BY seq")
+    rows = db.execute(f"SELECT {_MESSAGE_COLUMNS} FROM inbox INDEXED BY inbox_dead WHERE state = 'dead' ORDER BY seq")
     return tuple(map(_message_of, rows))
 
 
@@ -285,7 +286,7 @@ def replay(db: sqlite3.Connection, ident: str, user: str | None, now: float) -> 
     """Put messages that are over behind those that wait."""
     whose, values = ("", ()) if user is None else (" AND user = ?", (user,))
     rows = db.execute(
-        "SELECT seq, user, payload FROM inbox WHERE id = ? AND state IN ('done', 'dead')" + whose + " ORDER BY seq",
+        f"SELECT seq, user, payload FROM inbox WHERE id = ? AND {_OVER}{whose} ORDER BY seq",
         (ident, *values),
     ).fetchall()
     for seq, owner, payload in rows:
@@ -335,14 +336,14 @@ def users(db: sqlite3.Connection) -> tuple[str, ...]:
 def prune(db: sqlite3.Connection, now: float) -> tuple[int, int]:
     """Drop what is too old, so many rows of each kind at most; how many are gone, and how many rows were touched."""
     gone = 0
-    for table, state, age in (
-        ("run", "bare", KEPT_KEYS),
-        ("inbox", "done", KEPT_DONE),
-        ("inbox", "dead", KEPT_DEAD),
+    # The first condition is the index's, which is not used without it.
+    for table, over, state, age in (
+        ("run", _TAKEN, "bare", KEPT_KEYS),
+        ("inbox", _OVER, "done", KEPT_DONE),
+        ("inbox", _OVER, "dead", KEPT_DEAD),
     ):
-        old = f"SELECT seq FROM {table} WHERE state = '{state}' AND changed <= ? LIMIT ?"
-        done = db.execute(f"DELETE FROM {table} WHERE seq IN ({old})", (now - age, PRUNED_AT_ONCE))
-        gone += done.rowcount
-    old = "SELECT seq FROM run WHERE state = 'taken' AND changed <= ? LIMIT ?"
+        old = f"SELECT seq FROM {table} WHERE {over} AND state = '{state}' AND changed <= ? LIMIT ?"
+        gone += db.execute(f"DELETE FROM {table} WHERE seq IN ({old})", (now - age, PRUNED_AT_ONCE)).rowcount
+    old = f"SELECT seq FROM run WHERE {_TAKEN} AND state = 'taken' AND changed <= ? LIMIT ?"
     bared = db.execute(f"UPDATE run SET {_BARE} WHERE seq IN ({old})", (now - KEPT_TEXTS, PRUNED_AT_ONCE))
     return gone, gone + bared.rowcount

@@ -25,6 +25,9 @@ LAYERS := tests/wire tests/protocol tests/policy tests/runs tests/sessions tests
 T := src/openclaw_client/tools
 PURE_TOOLS := $T/call.py,$T/docstring.py,$T/names.py,$T/results.py,$T/schema.py,$T/signature.py,$T/tool.py
 
+J := src/openclaw_client/journal
+PURE_JOURNAL := $J/ages.py,$J/delivery.py,$J/protocol.py
+
 .PHONY: help chat webchat check format test test-layers test-newest test-pythons test-lowest test-gateway chaos soak life bench \
 	coverage gateways clean
 
@@ -111,9 +114,10 @@ gateways: $(VENV)/.dev
 
 coverage: $(VENV)/.dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q tests/wire tests/protocol tests/policy tests/runs tests/sessions tests/tools
+	$(BIN)/coverage run -m pytest -q tests/wire tests/protocol tests/policy tests/runs tests/sessions tests/tools \
+		tests/journal/test_contract.py tests/journal/test_delivery.py
 	$(BIN)/coverage report --fail-under=100 \
-		--include='src/openclaw_client/wire/*,src/openclaw_client/protocol/*,src/openclaw_client/policy/*,src/openclaw_client/runs/*,src/openclaw_client/sessions/*,$(PURE_TOOLS)'
+		--include='src/openclaw_client/wire/*,src/openclaw_client/protocol/*,src/openclaw_client/policy/*,src/openclaw_client/runs/*,src/openclaw_client/sessions/*,$(PURE_TOOLS),$(PURE_JOURNAL)'
 
 $(VENV)/.base: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; try: make PYTHON=python3.12 …")'

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from openclaw_client.journal.protocol import RunChange
@@ -87,7 +88,7 @@ async def large(path: Path, rows: int) -> None:
     opened = []
     for _ in range(REPEATS):
         journal = SqliteJournal(path)
-        opened.append(await timed(lambda journal=journal: journal.pending("user-0")))
+        opened.append(await timed(partial(journal.pending, "user-0")))
         await journal.close()
     print(
         f"opened, and one user's runs asked for: {min(opened) * 1e3:.1f} ms at best, {max(opened) * 1e3:.1f} at worst"

@@ -20,7 +20,7 @@ from openclaw_client.journal import schema, writer
 from openclaw_client.journal.failures import from_sqlite
 from openclaw_client.journal.protocol import RunChange
 from openclaw_client.journal.sqlite import SqliteJournal
-from tests.journal.processes import ROOT
+from tests.journal.processes import ROOT, alone
 from tests.journal.values import Clock, said, sent
 from tests.waiting import until
 
@@ -204,6 +204,7 @@ def test_what_cannot_be_written(what: str) -> None:
         done = subprocess.run(
             [sys.executable, "-c", UNPRIVILEGED, str(folder / "j.db"), what],
             cwd=ROOT,
+            env=alone(),
             capture_output=True,
             text=True,
             check=False,

@@ -186,6 +186,14 @@ async def test_what_is_no_text_is_refused_and_the_others_are_written(in_file: Sq
     assert len(await in_file.pending()) == 2
 
 
+async def test_of_a_call_that_is_refused_nothing_is_written(in_file: SqliteJournal) -> None:
+    with pytest.raises(UsageError):
+        await in_file.receive("u", [said("1")], place(HALF))
+    with pytest.raises(UsageError):
+        await in_file.receive("u", [said("1"), said("2", HALF)])
+    assert await in_file.next("u") is None
+
+
 async def test_a_note_that_is_no_text_is_left_out(in_file: SqliteJournal, caplog: pytest.LogCaptureFixture) -> None:
     await in_file.begin("u", sent("k"))
     in_file.note("u", RunChange("k", acknowledged=True))

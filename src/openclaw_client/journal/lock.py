@@ -202,7 +202,19 @@ def prepare_files(path: str) -> tuple[int, int]:
         status = os.fstat(fd)
     finally:
         os.close(fd)
+    if not status.st_size:
+        _sync_folder(os.path.dirname(path))
     return status.st_dev, status.st_ino
+
+
+def _sync_folder(folder: str) -> None:
+    """Make a new name durable, where the file system can do that for a folder."""
+    with contextlib.suppress(OSError):
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
 
 def identity_of(path: str) -> tuple[int, int] | None:

@@ -179,8 +179,8 @@ class Kept:
 class Journal(Protocol):
     """Where it is written down what must survive the process.
 
-    Everything but `note` raises `JournalError` where that cannot be done; nothing of the call is written down then. A
-    call that is cancelled may have been done; `begin` is undone.
+    Everything but `note` and `settle` raises `JournalError` where that cannot be done; nothing of the call is written
+    down then. A call that is cancelled may have been done; `begin` is undone.
     """
 
     async def open(self, user: str) -> Kept:
@@ -244,7 +244,10 @@ class Journal(Protocol):
         ...
 
     async def settle(self, user: str, message_id: str, verdict: Verdict) -> None:
-        """Write down what became of a message that was delivered; "later" waits as `delivery.PAUSES` has it."""
+        """Write down what became of a message that was delivered, as a note; the first end counts.
+
+        "later" waits as `delivery.PAUSES` has it.
+        """
         ...
 
     async def pending(self, user: str | None = None) -> tuple[PendingRun, ...]:

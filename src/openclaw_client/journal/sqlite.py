@@ -19,7 +19,7 @@ from openclaw_client.journal.delivery import Verdict
 from openclaw_client.journal.lock import checked_path
 from openclaw_client.journal.protocol import Change, Kept, KeptMessage, KeptPlace, PendingRun
 from openclaw_client.journal.reports import report_given_up
-from openclaw_client.journal.writer import Writer
+from openclaw_client.journal.writer import NO_TEXT, Writer
 from openclaw_client.runs.peer import SentRun
 from openclaw_client.runs.proactive import ProactiveMessage
 
@@ -145,8 +145,13 @@ class SqliteJournal:
 
         Raises:
             JournalError: None of this is written down.
+            UsageError: The same; something in a message is no text.
         """
-        encoded = [(message, tables.encode_message(message)) for message in messages]
+        try:
+            encoded = [(message, tables.encode_message(message)) for message in messages]
+        except (TypeError, ValueError):
+            # Its own words would show the text.
+            raise UsageError(message=NO_TEXT) from None
         size = sum(len(payload) for _, payload in encoded)
         new, given_up = await self._ask(lambda db: tables.receive(db, user, encoded, place, self._clock()), size)
         report_given_up(self.path, given_up)

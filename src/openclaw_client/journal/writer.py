@@ -38,6 +38,9 @@ LAST_RETRY: Final = 30.0
 """Seconds between tries to write notes down, twice as many each time: a full disk is emptied by people."""
 
 
+NO_TEXT: Final = "What was to be written down holds something that is no text, or no number"
+
+
 class Writer:
     """The thread of one journal. It starts with the first call and ends when the journal is closed.
 
@@ -225,7 +228,7 @@ class Writer:
 
         if isinstance(error, UnicodeError | OverflowError | sqlite3.InterfaceError | sqlite3.ProgrammingError):
             # Its own words would show the text.
-            return UsageError(message="What was to be written down holds something that is no text, or no number")
+            return UsageError(message=NO_TEXT)
         return from_sqlite(self._path, error) if isinstance(error, sqlite3.Error) else error
 
     def _succeed(self, items: Sequence[Item]) -> None:

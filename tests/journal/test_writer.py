@@ -21,7 +21,7 @@ from openclaw_client.journal.protocol import PendingRun, RunChange
 from openclaw_client.journal.sqlite import SqliteJournal
 from tests.journal.processes import ROOT
 from tests.journal.values import START, Clock, place, said, sent
-from tests.waiting import until
+from tests.waiting import until, wait_until
 
 HALF = "half a character: \ud800"
 
@@ -46,12 +46,18 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
+async def taken(journal: SqliteJournal) -> None:
+    """Until what was called is with the thread."""
+    await turns()
+    await until(lambda: not journal._writer().backlog.has_any())
+
+
 async def test_what_waits_is_written_in_one_transaction(in_file: SqliteJournal, statements: list[str]) -> None:
     await in_file.pending()
     statements.clear()
     with undivided():
         first = asyncio.ensure_future(in_file.begin("u", sent("first")))
-        await until(lambda: not in_file._writer().backlog.has_any())
+        await taken(in_file)
         others = [asyncio.ensure_future(in_file.begin("u", sent(f"{number}"))) for number in range(50)]
         await turns()
         for number in range(50):
@@ -97,7 +103,7 @@ async def test_a_begin_that_is_cancelled_leaves_nothing(in_file: SqliteJournal) 
     await in_file.begin("u", sent("known"))
     with undivided():
         under_way = asyncio.ensure_future(in_file.begin("u", sent("a")))
-        await until(lambda: not in_file._writer().backlog.has_any())
+        await taken(in_file)
         in_line = [
             asyncio.ensure_future(in_file.begin("u", sent("b"))),
             asyncio.ensure_future(in_file.begin("u", sent("known"))),
@@ -114,15 +120,12 @@ async def test_a_begin_that_is_cancelled_leaves_nothing(in_file: SqliteJournal) 
 async def test_a_begin_that_is_cancelled_behind_its_end_is_undone(in_file: SqliteJournal) -> None:
     """Written down, and cancelled in the turn of the loop in which that would be told."""
     await in_file.pending()
-    task = asyncio.ensure_future(in_file.begin("u", sent("a")))
-    await turns()
     db = sqlite3.connect(in_file.path)
-    # The loop stands still meanwhile.
-    for _ in range(10_000):
-        if db.execute("SELECT 1 FROM run").fetchone():
-            break
-    else:
-        pytest.fail("it is not written down")
+    with undivided():
+        task = asyncio.ensure_future(in_file.begin("u", sent("a")))
+        await taken(in_file)
+    # The loop stands still while it is written.
+    wait_until(lambda: db.execute("SELECT 1 FROM run").fetchone())
     db.close()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -331,8 +334,8 @@ async def test_whatever_is_asked_for_finds_its_rows_by_an_index(
     db = sqlite3.connect(in_file.path)
     for sql in asked:
         values = dict.fromkeys(("acked", "answered", "session_id", "ended", "text", "taken", "now", "user", "key"))
-        count = 2 if "?2" in sql else sql.count("?")
-        plan = db.execute(f"EXPLAIN QUERY PLAN {sql}", values if ":user" in sql else (None,) * count).fetchall()
+        given = values if ":user" in sql else (None,) * sql.count("?")
+        plan = db.execute(f"EXPLAIN QUERY PLAN {sql}", given).fetchall()
         scans = [row[3] for row in plan if row[3].startswith("SCAN") and "run_open" not in row[3]]
         scans = [row for row in scans if "inbox_open" not in row and "inbox_dead" not in row]
         assert scans == [], sql

@@ -111,7 +111,7 @@ def kill_at(call: int) -> None:
     def connect(*args: Any, **kwargs: Any) -> sqlite3.Connection:
         return real(*args, factory=Killing, **kwargs)
 
-    sqlite3.connect = connect
+    sqlite3.connect = connect  # type: ignore[assignment]
 
 
 def kill_at_byte(size: int) -> None:

@@ -166,6 +166,20 @@ async def test_several_loops_share_a_journal(in_file: SqliteJournal) -> None:
     assert {(run.user, run.text, run.state) for run in runs} == {(user, user, "answered") for user in "abcd"}
 
 
+async def test_threads_that_come_first_together_get_one_file(tmp_path: Path) -> None:
+    for round_ in range(20):
+        journal = SqliteJournal(tmp_path / f"{round_}.db", wait=0.0)
+        start = threading.Barrier(4)
+
+        def work(number: int, journal: SqliteJournal = journal, start: threading.Barrier = start) -> None:
+            start.wait()
+            asyncio.run(journal.begin("u", sent(f"{number}")))
+
+        await asyncio.gather(*(asyncio.to_thread(work, number) for number in range(4)))
+        assert len(await journal.pending()) == 4
+        await journal.close()
+
+
 # What cannot be written.
 
 

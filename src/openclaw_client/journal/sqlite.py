@@ -62,8 +62,7 @@ class SqliteJournal:
         self._power_safe = power_safe
         self._wait = wait
         self._clock = clock
-        self._pid = 0
-        self._current: Writer | None = None
+        self._writers: dict[int, Writer] = {}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.path!r})"
@@ -298,11 +297,14 @@ class SqliteJournal:
     def _writer(self) -> Writer:
         """The writer of this process: a forked child has neither its parent's thread nor its callers."""
         pid = os.getpid()
-        if self._current is None or self._pid != pid:
-            self._pid = pid
-            self._current = Writer(self.path, power_safe=self._power_safe, wait=self._wait)
-            weakref.finalize(self, self._current.leave).atexit = False
-        return self._current
+        found = self._writers.get(pid)
+        if found is None:
+            made = Writer(self.path, power_safe=self._power_safe, wait=self._wait)
+            # Several threads may come first; a lock might be held for ever in a child.
+            found = self._writers.setdefault(pid, made)
+            if found is made:
+                weakref.finalize(self, made.leave).atexit = False
+        return found
 
     async def _ask(
         self,

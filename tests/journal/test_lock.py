@@ -46,7 +46,7 @@ async def test_another_process_is_named_and_the_lock_goes_with_its_death(tmp_pat
             assert caught.value.reason == "in_use"
             assert caught.value.path == str(path)
             assert f"process {holder.process.pid}" in str(caught.value)
-            assert "openclaw-client hub" in str(caught.value)
+            assert "end the other one" in str(caught.value)
         holder.kill()
         assert [run.run_id for run in await journal.pending()] == [f"of {holder.process.pid}"]
         await journal.close()

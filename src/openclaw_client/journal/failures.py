@@ -14,7 +14,7 @@ Reason = Literal["in_use", "full", "read_only", "corrupt", "newer", "unavailable
 _ADVICE: Final[dict[Reason, tuple[str, str]]] = {
     "in_use": (
         "another process has the journal",
-        "A journal has one process at a time: end the other one, or run openclaw-client hub for all of them",
+        "A journal has one process at a time: end the other one, or give this one a journal of its own",
     ),
     "full": (
         "there is no room left for the journal",

@@ -152,7 +152,7 @@ def _rpc(client: tuple[str, str, str], count: int, *, rounds: int = 0) -> Measur
 
 
 def _calls(client: tuple[str, str, str], count: int, *, kind: str = "plain") -> Measurement:
-    sizes = {"frames": 20_000, "size": 300, "count": count, "kind": kind, "warm": 20_000}
+    sizes = {"frames": 10_000, "size": 300, "count": count, "kind": kind, "warm": 10_000}
     return Measurement("tools", str(count), *client, "calls", sizes, rounds=3)
 
 

@@ -274,6 +274,36 @@ async def test_damage_that_is_met_while_it_is_in_use(tmp_path: Path, monkeypatch
     await journal.close()
 
 
+async def test_a_row_that_somebody_else_wrote_is_told_without_its_words(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    await filled(path, 1)
+    with sqlite3.connect(path) as db:
+        db.execute("INSERT INTO inbox VALUES (1, 'u', 'i', '{\"text\": \"secret', 0, 0, 'waiting', 0)")
+    db.close()
+    journal = SqliteJournal(path)
+    with pytest.raises(JournalError) as caught:
+        await journal.next("u")
+    assert caught.value.reason == "corrupt"
+    assert "secret" not in str(caught.value)
+    assert len(await journal.pending()) == 1, "the others are there"
+    await journal.close()
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), ImportError("_sqlite3")])
+async def test_whatever_keeps_the_file_from_being_opened_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def broken(path: str) -> tuple[int, int]:
+        raise error
+
+    journal = SqliteJournal(tmp_path / "j.db")
+    with monkeypatch.context() as patched:
+        patched.setattr(writer, "prepare_files", broken)
+        assert (await asyncio.wait_for(failed(journal), 10)).reason == "unavailable"
+    assert await journal.begin("u", sent("k")) is None, "the next call is served"
+    await journal.close()
+
+
 # Another version, another program.
 
 

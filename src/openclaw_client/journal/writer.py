@@ -10,6 +10,8 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from openclaw_client import os_threads
 from openclaw_client.errors import JournalError, UsageError
 from openclaw_client.forks import late_import
@@ -148,8 +150,8 @@ class Writer:
             return db
         try:
             db = self._ready(db)
-        except JournalError as why:
-            self._refuse(asked, why)
+        except Exception as why:  # noqa: BLE001 - the thread serves the others, and whoever asked is told
+            self._refuse(asked, self._meaning(why))
             return None
         error = self._attempt(db, asked)
         if error is None:
@@ -224,12 +226,24 @@ class Writer:
         return None
 
     def _meaning(self, error: Exception) -> Exception:
+        """What whoever asked is told."""
+        if isinstance(error, JournalError):
+            return error
+        if isinstance(error, ImportError):
+            return failure(self._path, "unavailable", "this Python was built without sqlite3", cause=error)
         import sqlite3
 
         if isinstance(error, UnicodeError | OverflowError | sqlite3.InterfaceError | sqlite3.ProgrammingError):
             # Its own words would show the text.
             return UsageError(message=NO_TEXT)
-        return from_sqlite(self._path, error) if isinstance(error, sqlite3.Error) else error
+        if isinstance(error, sqlite3.Error):
+            return from_sqlite(self._path, error)
+        if isinstance(error, msgspec.DecodeError):
+            # Its own words may show the text.
+            return failure(self._path, "corrupt", "a row holds what nobody wrote there")
+        if isinstance(error, OSError):
+            return failure(self._path, "unavailable", error.strerror or type(error).__name__, cause=error)
+        return error
 
     def _succeed(self, items: Sequence[Item]) -> None:
         if self._retry is not None and any(isinstance(item, Notes) for item in items):

@@ -74,7 +74,7 @@ test: $(VENV)/.dev
 
 test-layers: $(VENV)/.dev
 	$(BIN)/python --version
-	$(BIN)/python -m pytest -q $(LAYERS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(LAYERS) $(PYTEST_ARGS)
 
 test-newest: $(VENV)/.dev
 	$(MAKE) test-layers PYTHON="$$($(BIN)/python -m tests.pythons --newest)" VENV=.cache/venv-newest
@@ -114,8 +114,9 @@ gateways: $(VENV)/.dev
 
 coverage: $(VENV)/.dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q tests/wire tests/protocol tests/policy tests/runs tests/sessions tests/tools \
+	$(BIN)/coverage run -m pytest -q -n 2 tests/wire tests/protocol tests/policy tests/runs tests/sessions tests/tools \
 		tests/journal/test_contract.py tests/journal/test_delivery.py
+	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --fail-under=100 \
 		--include='src/openclaw_client/wire/*,src/openclaw_client/protocol/*,src/openclaw_client/policy/*,src/openclaw_client/runs/*,src/openclaw_client/sessions/*,$(PURE_TOOLS),$(PURE_JOURNAL)'
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from openclaw_client.journal import backlog
-from openclaw_client.journal.backlog import Backlog, Job, Notes, Settled
+from openclaw_client.journal.backlog import Job, Notes, Settled, WriteQueue
 from openclaw_client.journal.protocol import RunChange
 from tests.journal.values import START, place
 
@@ -17,7 +17,7 @@ def work(_db: Any) -> None:
     """Nothing."""
 
 
-async def put(line: Backlog, size: int = 1) -> Job:
+async def put(line: WriteQueue, size: int = 1) -> Job:
     job = await line.room(size)
     job.work = work
     line.put(job)
@@ -30,12 +30,12 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
-def taken(line: Backlog) -> list[Any]:
+def taken(line: WriteQueue) -> list[Any]:
     return line.take(0.0)
 
 
 async def test_calls_and_notes_keep_their_order() -> None:
-    line = Backlog()
+    line = WriteQueue()
     first = await put(line)
     line.note("u", RunChange("a"), START)
     line.note("u", place(), START)
@@ -49,7 +49,7 @@ async def test_calls_and_notes_keep_their_order() -> None:
 
 async def test_beyond_the_bound_a_call_waits_for_room_in_its_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog, "MOST_QUEUED", 2)
-    line = Backlog()
+    line = WriteQueue()
     jobs = [await put(line), await put(line)]
     waiting = [asyncio.ensure_future(put(line)) for _ in range(3)]
     await turns()
@@ -71,7 +71,7 @@ async def test_beyond_the_bound_a_call_waits_for_room_in_its_order(monkeypatch: 
 
 async def test_the_bound_in_bytes_lets_one_that_is_larger_through_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog, "MAX_QUEUED", 100)
-    line = Backlog()
+    line = WriteQueue()
     job = await put(line, 1000)
     small = asyncio.ensure_future(put(line, 1))
     await turns()
@@ -94,7 +94,7 @@ async def test_the_bound_in_bytes_lets_one_that_is_larger_through_alone(monkeypa
 @pytest.mark.parametrize("granted", [False, True])
 async def test_who_leaves_the_line_gives_up_its_room(monkeypatch: pytest.MonkeyPatch, granted: bool) -> None:
     monkeypatch.setattr(backlog, "MOST_QUEUED", 1)
-    line = Backlog()
+    line = WriteQueue()
     job = await put(line)
     leaves, stays = (asyncio.ensure_future(put(line)) for _ in range(2))
     await turns()
@@ -113,7 +113,7 @@ async def test_who_leaves_the_line_gives_up_its_room(monkeypatch: pytest.MonkeyP
 
 async def test_room_that_was_given_to_a_loop_that_has_ended_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog, "MOST_QUEUED", 1)
-    line = Backlog()
+    line = WriteQueue()
     job = await put(line)
 
     def elsewhere() -> None:
@@ -131,13 +131,13 @@ async def test_room_that_was_given_to_a_loop_that_has_ended_is_not_lost(monkeypa
 
 async def test_a_long_line_is_written_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog, "MOST_JOINED", 2)
-    line = Backlog()
+    line = WriteQueue()
     jobs = [await put(line) for _ in range(5)]
     assert [taken(line), line.take(None), line.take(None)] == [jobs[:2], jobs[2:4], jobs[4:]]
 
 
 async def test_what_closes_the_file_ends_a_piece() -> None:
-    line = Backlog()
+    line = WriteQueue()
     first, end, behind = await put(line), Job(None), Job(work)
     line.put(end)
     line.put(behind)
@@ -148,7 +148,7 @@ async def test_what_closes_the_file_ends_a_piece() -> None:
 
 
 def test_notes_that_come_back_are_before_all_others() -> None:
-    line = Backlog()
+    line = WriteQueue()
     first, second = Notes(), Notes()
     line.note("u", place("later"), START)
     line.put_back([first, second])
@@ -186,7 +186,7 @@ def test_the_latest_place_stands_last() -> None:
 
 def test_too_many_notes_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog, "MOST_NOTES", 2)
-    line = Backlog()
+    line = WriteQueue()
     assert [line.note("u", place(name), START) for name in "abcd"] == [True, True, False, False]
     items = taken(line)
     assert not line.note("u", place("d"), START), "they are being written"
@@ -196,7 +196,7 @@ def test_too_many_notes_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_too_long_replies_are_left_out_of_notes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog, "MAX_NOTED", 10)
-    line = Backlog()
+    line = WriteQueue()
     full = RunChange("b", acknowledged=True, answered_run="r", session_id="s", end="final", text="x" * 8, taken=True)
     line.note("u", RunChange("a", end="final", text="x" * 8), START)
     line.note("u", full, START)

@@ -13,7 +13,7 @@ from openclaw_client.journal.delivery import (
     GiveUp,
     Handing,
     Lines,
-    Wait,
+    LookAgain,
     pause_after,
     step,
     verdict,
@@ -36,8 +36,8 @@ def test_a_handler_that_always_raises_sees_a_message_five_times_in_156_seconds()
             break
         assert found == "later"
         next_at = now + pause_after(deliveries)
-        assert step(deliveries, next_at, now) == Wait(next_at)
-        assert step(deliveries, next_at, next_at - 0.001) == Wait(next_at)
+        assert step(deliveries, next_at, now) == LookAgain(next_at)
+        assert step(deliveries, next_at, next_at - 0.001) == LookAgain(next_at)
         now = next_at
         assert step(deliveries, next_at, now) == Deal()
     assert times == [0, 1, 6, 36, 156]
@@ -66,7 +66,7 @@ def test_the_pauses(deliveries: int, pause: float) -> None:
 @pytest.mark.parametrize("deliveries", range(1, MOST_DELIVERIES))
 def test_a_clock_that_was_set_back_holds_up_nobody(deliveries: int) -> None:
     next_at = START + pause_after(deliveries)
-    assert step(deliveries, next_at, START - 0.5) == Wait(next_at), "that may be rounding"
+    assert step(deliveries, next_at, START - 0.5) == LookAgain(next_at), "that may be rounding"
     assert step(deliveries, next_at, START - 3600) == Deal()
 
 

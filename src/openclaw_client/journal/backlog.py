@@ -93,7 +93,7 @@ class Job:
 Item = Job | Notes
 
 
-class Backlog:
+class WriteQueue:
     """Calls and notes, in the order in which they came."""
 
     def __init__(self) -> None:

@@ -28,7 +28,7 @@ class Deal:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class LookAgain:
     """Look again then. until: in seconds since 1970."""
 
     until: float
@@ -39,7 +39,7 @@ class GiveUp:
     """It was handed out as often as a message is, and no end was written down: it may have ended its processes."""
 
 
-Step = Deal | Wait | GiveUp
+Step = Deal | LookAgain | GiveUp
 
 
 def pause_after(deliveries: int) -> float:
@@ -63,7 +63,7 @@ def step(deliveries: int, next_at: float, now: float) -> Step:
         now: The time, in seconds since 1970.
 
     Returns:
-        `Deal`, `Wait` or `GiveUp`. A message found as handed out, whose end nobody wrote down, has no pause: its
+        `Deal`, `LookAgain` or `GiveUp`. A message found as handed out, whose end nobody wrote down, has no pause: its
         process is gone, and starting the next one took long enough.
     """
     if deliveries >= MOST_DELIVERIES:
@@ -71,7 +71,7 @@ def step(deliveries: int, next_at: float, now: float) -> Step:
     # Else a clock that was set back would make a message wait for hours.
     if now >= next_at or next_at - now > pause_after(deliveries) + _SET_BACK:
         return Deal()
-    return Wait(next_at)
+    return LookAgain(next_at)
 
 
 class Handing:

@@ -16,7 +16,7 @@ from openclaw_client import os_threads
 from openclaw_client.errors import JournalError, UsageError
 from openclaw_client.forks import late_import
 from openclaw_client.journal import tables
-from openclaw_client.journal.backlog import Backlog, Item, Job, Note, Notes, Settled, resolve
+from openclaw_client.journal.backlog import Item, Job, Note, Notes, Settled, WriteQueue, resolve
 from openclaw_client.journal.failures import failure, from_sqlite
 from openclaw_client.journal.lock import JournalLock, identity_of, prepare_files, undivided
 from openclaw_client.journal.protocol import KeptPlace
@@ -53,7 +53,7 @@ class Writer:
     """
 
     def __init__(self, path: str, *, power_safe: bool, wait: float) -> None:
-        self.backlog = Backlog()
+        self.backlog = WriteQueue()
         self._pid = os.getpid()
         self._path = path
         self._power_safe = power_safe

@@ -161,6 +161,23 @@ async def test_forgetting_takes_a_run_off_the_list_and_its_texts_away(journal: J
     assert known.is_same(sent("k")), "its digest is known"
 
 
+async def test_of_what_was_never_sent_nothing_stays(journal: Journal) -> None:
+    await journal.begin("u", sent("waits"), state="queued")
+    await journal.begin("u", sent("refused"))
+    journal.note("u", RunChange("refused", unsent=True))
+    assert await journal.forget("u", "waits") is True
+    assert await journal.pending("u") == ()
+    assert await journal.begin("u", sent("waits", "other words")) is None
+    assert await journal.begin("u", sent("refused", "other words")) is None
+
+
+async def test_a_reply_that_was_taken_is_no_unsent_message(journal: Journal) -> None:
+    await journal.begin("u", sent("k"))
+    journal.note("u", RunChange("k", end="final", text="Hi!", taken=True))
+    journal.note("u", RunChange("k", unsent=True))
+    assert (await journal.begin("u", sent("k"))) is not None
+
+
 async def test_replies_that_nobody_takes_do_not_pile_up(
     journal: Journal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

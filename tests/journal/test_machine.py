@@ -35,6 +35,7 @@ CHANGES = st.builds(
     end=st.sampled_from(ENDS),
     text=st.sampled_from([None, "one", "two"]),
     taken=st.booleans(),
+    unsent=st.sampled_from([False, False, False, True]),
 )
 VERDICTS: list[Verdict] = ["done", "later", "dead"]
 

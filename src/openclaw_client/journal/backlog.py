@@ -10,7 +10,7 @@ import contextlib
 from _queue import Empty, SimpleQueue  # where gevent does not put its own
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from openclaw_client import os_threads
@@ -226,14 +226,7 @@ class WriteQueue:
         change = change.bounded()
         if change.text is None or self._characters + len(change.text) <= MAX_NOTED:
             return change
-        return RunChange(
-            change.run_id,
-            change.acknowledged,
-            change.answered_run,
-            change.session_id,
-            change.end,
-            taken=change.taken,
-        )
+        return replace(change, text=None)
 
     def _fits(self, size: int) -> bool:
         return self._queued == 0 or (self._queued < MOST_QUEUED and self._bytes + size <= MAX_QUEUED)

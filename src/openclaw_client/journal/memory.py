@@ -88,7 +88,11 @@ class MemoryJournal:
             self._place(user, change)
             return
         known = self._runs.get((user, change.run_id))
-        if known is not None and known.run.state != "taken":
+        if known is None or known.run.state == "taken":
+            return
+        if change.unsent:
+            del self._runs[user, change.run_id]
+        else:
             known.run, known.changed = _changed(known.run, change.bounded()), self._clock()
             self._trim_untaken(user)
 
@@ -163,7 +167,10 @@ class MemoryJournal:
         known = self._runs.get((user, run_id))
         if known is None or known.run.state == "taken":
             return False
-        known.run, known.changed = _bare(known.run), self._clock()
+        if known.run.state == "queued":
+            del self._runs[user, run_id]
+        else:
+            known.run, known.changed = _bare(known.run), self._clock()
         return True
 
     async def prune(self, now: float) -> int:

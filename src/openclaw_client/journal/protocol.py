@@ -87,6 +87,7 @@ class RunChange:
         end: How the run ended.
         text: The text of its reply. Longer ones than `ages.MAX_TEXT` are not kept.
         taken: The caller has the reply, or wants it no more.
+        unsent: It certainly did not run: nothing is known of it any more, and its key counts as new.
     """
 
     run_id: str
@@ -96,10 +97,11 @@ class RunChange:
     end: End | None = None
     text: str | None = field(default=None, repr=False)
     taken: bool = False
+    unsent: bool = False
 
     def joined(self, later: RunChange) -> RunChange:
-        """Both as one change; what came later counts, but nothing counts behind `taken`."""
-        if self.taken:
+        """Both as one change; what came later counts, but nothing counts behind `taken` or `unsent`."""
+        if self.taken or self.unsent:
             return self
         ended = later if later.end is not None else self
         return RunChange(
@@ -110,6 +112,7 @@ class RunChange:
             ended.end,
             ended.text,
             later.taken,
+            later.unsent,
         )
 
     def bounded(self) -> RunChange:
@@ -271,7 +274,8 @@ class Journal(Protocol):
         ...
 
     async def forget(self, user: str, run_id: str) -> bool:
-        """Take a run off the list, and its texts away. Aborts nothing; its key stays known.
+        """Take a run off the list, and its texts away. Aborts nothing; its key stays known, but of one that was never
+        sent.
 
         Returns:
             Whether it was on the list.

@@ -109,6 +109,9 @@ def undo(db: sqlite3.Connection, user: str, run_id: str) -> None:
 
 def change(db: sqlite3.Connection, user: str, what: RunChange, now: float) -> int:
     """Write down what became known of a run; how many replies are given up for it."""
+    if what.unsent:
+        db.execute(f"DELETE FROM run WHERE user = ? AND key = ? AND {_OPEN}", (user, what.run_id))
+        return 0
     values = {
         "acked": what.acknowledged,
         "answered": what.answered_run or None,
@@ -136,6 +139,9 @@ def pending(db: sqlite3.Connection, user: str | None) -> tuple[PendingRun, ...]:
 
 def forget(db: sqlite3.Connection, user: str, run_id: str, now: float) -> bool:
     """Take a run off the list."""
+    unsent = db.execute("DELETE FROM run WHERE user = ? AND key = ? AND state = 'queued'", (user, run_id))
+    if unsent.rowcount:
+        return True
     where = f"user = ? AND key = ? AND {_OPEN}"
     done = db.execute(f"UPDATE run SET {_BARE}, changed = ? WHERE {where}", (now, user, run_id))
     return done.rowcount > 0

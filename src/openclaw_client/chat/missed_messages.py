@@ -20,7 +20,8 @@ from openclaw_client.connection.connection import Connection
 from openclaw_client.errors import ConnectionLost, GatewayError, NotConnected, RequestFailed, RequestTimeout
 from openclaw_client.logs import GuardedLogger
 from openclaw_client.runs.application import Application
-from openclaw_client.runs.catchup import Place, missed
+from openclaw_client.runs.catchup import missed
+from openclaw_client.runs.place import Place
 from openclaw_client.runs.proactive import ProactiveMessage
 from openclaw_client.sessions.filter import SessionFilter
 from openclaw_client.wire.history import HistoryPage
@@ -28,9 +29,6 @@ from openclaw_client.wire.limits import MAX_HISTORY_LIMIT
 
 MAX_PLACES = 1024
 """Sessions that are caught up with; the one that was least lately used is given up beyond that."""
-MAX_TEXT = 16_777_216
-"""Characters of what is remembered of all of them, by which known messages are told from news; beyond that, too, the
-least lately used are given up."""
 PAGE = 100
 """Messages that are asked for first: what an absence of minutes holds."""
 TRIES = 6
@@ -94,9 +92,6 @@ class MissedMessages:
         self._wanted = wanted
         self._holds: dict[str, HeldMessages] = {}
         self._places: OrderedDict[str, Place] = OrderedDict()
-        # Characters by session, as they were counted last, and of all.
-        self._texts: dict[str, int] = {}
-        self._text = 0
         self._held: dict[str, list[ProactiveMessage]] = {}
         self._offset: float | None = None
         self._since: float | None = None
@@ -130,21 +125,18 @@ class MissedMessages:
         place = self._place(session_key)
         if place is not None:
             place.note_sent(message)
-            self._count(session_key, place)
 
     def answered(self, session_key: str, text: str) -> None:
         """A run of this client's own is over."""
         place = self._place(session_key)
         if place is not None:
             place.heard(text, self._now() or 0.0)
-            self._count(session_key, place)
 
     def deliver(self, message: ProactiveMessage) -> None:
         """A message was heard: hand it out, behind those that are being asked for."""
         place = self._place(message.session_key)
         if place is not None:
             place.heard(message.text, self._now() or 0.0)
-            self._count(message.session_key, place)
         key = self._canonical(message.session_key)
         held = self._held.get(key)
         if held is None:
@@ -305,18 +297,9 @@ class MissedMessages:
             self._places.move_to_end(key)
         return place
 
-    def _count(self, session_key: str, place: Place) -> None:
-        """Count what is remembered of a session now, and give up others where that is too much."""
-        key, text = self._canonical(session_key), place.text
-        self._text += text - self._texts.get(key, 0)
-        self._texts[key] = text
-        while self._text > MAX_TEXT and len(self._places) > 1:
-            self._give_up_one()
-
     def _give_up_one(self) -> None:
         """Forget the session that was least lately used."""
-        key, _ = self._places.popitem(last=False)
-        self._text -= self._texts.pop(key, 0)
+        self._places.popitem(last=False)
         self._given_up = self._now() or self._given_up
 
     def _canonical(self, session_key: str) -> str:

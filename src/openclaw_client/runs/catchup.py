@@ -8,132 +8,21 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from openclaw_client.runs.application import Application
+from openclaw_client.runs.place import MAX_WORDS, Place, digest_of_heard
 from openclaw_client.runs.proactive import INJECT_PREFIX, Kind, ProactiveMessage, kind_of_session
 from openclaw_client.runs.rows import joined_text, last_end, spoken, text_known
 from openclaw_client.runs.usage import from_rows
-from openclaw_client.runs.words import as_written_down, ends_with
-from openclaw_client.runs.words import bare as _bare
+from openclaw_client.runs.words import short_digest
 from openclaw_client.wire.chat import shows_anything
 from openclaw_client.wire.history import HistoryMessage, HistoryPage
 
-MAX_WORDS = 64
-"""Texts of a session that are remembered for releases whose rows name no run; older ones move the place forward."""
-MAX_WORDS_TEXT = 1 << 20
-"""Characters of these together, of those that were sent and of those that were heard; the latest stays however long it
-is."""
-
-MAX_FRESH = 1000
-"""Texts that are heard while a page is asked for: no page has more messages. The oldest is forgotten beyond that, and
-may then be told twice where rows name no run; it is never lost."""
-MAX_FRESH_TEXT = 1 << 20
-"""Characters of these together."""
-
 _MESSAGE_ID = re.compile(r'"message_id": "([^"]+)"')
 _UNSUCCESSFUL = frozenset({"aborted", "error"})
-
-
-@dataclass(slots=True)
-class Place:
-    """How far a session is known. since_ms: the gateway's clock from when on it was listened to, or of the last row
-    that was looked at; row_id: that row, where rows have ids. sent, said: what was sent and heard since. fresh: what is
-    heard between `ask` and `settle`, apart: it may stand on the page that is asked for or not, and would push out what
-    was heard before, by which that page is understood. That lasts until a page was looked at: else the place would move
-    past what was missed. looked: the last rows of the messages behind the place that were looked at, where a run that
-    goes on keeps the place in front of them: words tell once whether a message was heard. Hashes: ids may be long."""
-
-    since_ms: float
-    row_id: str | None = None
-    sent: deque[str] = field(default_factory=deque)
-    said: deque[tuple[str, float]] = field(default_factory=deque)
-    fresh: deque[tuple[str, float]] | None = None
-    fresh_text: int = 0
-    looked: frozenset[int] = frozenset()
-
-    def note_sent(self, message: str) -> None:
-        """A message of this client's own is on its way."""
-        words = as_written_down(message)
-        if words:
-            self.sent.append(words)
-            while _too_much(self.sent):
-                self.sent.popleft()
-
-    def heard(self, text: str, at_ms: float) -> None:
-        """A whole message was heard, whoever asked for it."""
-        if self.fresh is not None:
-            self._note_fresh(self.fresh, _bare(text), at_ms)
-        else:
-            self._note(_bare(text), at_ms)
-
-    @property
-    def text(self) -> int:
-        """Characters of all that is remembered of the session."""
-        heard = sum(len(text) for text, _ in self.said) + (self.fresh_text if self.fresh is not None else 0)
-        return heard + sum(map(len, self.sent))
-
-    def ask(self) -> None:
-        """A page is asked for."""
-        if self.fresh is None:
-            self.fresh, self.fresh_text = deque(), 0
-
-    def settle(self) -> None:
-        """The page was looked at, or there is none for anybody."""
-        fresh, self.fresh = self.fresh or (), None
-        for text, at_ms in fresh:
-            self._note(text, at_ms)
-
-    def reached_by(self, page: HistoryPage) -> bool:
-        """Whether a page goes back to this place, so that nothing is missing between the two."""
-        if page.has_more is False:
-            return True
-        return any(self._is_before(row) or row.id == self.row_id is not None for row in page.messages)
-
-    def start(self, rows: Sequence[HistoryMessage]) -> int | None:
-        """The index of the first row behind the place, where rows have ids and the row is there."""
-        found = [index for index, row in enumerate(rows) if row.id == self.row_id is not None]
-        return found[-1] + 1 if found else None
-
-    def is_behind(self, row: HistoryMessage) -> bool:
-        return row.timestamp is not None and not self._is_before(row)
-
-    def cut_rows(self, page: HistoryPage) -> list[HistoryMessage]:
-        """The rows behind the place of whose words the gateway gives only a part."""
-        start = self.start(page.messages) or 0
-        rows = [row for row in page.messages[start:] if row.role == "assistant" and row.is_cut]
-        return [row for row in rows if not self._is_before(row)]
-
-    def consume(self, text: str, *, cut: bool = False) -> bool:
-        """Whether a message of this text was heard; for one row each. cut: there is more of the text."""
-        for heard in (self.said, self.fresh):
-            same = (entry for entry in heard or () if entry[0] == text or (cut and entry[0].startswith(text)))
-            found = next(same, None)
-            if heard is not None and found is not None:
-                heard.remove(found)
-                self.fresh_text -= len(found[0]) if heard is self.fresh else 0
-                return True
-        return False
-
-    def _note_fresh(self, fresh: deque[tuple[str, float]], text: str, at_ms: float) -> None:
-        fresh.append((text, at_ms))
-        self.fresh_text += len(text)
-        while len(fresh) > MAX_FRESH or (self.fresh_text > MAX_FRESH_TEXT and len(fresh) > 1):
-            self.fresh_text -= len(fresh.popleft()[0])
-
-    def _note(self, text: str, at_ms: float) -> None:
-        self.said.append((text, at_ms))
-        while _too_much([text for text, _ in self.said]):
-            self.since_ms = max(self.since_ms, self.said.popleft()[1])
-
-    def _is_before(self, row: HistoryMessage) -> bool:
-        return row.timestamp is not None and row.timestamp < self.since_ms
-
-
-def _too_much(texts: Collection[str]) -> bool:
-    return len(texts) > MAX_WORDS or (len(texts) > 1 and sum(map(len, texts)) > MAX_WORDS_TEXT)
 
 
 @dataclass(slots=True)
@@ -159,6 +48,24 @@ class _Group:
         self.first, self.at = (index if self.first < 0 else self.first), index
 
 
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """What is known of runs: by this process, and, as digests, by those before it."""
+
+    is_known: Callable[[str], bool]
+    is_open: Callable[[str], bool]
+    ids: frozenset[bytes]
+    opened: frozenset[bytes]
+
+    def known(self, run_id: str) -> bool:
+        return self.is_known(run_id) or (bool(self.ids) and short_digest(run_id) in self.ids)
+
+    def began(self, run_id: str | None) -> bool:
+        if run_id is None:
+            return False
+        return self.is_open(run_id) or (bool(self.opened) and short_digest(run_id) in self.opened)
+
+
 def missed(
     page: HistoryPage,
     place: Place,
@@ -170,9 +77,11 @@ def missed(
 ) -> list[ProactiveMessage]:
     """The messages of the page behind the place that were not handed out, oldest first; moves the place.
 
-    is_known: whether a run is this client's own, or was handed out. is_open: whether its beginning was heard.
+    is_known: whether a run is this client's own, or was handed out. is_open: whether its beginning was heard. What
+    another process knew of both stands in the place.
     """
     rows = page.messages
+    runs = _Runs(is_known, is_open, frozenset(place.ids), place.opened)
     messages: list[ProactiveMessage] = []
     settled: list[_Group] = []
     end = len(rows)
@@ -182,25 +91,26 @@ def missed(
     start = max(starts) if starts else None
     for group in groups:
         behind = group.at >= start if start is not None else place.is_behind(group.rows[-1])
-        if not behind and not (group.run_id is not None and is_open(group.run_id)):
+        if not behind and not runs.began(group.run_id):
             continue
         if _goes_on(page, group):
             # Its end will be heard, or looked for again from here.
             end = min(end, group.first)
             continue
         settled.append(group)
-        if hash(group.rows[-1].id) in place.looked:
+        if place.has_looked_at(group.rows[-1].id):
             continue
         whole = group.whole
         said = spoken(whole)
         text, content = joined_text(said), from_rows(said).content
-        if not _is_news(group, place, is_known) or whole[-1].stop_reason in _UNSUCCESSFUL:
+        if not _is_news(group, place, runs, session_key) or whole[-1].stop_reason in _UNSUCCESSFUL:
             continue
         if text or shows_anything(content):
             messages.append(_message(group, text, content, session_key, application))
     _move(place, rows, end)
-    behind_it = (group.rows[-1].id for group in settled if group.at >= end)
-    place.looked = frozenset(hash(ident) for ident in behind_it if ident is not None)
+    place.note_looked_at(group.rows[-1].id for group in settled if group.at >= end)
+    place.note_known(*(message.run_id for message in messages))
+    place.session_id = page.session_id or place.session_id
     return messages
 
 
@@ -240,8 +150,8 @@ def _heard_up_to(groups: Sequence[_Group], place: Place) -> int | None:
     """
     if len(place.said) < MAX_WORDS:
         return None
-    said = [text for text, _ in place.said]
-    texts = [_bare(joined_text(group.whole)) for group in groups]
+    said = [heard.whole for heard in place.said]
+    texts = [digest_of_heard(joined_text(group.whole)) for group in groups]
     for index in range(len(texts) - 1, MAX_WORDS // 2 - 1, -1):
         # Half of them in a row are no accident.
         if texts[index - MAX_WORDS // 2 + 1 : index + 1] == said[-MAX_WORDS // 2 :]:
@@ -259,25 +169,24 @@ def _goes_on(page: HistoryPage, group: _Group) -> bool:
     )
 
 
-def _is_news(group: _Group, place: Place, is_known: Callable[[str], bool]) -> bool:
+def _is_news(group: _Group, place: Place, runs: _Runs, session_key: str) -> bool:
     text, cut = text_known(group.whole)
-    heard = place.consume(_bare(text), cut=cut)
+    heard = place.consume(text, cut=cut)
     if group.injected:
-        ident = group.rows[0].id
-        return not (heard or (ident is not None and is_known(INJECT_PREFIX + ident)))
+        return not (heard or runs.known(INJECT_PREFIX + _ident(group, session_key)))
     if group.run_id is not None:
-        return not (is_known(group.run_id) or (group.asked_by is not None and is_known(group.asked_by)))
+        return not (runs.known(group.run_id) or (group.asked_by is not None and runs.known(group.asked_by)))
     # 2026.4.15 names no run: its words tell.
-    return not (_own(place, group.words) or heard)
+    return not (place.consume_sent(group.words) or heard or runs.known(_ident(group, session_key)))
 
 
-def _own(place: Place, words: str) -> bool:
-    same = as_written_down(words)
-    # Words with something in front of them may be another client's message, which only ends with these.
-    found = same if same in place.sent else next((sent for sent in place.sent if ends_with(words, sent)), None)
-    if found is not None:
-        place.sent.remove(found)
-    return found is not None
+def _ident(group: _Group, session_key: str) -> str:
+    """What the message is known by; the same when it is met again, and of no other session's."""
+    last = group.rows[-1]
+    if group.run_id or last.id:
+        return group.run_id or last.id or ""
+    # 2026.2.17 gives none: the time, the session and the words.
+    return f"{last.timestamp or 0:.0f}-{short_digest(f'{session_key} {joined_text(group.whole)}').hex()}"
 
 
 def _message(
@@ -288,7 +197,7 @@ def _message(
     application: Application | None,
 ) -> ProactiveMessage:
     last = group.rows[-1]
-    ident = group.run_id or last.id or f"{last.timestamp or 0:.0f}"
+    ident = _ident(group, session_key)
     run_id = INJECT_PREFIX + ident if group.injected else ident
     kind: Kind = "injected" if group.injected else kind_of_session(session_key)
     if application is not None and (application.has(group.run_id) or application.has(group.asked_by)):
@@ -306,4 +215,4 @@ def _move(place: Place, rows: Sequence[HistoryMessage], end: int) -> None:
     # Half a millisecond behind: what has the same time was looked at.
     place.since_ms = max([place.since_ms, *(at + 0.5 for at in times)])
     # What was heard while the page was under way stands on the next one.
-    place.said = deque(entry for entry in place.said if entry[1] > place.since_ms)
+    place.said = deque(entry for entry in place.said if entry.at_ms > place.since_ms)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from hashlib import sha256
+from collections.abc import Iterator
+from hashlib import blake2b, sha256
 from itertools import accumulate
 from unicodedata import normalize
 
@@ -28,7 +29,22 @@ def ends_with(text: str, words: str) -> bool:
     before = len(whole) - len(words)
     if not words or before <= 0 or not whole.endswith(words):
         return False
-    return before in accumulate(len(as_written_down(piece)) for piece in _FRONT.split(text))
+    return before in _fronts(text)
+
+
+def with_endings(text: str) -> tuple[str, frozenset[int]]:
+    """A text as it can be compared, and how long the words may be that stand behind what a gateway puts in front."""
+    whole = as_written_down(text)
+    return whole, frozenset(len(whole) - before for before in _fronts(text) if 0 < before < len(whole))
+
+
+def _fronts(text: str) -> Iterator[int]:
+    return accumulate(len(as_written_down(piece)) for piece in _FRONT.split(text))
+
+
+def short_digest(text: str) -> bytes:
+    """64 bits by which a text is known again, the same in every process."""
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 def digest_of(message: str) -> str:

@@ -50,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "sessions": {"logs", "connection", "policy", "wire", "errors"},
     "requests": {"logs", "sessions", "connection", "policy", "wire", "errors"},
-    "chat": {"logs", "requests", "sessions", "runs", "telemetry", "connection", "policy", "wire", "errors"},
+    "chat": {"logs", "requests", "sessions", "journal", "runs", "telemetry", "connection", "policy", "wire", "errors"},
     "interactions": {
         "logs",
         "chat",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from openclaw_client import MemoryIdentityStore, ProactiveMessage, Timeouts
-from openclaw_client.chat import missed_messages
+from openclaw_client.chat import missed_messages, places
 from openclaw_client.identity.device import DeviceIdentity
 from openclaw_client.runs import proactive
 from openclaw_client.testing import BlockingEmbeddedGateway, OutFrame, Turn
@@ -402,7 +402,7 @@ async def test_a_session_that_was_given_up_is_known_from_then_on(
     make: Make, start_gateway: Start, monkeypatch: pytest.MonkeyPatch, release: str
 ) -> None:
     """Of very many sessions: what was heard in one before is not told again, however much is forgotten of it."""
-    monkeypatch.setattr(missed_messages, "MAX_PLACES", 2)
+    monkeypatch.setattr(places, "MAX_PLACES", 2)
     monkeypatch.setattr(proactive, "MAX_FINISHED", 4)
     gateway = start_gateway(gated, release=release)
     listener = Listener(make, gateway)

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from openclaw_client import AsyncGatewayClient
-from openclaw_client.chat.missed_messages import MAX_PLACES
+from openclaw_client.chat.places import MAX_PLACES
 from openclaw_client.client.callbacks import MAX_CALLS, CallbackQueue
 from openclaw_client.client.events import MAX_WAITING, GatewayEvent
 from openclaw_client.connection import supervisor
@@ -211,7 +211,7 @@ async def test_long_messages_in_many_sessions(monkeypatch: pytest.MonkeyPatch) -
         places = here.engine._missed._places
         assert len(places) == MAX_PLACES
         # What a gateway cuts is known by its beginning, too: three digests each, and when it was heard.
-        assert {len(place.packed().said) for place in places.values()} == {5 + 9 + 3 * 8}
+        assert {len(place.packed().said) for _, place in places.items()} == {5 + 9 + 3 * 8}
 
 
 async def test_runs_beside_their_chat_events(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ SMALL: dict[str, int] = {
     "chat.held.MAX_EXPECTED": 4,
     "chat.missed_messages.MAX_HELD": 20,
     "chat.missed_messages.MAX_HELD_BYTES": 1 << 17,
-    "chat.missed_messages.MAX_PLACES": 8,
+    "chat.places.MAX_PLACES": 8,
     "runs.place.MAX_FRESH": 50,
     "runs.place.MAX_WORDS": 16,
     "runs.place.MAX_IDS": 32,

@@ -43,6 +43,11 @@ class HeldMessages:
         self._expected: deque[tuple[str, float]] = deque(maxlen=MAX_EXPECTED)
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def waits(self) -> bool:
+        """Whether messages are kept."""
+        return bool(self._waiting)
+
     def add(self, message: ProactiveMessage) -> None:
         """A message was heard."""
         if self._is_expected(message):

@@ -7,28 +7,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
-from math import floor, inf
+from math import floor
 from typing import Protocol
 
 from openclaw_client.chat.held import HeldMessages, size_of
 from openclaw_client.chat.history_pages import completed, page_reaching
 from openclaw_client.chat.methods import ChatMethods
+from openclaw_client.chat.places import OnPlace, Places
 from openclaw_client.connection.connection import Connection
 from openclaw_client.errors import ConnectionLost, GatewayError, NotConnected, RequestFailed, RequestTimeout
+from openclaw_client.journal.protocol import KeptPlace
 from openclaw_client.logs import GuardedLogger
 from openclaw_client.runs.application import Application
 from openclaw_client.runs.catchup import missed
 from openclaw_client.runs.place import Place
-from openclaw_client.runs.proactive import ProactiveMessage
+from openclaw_client.runs.proactive import MAX_FINISHED, BoundedSet, ProactiveMessage
 from openclaw_client.sessions.filter import SessionFilter
 from openclaw_client.wire.history import HistoryPage
 from openclaw_client.wire.limits import MAX_HISTORY_LIMIT
 
-MAX_PLACES = 1024
-"""Sessions that are caught up with; the one that was least lately used is given up beyond that."""
 PAGE = 100
 """Messages that are asked for first: what an absence of minutes holds."""
 TRIES = 6
@@ -58,6 +57,8 @@ class KnownRuns(Protocol):
 
     def open_sessions(self) -> list[str]: ...
 
+    def open_runs(self, session: str) -> list[str]: ...
+
     def handed_out(self, run_id: str) -> None: ...
 
 
@@ -72,7 +73,9 @@ class _LeftAlone(Exception):
 class MissedMessages:
     """The places of one client's sessions; on the loop's thread.
 
-    hand_out gets every message once, in order. wanted: whether anybody listens to messages.
+    hand_out gets every message once, in order. wanted: whether anybody listens to messages. on_place is told of a
+    session's place when it changed, behind the messages that it covers; while nobody listens, what others say moves no
+    place, and is handed out by whoever goes on from there.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class MissedMessages:
         hand_out: Callable[[ProactiveMessage], None],
         wanted: Callable[[], bool],
         application: Application | None = None,
+        on_place: OnPlace | None = None,
     ) -> None:
         self._application = application
         self._methods = methods
@@ -91,13 +95,16 @@ class MissedMessages:
         self._hand_out = hand_out
         self._wanted = wanted
         self._holds: dict[str, HeldMessages] = {}
-        self._places: OrderedDict[str, Place] = OrderedDict()
+        self._recorded = on_place is not None
+        self._places = Places(on_place, self._is_held_back, runs.open_runs)
+        # Heard while nobody listened, where places are told.
+        self._unlistened = BoundedSet(MAX_FINISHED)
+        # Sessions whose history is asked for, and the one whose missed messages are being handed out.
+        self._asked: set[str] = set()
+        self._catching_up: str | None = None
         self._held: dict[str, list[ProactiveMessage]] = {}
         self._offset: float | None = None
         self._since: float | None = None
-        # When the last place was given up, by the gateway's clock. Nobody knows any more what was heard before in a
-        # session that comes back: it would be told again.
-        self._given_up = -inf
         self._task: asyncio.Task[None] | None = None
         self._again = False
         self._held_count = self._held_bytes = 0
@@ -106,6 +113,10 @@ class MissedMessages:
 
     # What is known of the sessions.
 
+    def restore(self, places: Iterable[KeptPlace]) -> None:
+        """Go on from places that were told, before connecting: what was said since is asked for then."""
+        self._places.restore(places)
+
     def on_connected(self, connection: Connection) -> None:
         """From now on everything is heard."""
         self._offset = connection.clock_offset
@@ -113,34 +124,43 @@ class MissedMessages:
         # Gateways date their rows in whole milliseconds: one of this very millisecond is not from before.
         self._since = None if now is None else floor(now)
         for key in self._sessions.given:
-            self._place(key)
+            self._place(self._canonical(key))
 
     def on_lost(self) -> None:
         """What was being said goes on unheard."""
         for key in self._runs.open_sessions():
-            self._place(key)
+            self._place(self._canonical(key))
 
-    def sent(self, session_key: str, message: str) -> None:
+    def sent(self, session_key: str, message: str, run_id: str | None = None) -> None:
         """A message of this client's own is on its way."""
-        place = self._place(session_key)
+        key = self._canonical(session_key)
+        place = self._place(key)
         if place is not None:
             place.note_sent(message)
+            self._note(key, place, *(() if run_id is None else (run_id,)))
+            self._places.tell(key)
 
-    def answered(self, session_key: str, text: str) -> None:
+    def answered(self, session_key: str, text: str, run_ids: tuple[str, ...] = ()) -> None:
         """A run of this client's own is over."""
-        place = self._place(session_key)
+        key = self._canonical(session_key)
+        place = self._place(key)
         if place is not None:
+            if not self._is_listened_to:
+                place.ask()
             place.heard(text, self._now() or 0.0)
+            self._note(key, place, *run_ids)
+            self._places.tell(key)
 
     def deliver(self, message: ProactiveMessage) -> None:
         """A message was heard: hand it out, behind those that are being asked for."""
-        place = self._place(message.session_key)
-        if place is not None:
-            place.heard(message.text, self._now() or 0.0)
         key = self._canonical(message.session_key)
+        place = self._place(key)
+        if place is not None:
+            self._hear(key, place, message)
         held = self._held.get(key)
         if held is None:
             self._pass_on(key, message)
+            self._places.tell(key)
             return
         held.append(message)
         self._held_count += 1
@@ -148,15 +168,46 @@ class MissedMessages:
         if self._held_count > MAX_HELD or self._held_bytes > MAX_HELD_BYTES:
             self._no_longer(f"{self._held_count} messages of {self._held_bytes} bytes wait")
 
+    def listened_to(self) -> None:
+        """Somebody listens from now on: ask for what was said while nobody did."""
+        if self._recorded and self._since is not None:
+            self._ask_for_the_unheard()
+
+    def _hear(self, key: str, place: Place, message: ProactiveMessage) -> None:
+        if not self._is_listened_to:
+            # Whoever listens later is handed it out of the history.
+            place.ask()
+            self._unlistened.add(message.run_id)
+            return
+        if self._recorded and place.fresh is not None and key not in self._asked:
+            self._ask_for_the_unheard()
+        place.heard(message.text, self._now() or 0.0)
+        self._note(key, place, message.run_id)
+
+    def _note(self, key: str, place: Place, *run_ids: str) -> None:
+        """A place changed. Runs are noted for another process; this one knows them."""
+        if self._recorded:
+            place.note_known(*run_ids)
+            self._places.changed(key)
+
     def hold(self, session_key: str) -> HeldMessages:
         """Keep messages of a session back until it is known whether one of them answers a message of one's own."""
         key = self._canonical(session_key)
         held = self._holds.get(key)
         if held is None:
-            closed = partial(self._holds.pop, key, None)
-            held = self._holds[key] = HeldMessages(self._hand_out, self._runs.handed_out, closed)
+            hand_out = partial(self._hand_out_held, key) if self._recorded else self._hand_out
+            closed = partial(self._hold_is_over, key)
+            held = self._holds[key] = HeldMessages(hand_out, self._runs.handed_out, closed)
         held.holders += 1
         return held
+
+    def _hand_out_held(self, key: str, message: ProactiveMessage) -> None:
+        self._hand_out(message)
+        self._places.tell(key)
+
+    def _hold_is_over(self, key: str) -> None:
+        self._holds.pop(key, None)
+        self._places.tell(key)
 
     # Asking.
 
@@ -170,13 +221,29 @@ class MissedMessages:
             return
         self.stop()
         # Before this connection there is nothing to be missed by a session that was first met on it.
-        keys = [key for key, place in self._places.items() if in_doubt or place.since_ms != self._since]
+        self._start([key for key, place in self._places.items() if in_doubt or self._may_have_missed(place)])
+
+    def _may_have_missed(self, place: Place) -> bool:
+        return place.since_ms != self._since or place.fresh is not None
+
+    def _ask_for_the_unheard(self) -> None:
+        """Ask for what was said while nobody listened, in a session that was met on this connection, too."""
+        if self._task is not None and not self._task.done():
+            self._again = True
+        elif self._later is None:
+            self._start([key for key, place in self._places.items() if place.fresh is not None])
+
+    def _start(self, keys: list[str]) -> None:
         keys = [key for key in keys if self._sessions.accepts(key)]
-        if keys and self._wanted():
+        asking = bool(keys) and self._wanted()
+        if asking or self._recorded:
+            # Their places stand still until a page was looked at, also where nobody listens yet.
+            for key in keys:
+                self._places.ask(key)
+        if asking:
             loop = asyncio.get_running_loop()
             self._held = {key: [] for key in keys}
-            for key in keys:
-                self._places[key].ask()
+            self._asked = set(keys)
             self._deadline = loop.call_later(HELD_FOR, self._no_longer, f"no answer within {HELD_FOR:g} s")
             self._task = loop.create_task(self._ask(keys), name="openclaw-catch-up")
 
@@ -190,7 +257,7 @@ class MissedMessages:
             self._later = None
         # What the answers would have been in doubt about is asked for by whoever begins next.
         self._again = False
-        self._release_all()
+        self._no_longer_asked()
 
     async def _ask(self, keys: list[str]) -> None:
         for key in keys:
@@ -210,8 +277,10 @@ class MissedMessages:
                 if page is not None:
                     self._catch_up(key, page, place)
                 place.settle()
+                self._places.changed(key)
+            self._asked.discard(key)
             self._release(key)
-        self._release_all()
+        self._no_longer_asked()
         if self._again:
             self._again, self._task = False, None
             self.begin(in_doubt=True)
@@ -240,12 +309,23 @@ class MissedMessages:
             logger.warning("%r: the gateway gives only a part of a message that was missed", key)
         return page
 
+    def _no_longer_asked(self) -> None:
+        """The asking is over; places that were not looked at stand where they stood."""
+        self._asked.clear()
+        self._release_all()
+        self._places.tell_all()
+
     def _catch_up(self, key: str, page: HistoryPage, place: Place) -> None:
-        runs = self._runs
-        is_known, is_open = runs.is_known_run, runs.has_open_run
+        self._catching_up = key
+        is_known, is_open = self._is_handed_out, self._runs.has_open_run
         for message in missed(page, place, key, is_known=is_known, is_open=is_open, application=self._application):
-            runs.handed_out(message.run_id)
+            self._unlistened.discard(message.run_id)
+            self._runs.handed_out(message.run_id)
             self._pass_on(key, message)
+        self._catching_up = None
+
+    def _is_handed_out(self, run_id: str) -> bool:
+        return self._runs.is_known_run(run_id) and run_id not in self._unlistened
 
     def _ask_later(self, seconds: float) -> None:
         """The gateway refuses for so long that nobody can be kept waiting."""
@@ -272,10 +352,12 @@ class MissedMessages:
         self._held_count = self._held_bytes = 0
 
     def _release(self, key: str) -> None:
-        for message in self._held.pop(key, ()):
+        for message in self._held.get(key, ()):
             self._held_count -= 1
             self._held_bytes -= size_of(message)
             self._pass_on(key, message)
+        self._held.pop(key, None)
+        self._places.tell(key)
 
     def _pass_on(self, key: str, message: ProactiveMessage) -> None:
         """Hand it out, but not before those that may be the answer to a message of one's own."""
@@ -285,22 +367,20 @@ class MissedMessages:
         else:
             self._hand_out(message)
 
-    def _place(self, session_key: str) -> Place | None:
-        """The place of a session; None where the gateway's clock is not known."""
-        key = self._canonical(session_key)
-        place = self._places.get(key)
-        if place is None and self._since is not None:
-            place = self._places[key] = Place(max(self._since, self._given_up))
-            if len(self._places) > MAX_PLACES:
-                self._give_up_one()
-        elif place is not None:
-            self._places.move_to_end(key)
-        return place
+    @property
+    def _is_listened_to(self) -> bool:
+        """Whether what is heard counts as known. Where no places are told, it does in any case."""
+        return not self._recorded or self._wanted()
 
-    def _give_up_one(self) -> None:
-        """Forget the session that was least lately used."""
-        self._places.popitem(last=False)
-        self._given_up = self._now() or self._given_up
+    def _is_held_back(self, key: str) -> bool:
+        """Whether something of a session is still to be handed out."""
+        holds = self._holds.get(key)
+        waits = holds is not None and holds.waits
+        return waits or key in self._held or key in self._asked or key == self._catching_up
+
+    def _place(self, key: str) -> Place | None:
+        """The place of a session; None where the gateway's clock is not known."""
+        return self._places.use(key, self._since, self._now())
 
     def _canonical(self, session_key: str) -> str:
         return self._sessions.canonical(session_key)

@@ -355,11 +355,11 @@ class Engine:
         return Redactor(self.settings.secrets)
 
     def _on_sent(self, sent: SentRun) -> None:
-        self._missed.sent(sent.session_key, sent.message)
+        self._missed.sent(sent.session_key, sent.message, sent.run_id)
 
     def _on_ended(self, run_ids: tuple[str, ...], sent: SentRun | None, outcome: Outcome) -> Outcome:
         if sent is not None and isinstance(outcome, ChatReply):
-            self._missed.answered(sent.session_key, outcome.text)
+            self._missed.answered(sent.session_key, outcome.text, run_ids)
         return self.interactions.run_ended(run_ids, outcome)
 
     def _on_aborted(self, run_ids: tuple[str, ...]) -> None:

@@ -110,7 +110,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tools": {"logs", "os_threads", "sync", "client", "connection", "identity", "policy", "wire", "errors"},
     "testing": {"logs", "transport", "protocol", "wire", "errors"},
     "pytest_plugin": {"testing", "client", "sync"},
-    "cli": {"tools", "manager", "sync", "client", "files", "identity", "runs", "wire", "testing", "errors"},
+    "cli": {"tools", "manager", "sync", "client", "files", "identity", "journal", "runs", "wire", "testing", "errors"},
     "__main__": {"cli"},
 }
 

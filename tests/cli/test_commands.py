@@ -335,11 +335,13 @@ def test_help_tells_all_commands_and_warns_of_tokens(alone: Program) -> None:
         assert f"\n    {command} " in ran.out
     for command in ("chat", "approvals", "answer", "devices"):
         assert alone.run(command, "--help").out.startswith(f"usage: openclaw-client {command}")
-    for action in ("serve", "list", "call"):
-        assert f"\n    {action} " in alone.run("tools", "--help").out
-        shown = alone.run("tools", action, "--help").out
-        assert shown.startswith(f"usage: openclaw-client tools {action}")
-        assert max(map(len, shown.splitlines())) <= 80
+    for group, actions in {"tools": ("serve", "list", "call"), "journal": ("show", "replay", "prune")}.items():
+        listed = alone.run(group, "--help").out
+        for action in actions:
+            assert f"\n    {action} " in listed
+            shown = alone.run(group, action, "--help").out
+            assert shown.startswith(f"usage: openclaw-client {group} {action}")
+            assert max(map(len, shown.splitlines())) <= 80
     assert "can be seen by every\nuser of this machine" in ran.out
     assert "exit codes:" in ran.out
     assert max(map(len, ran.out.splitlines())) <= 80

@@ -67,6 +67,8 @@ class Options:
     module: str = ""
     approve: bool = False
     host_name: str | None = None
+    dead: bool = False
+    user: str | None = None
 
     @property
     def wishes(self) -> Wishes:

@@ -26,6 +26,7 @@ from openclaw_client.cli import (
     gateway,
     history,
     inject,
+    journal,
     pair,
     pin,
     questions,
@@ -79,6 +80,7 @@ TOOLS = Group(
     "serve Python functions as tools of the agent, list and try them",
     {"serve": tools_serve, "list": tools_list, "call": tools_call},
 )
+JOURNAL = Group(journal.HELP, {"show": journal.Show(), "replay": journal.Replay(), "prune": journal.Prune()})
 
 COMMANDS: dict[str, Command] = {
     "chat": chat,
@@ -99,6 +101,7 @@ COMMANDS: dict[str, Command] = {
     "pair": pair,
     "devices": devices,
     "tools": TOOLS,
+    "journal": JOURNAL,
     "doctor": doctor,
     "pin": pin,
     "gateway": gateway,
@@ -201,6 +204,8 @@ def _check(parser: argparse.ArgumentParser, options: Options) -> None:
     foreign = [name for name in given if not name.startswith("--token")] + ["--embedded"] * options.embedded
     if options.command == "gateway" and foreign:
         parser.error(f"{foreign[0]} says where to connect to: `gateway` does not connect")
+    if options.command == "journal" and (given or options.embedded):
+        parser.error(f"{[*given, '--embedded'][0]} says where to connect to: `journal` does not connect")
     if options.command == "tools":
         _check_tools(parser, options, given)
 

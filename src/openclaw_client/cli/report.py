@@ -18,6 +18,7 @@ from openclaw_client.cli.output import fields_of, json_line
 from openclaw_client.client.diagnosis import TEST_SESSION, WHERE_IT_IS
 from openclaw_client.errors import (
     GatewayError,
+    JournalError,
     MethodUnavailable,
     MissingScope,
     OutcomeUnknown,
@@ -124,6 +125,8 @@ def advice(error: GatewayError, options: Options, *, chatting: bool = False) -> 
         return f"{history} shows whether the message arrived"
     if isinstance(error, MethodUnavailable) and error.method in _LISTS:
         return _LISTS[error.method]
+    if isinstance(error, JournalError) and error.reason == "in_use":
+        return "End that process first; `openclaw-client journal show` looks into it beside one"
     if isinstance(error, MissingScope):
         return f"Ask for it with --scopes{', without --no-device' if options.no_device else ''}"
     if isinstance(error, PairingRequired) and error.reason == "scope-upgrade" and error.requested_scopes:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from openclaw_client import os_threads
-from openclaw_client.errors import UsageError
+from openclaw_client.errors import JournalError, UsageError
 from openclaw_client.journal.failures import failure
 
 if sys.platform == "win32":  # pragma: no cover
@@ -142,7 +142,7 @@ class JournalLock:
         try:
             return open_private(self._path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
-            raise _unusable(self._journal, self._path, error) from error
+            raise unusable(self._journal, self._path, error) from error
 
     def _locked(self, fd: int) -> bool:
         assert fcntl is not None
@@ -187,17 +187,11 @@ def prepare_files(path: str) -> tuple[int, int]:
     Raises:
         JournalError: What is there is no regular file of this process's user.
     """
-    for suffix in BESIDE[1:]:
-        try:
-            check_private(path + suffix)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise _unusable(path, path + suffix, error) from error
+    check_beside(path)
     try:
         fd = open_private(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
-        raise _unusable(path, path, error) from error
+        raise unusable(path, path, error) from error
     try:
         status = os.fstat(fd)
     finally:
@@ -205,6 +199,21 @@ def prepare_files(path: str) -> tuple[int, int]:
     if not status.st_size:
         _sync_folder(os.path.dirname(path))
     return status.st_dev, status.st_ino
+
+
+def check_beside(path: str) -> None:
+    """Whether what SQLite finds beside a journal may be used.
+
+    Raises:
+        JournalError: One of the files is no regular file of this process's user.
+    """
+    for suffix in BESIDE[1:]:
+        try:
+            check_private(path + suffix)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise unusable(path, path + suffix, error) from error
 
 
 def _sync_folder(folder: str) -> None:
@@ -260,7 +269,8 @@ def _check(status: os.stat_result) -> None:
         raise OSError(errno.EINVAL, f"it belongs to another user (uid {status.st_uid})")
 
 
-def _unusable(journal: str, path: str, error: OSError) -> Exception:
+def unusable(journal: str, path: str, error: OSError) -> JournalError:
+    """The error of a file that the system, or a check, refuses."""
     read_only = error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
     no_room = error.errno in (errno.ENOSPC, errno.EDQUOT)
     why = f"{os.path.basename(path)}: {error.strerror or error}"

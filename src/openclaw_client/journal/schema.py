@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from openclaw_client.errors import JournalError
 from openclaw_client.journal.failures import failure
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def prepare(db: sqlite3.Connection, path: str, *, power_safe: bool) -> None:
         JournalError: It is damaged, another program's, or from a later version.
         sqlite3.Error: It cannot be read or written.
     """
-    _check_ours(db, path)
+    check_ours(db, path)
     (mode,) = db.execute("PRAGMA journal_mode=WAL").fetchone()
     if mode != "wal":
         raise failure(path, "unavailable", "its file system cannot share memory between processes")
@@ -77,11 +78,27 @@ def prepare(db: sqlite3.Connection, path: str, *, power_safe: bool) -> None:
     db.execute(f"PRAGMA journal_size_limit={WAL_KEPT}")
     db.execute("PRAGMA cell_size_check=ON")
     migrate(db, path)
-    (pages,) = db.execute("PRAGMA page_count").fetchone()
-    if pages <= CHECKED_PAGES:
-        (said,) = db.execute("PRAGMA quick_check(1)").fetchone()
-        if said != "ok":
-            raise failure(path, "corrupt")
+    _check_pages(db, path)
+
+
+def check_readable(db: sqlite3.Connection, path: str) -> bool:
+    """Whether a file that is only read has the tables of today; False where it has none yet. Writes nothing.
+
+    Raises:
+        JournalError: It is damaged, another program's, or from another version.
+        sqlite3.Error: It cannot be read.
+    """
+    check_ours(db, path)
+    db.execute("PRAGMA cell_size_check=ON")
+    version = version_of(db)
+    if version == 0:
+        return False
+    if version > len(MIGRATIONS):
+        raise _newer(path, version, len(MIGRATIONS))
+    if version < len(MIGRATIONS):
+        raise failure(path, "unavailable", "its tables are of an earlier version, which its next use changes")
+    _check_pages(db, path)
+    return True
 
 
 def version_of(db: sqlite3.Connection) -> int:
@@ -98,7 +115,7 @@ def migrate(db: sqlite3.Connection, path: str, steps: Sequence[Sequence[str]] = 
     """
     version = version_of(db)
     if version > len(steps):
-        raise failure(path, "newer", f"its tables are of version {version}, those known here of {len(steps)}")
+        raise _newer(path, version, len(steps))
     if version == len(steps):
         return
     db.execute("BEGIN IMMEDIATE")
@@ -115,9 +132,25 @@ def migrate(db: sqlite3.Connection, path: str, steps: Sequence[Sequence[str]] = 
         raise
 
 
-def _check_ours(db: sqlite3.Connection, path: str) -> None:
-    """Nothing is written before this is known."""
+def check_ours(db: sqlite3.Connection, path: str) -> None:
+    """Nothing is written before this is known.
+
+    Raises:
+        JournalError: It is another program's.
+    """
     (ours,) = db.execute("PRAGMA application_id").fetchone()
     (things,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if ours != APPLICATION_ID and (ours or things):
         raise failure(path, "unavailable", "it is the database of another program")
+
+
+def _newer(path: str, version: int, known: int) -> JournalError:
+    return failure(path, "newer", f"its tables are of version {version}, those known here of {known}")
+
+
+def _check_pages(db: sqlite3.Connection, path: str) -> None:
+    (pages,) = db.execute("PRAGMA page_count").fetchone()
+    if pages <= CHECKED_PAGES:
+        (said,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        if said != "ok":
+            raise failure(path, "corrupt")

@@ -288,6 +288,21 @@ def dead(db: sqlite3.Connection) -> tuple[KeptMessage, ...]:
     return tuple(map(_message_of, rows))
 
 
+def dead_since(db: sqlite3.Connection) -> tuple[tuple[KeptMessage, float], ...]:
+    """The same, each with the time at which it was given up."""
+    rows = db.execute(
+        f"SELECT {_MESSAGE_COLUMNS}, changed FROM inbox INDEXED BY inbox_dead WHERE state = 'dead' ORDER BY seq"
+    )
+    return tuple((_message_of(row[:-1]), row[-1]) for row in rows)
+
+
+def counts(db: sqlite3.Connection) -> tuple[int, int]:
+    """How many messages are not over, and how many were given up."""
+    waiting, dead_ones = (f"(SELECT count(*) FROM inbox WHERE {where})" for where in (_WAITING, "state = 'dead'"))
+    row = db.execute(f"SELECT {waiting}, {dead_ones}").fetchone()
+    return row[0], row[1]
+
+
 def replay(db: sqlite3.Connection, ident: str, user: str | None, now: float) -> int:
     """Put messages that are over behind those that wait."""
     whose, values = ("", ()) if user is None else (" AND user = ?", (user,))

@@ -50,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "sessions": {"logs", "connection", "policy", "wire", "errors"},
     "requests": {"logs", "sessions", "connection", "policy", "wire", "errors"},
-    "chat": {"logs", "requests", "sessions", "journal", "runs", "telemetry", "connection", "policy", "wire", "errors"},
+    "chat": {"logs", "journal", "requests", "sessions", "runs", "telemetry", "connection", "policy", "wire", "errors"},
     "interactions": {
         "logs",
         "chat",
@@ -67,6 +67,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "files": {"logs", "requests", "sessions", "connection", "identity", "policy", "wire", "errors"},
     "client": {
         "logs",
+        "os_threads",
+        "journal",
         "files",
         "interactions",
         "watching",
@@ -85,6 +87,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "forks",
         "logs",
         "os_threads",
+        "journal",
         "files",
         "interactions",
         "watching",
@@ -97,6 +100,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "manager": {
         "logs",
+        "journal",
         "sync",
         "client",
         "interactions",

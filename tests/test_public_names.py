@@ -56,10 +56,12 @@ NAMES = {
     "InFlightRun",
     "InjectResult",
     "InputReceipt",
+    "Journal",
     "ManagerCounters",
     "ManagerStatus",
     "MemoryIdentityStore",
     "PendingInput",
+    "PendingRun",
     "ProactiveMessage",
     "Question",
     "QuestionAsked",
@@ -85,6 +87,7 @@ NAMES = {
     "SessionsChanged",
     "SideResult",
     "SlowConsumer",
+    "SqliteJournal",
     "StageReport",
     "StateChange",
     "TextAppended",
@@ -117,7 +120,7 @@ MANAGER_NAMES = (
 )
 CONSTRUCTOR = (
     "url token password device_token user identity sessions role scopes caps timeouts reconnect tls_fingerprint "
-    "ssl_context proxy headers client_info ca_file on_approval on_question answers application"
+    "ssl_context proxy headers client_info ca_file on_approval on_question answers application journal"
 )
 
 

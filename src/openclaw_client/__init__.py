@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from openclaw_client.identity.device import DeviceIdentity
     from openclaw_client.identity.files import FileIdentityStore
     from openclaw_client.identity.store import DeviceToken, IdentityStore, MemoryIdentityStore, SecretIdentityStore
+    from openclaw_client.journal.protocol import Journal, PendingRun
+    from openclaw_client.journal.sqlite import SqliteJournal
     from openclaw_client.manager.blocking import ConnectionManager
     from openclaw_client.manager.coroutines import AsyncConnectionManager
     from openclaw_client.manager.credentials import ALL_SESSIONS, Credentials
@@ -129,10 +131,12 @@ _HOME = {
     "InFlightRun": "wire.history",
     "InjectResult": "chat.arguments",
     "InputReceipt": "wire.history",
+    "Journal": "journal.protocol",
     "ManagerCounters": "manager.status",
     "ManagerStatus": "manager.status",
     "MemoryIdentityStore": "identity.store",
     "PendingInput": "wire.history",
+    "PendingRun": "journal.protocol",
     "ProactiveMessage": "runs.proactive",
     "Question": "wire.questions",
     "QuestionAsked": "runs.events",
@@ -158,6 +162,7 @@ _HOME = {
     "SessionsChanged": "watching.session_list",
     "SideResult": "runs.events",
     "SlowConsumer": "client.slow_consumer",
+    "SqliteJournal": "journal.sqlite",
     "StageReport": "client.diagnosis",
     "StateChange": "connection.supervisor",
     "TextAppended": "runs.events",
@@ -231,10 +236,12 @@ __all__ = [
     "InFlightRun",
     "InjectResult",
     "InputReceipt",
+    "Journal",
     "ManagerCounters",
     "ManagerStatus",
     "MemoryIdentityStore",
     "PendingInput",
+    "PendingRun",
     "ProactiveMessage",
     "Question",
     "QuestionAsked",
@@ -259,6 +266,7 @@ __all__ = [
     "SessionsChanged",
     "SideResult",
     "SlowConsumer",
+    "SqliteJournal",
     "StageReport",
     "StateChange",
     "TextAppended",

@@ -7,6 +7,7 @@ import mimetypes
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,18 @@ def wire_attachments(
                 remedy="Use Attachment.from_path() or Attachment.from_bytes()",
             )
     return result
+
+
+def digests_of(attachments: Iterable[AttachmentLike] | None) -> tuple[str, ...]:
+    """By what each is known again, where the files themselves are not kept: SHA-256 in hex."""
+    return tuple(_digest(item) for item in attachments or ())
+
+
+def _digest(item: AttachmentLike) -> str:
+    if isinstance(item, Attachment):
+        return sha256(item.content).hexdigest()
+    # The gateway's own form; what cannot be encoded is refused before it is sent.
+    return sha256(repr(sorted(item.items(), key=repr)).encode(errors="replace")).hexdigest()
 
 
 def _limit(item: Attachment, policy: Policy) -> int:

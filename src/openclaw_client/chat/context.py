@@ -9,6 +9,7 @@ from typing import Protocol
 from openclaw_client.chat.details import LookUps
 from openclaw_client.chat.held import HeldMessages
 from openclaw_client.chat.methods import ChatMethods
+from openclaw_client.chat.record import RunRecord
 from openclaw_client.connection.fast_path import Take
 from openclaw_client.errors import ConnectionLost, GatewayError
 from openclaw_client.policy.redact import Redactor
@@ -111,7 +112,8 @@ class RunRegistry(Protocol):
 @dataclass(frozen=True, slots=True)
 class RunContext:
     """on_sent: a message is on its way. on_ended: a run is over, all of whose ids are given; of one that was sent, with
-    what is known of it. Returns the outcome, with what is still waited for."""
+    what is known of it. Returns the outcome, with what is still waited for. record: where runs are written down; None
+    where they are not."""
 
     methods: ChatMethods
     look_ups: LookUps
@@ -120,3 +122,4 @@ class RunContext:
     redactor: Callable[[], Redactor]
     on_sent: Callable[[SentRun], None]
     on_ended: Callable[[tuple[str, ...], SentRun | None, Outcome], Outcome]
+    record: RunRecord | None = None

@@ -128,6 +128,14 @@ class RunDriver:
         elif not self.ended and not self.left:
             self._go_on_unheard()
 
+    @property
+    def recorded(self) -> bool:
+        """Whether it is written down, and `taken` says something."""
+        return False
+
+    def taken(self) -> None:
+        """The caller has the end of the run."""
+
     # What the router knows of it.
 
     @property
@@ -232,7 +240,7 @@ class RunDriver:
         self._register()
         self._begun = True
         if address.sent is not None:
-            life.adopt(address.sent, self._now(), time.time())
+            life.adopt(address.sent, self._now(), time.time(), may_send=not address.adopted)
         else:
             life.seek(self._now())
         life.back()

@@ -75,13 +75,13 @@ class Outgoing:
 
         register: called before the first byte is written, since events can come before the response.
         """
-        begun, request, methods = asyncio.get_running_loop().time(), self._request, self._context.methods
-        hello = methods.hello
+        begun, request = asyncio.get_running_loop().time(), self._request
+        hello = self._context.methods.hello
         version = hello.server.version if hello is not None else None
         if request.when_busy == "wait" and not jumps_the_queue(request.message, version):
             await self._take_turn()
         try:
-            connection = await methods.requests.ready_in(request.session_key, self._time_to_connect(begun))
+            connection = await self._ready(begun)
             if self._limits.request is not None:
                 self._try_until = asyncio.get_running_loop().time() + self._limits.request
             register()
@@ -116,6 +116,10 @@ class Outgoing:
         if ticket is not None:
             self._context.gates.leave(self._session, ticket)
 
+    async def _ready(self, begun: float) -> Connection:
+        """The connection over which the message may be written now."""
+        return await self._context.methods.requests.ready_in(self._request.session_key, self._time_to_connect(begun))
+
     def _time_to_connect(self, begun: float) -> float | None:
         """Seconds to wait for a connection: the limit of a request, within what is left of the caller's."""
         limits = [] if self._limits.request is None else [self._limits.request]
@@ -140,7 +144,7 @@ class Outgoing:
         """The method by which it was written."""
         hello = connection.hello
         assert hello is not None
-        method = self._method or method_of(self._request, hello.server.version)
+        method = self._method_for(hello.server.version)
         params = params_of(self._request, method, hello)
         done = self._context.methods.requests.outcome(partial(self._answered, connection))
         both = method == AGENT
@@ -148,6 +152,9 @@ class Outgoing:
         self._awaited = connection, connection.request(method, params, self._limits.request, done, both=both)
         self._method = method
         return method
+
+    def _method_for(self, version: str | None) -> str:
+        return self._method or method_of(self._request, version)
 
     def _answered(self, connection: Connection, payload: Any, error: GatewayError | None) -> None:
         if self._accepted:

@@ -8,6 +8,7 @@ from openclaw_client.chat.arguments import ChatRequest
 from openclaw_client.chat.consumer import RunConsumer
 from openclaw_client.chat.context import RunContext
 from openclaw_client.chat.driver import RunDriver
+from openclaw_client.chat.recorded import RecordedDriver
 from openclaw_client.errors import GatewayError
 from openclaw_client.policy.timeouts import Timeouts
 from openclaw_client.runs.events import ChatReply, RunEvent, TextAppended, TextReplaced
@@ -38,6 +39,10 @@ class TracedDriver(RunDriver):
         super().leave()
         if self._traced.watch is not None:
             self._traced.watch.end("left")
+
+
+class TracedRecordedDriver(TracedDriver, RecordedDriver):
+    """One that is written down, too."""
 
 
 class _TracedConsumer:

@@ -22,6 +22,7 @@ from openclaw_client.client.engine import Engine
 from openclaw_client.client.options import CaFile, Identity, Proxy, build_settings
 from openclaw_client.client.port import Port
 from openclaw_client.client.scope import with_scope
+from openclaw_client.client.shared_journal import JournalLike, SharedJournal, shared_journal
 from openclaw_client.client.streams import AsyncStreams
 from openclaw_client.connection.settings import ClientInfo, Settings
 from openclaw_client.connection.supervisor import ConnectionState
@@ -53,6 +54,8 @@ class AsyncGatewayClient(AsyncChatting, AsyncStreams, AsyncAnswering, AsyncAgent
     OPENCLAW_GATEWAY_TLS_FINGERPRINT, as with the credentials. ca_file: a PEM file of authorities, trusted beside the
     system's; None takes OPENCLAW_GATEWAY_CA_FILE. ssl_context: the caller's own. One of the three, and for wss:// only.
     application: a name that the keys of its runs begin with, for a program of several processes (docs/processes.md).
+    journal: a path, a `SqliteJournal` or another `Journal`: what is sent and said is written down first, and survives
+    this process (docs/durable.md). The user is a str then; a process has the file alone.
     proxy: a URL (`http://`, `https://`, `socks4://`, `socks5://`); None takes https_proxy, http_proxy, all_proxy and
     no_proxy from the environment, but never for this machine, private hosts or a pinned certificate; "" or False for
     none.
@@ -86,6 +89,7 @@ class AsyncGatewayClient(AsyncChatting, AsyncStreams, AsyncAnswering, AsyncAgent
         on_question: QuestionHandler | None = None,
         answers: Iterable[str] = (),
         application: str | None = None,
+        journal: JournalLike = None,
     ) -> None:
         settings = build_settings(
             url,
@@ -108,22 +112,32 @@ class AsyncGatewayClient(AsyncChatting, AsyncStreams, AsyncAnswering, AsyncAgent
             application=application,
         )
         known = SessionFilter(sessions)
-        self._set_up(with_scope(settings, known), known, user)
+        self._set_up(with_scope(settings, known), known, user, shared_journal(journal))
         if on_approval is not None:
             self.on_approval(on_approval)
         if on_question is not None:
             self.on_question(on_question)
 
     @classmethod
-    def _from_settings(cls, settings: Settings, sessions: SessionFilter, user: Any) -> Self:
+    def _from_settings(
+        cls, settings: Settings, sessions: SessionFilter, user: Any, journal: SharedJournal | None = None
+    ) -> Self:
         """A client whose settings are checked already, for the manager."""
         client = cls.__new__(cls)
-        client._set_up(settings, sessions, user)
+        client._set_up(settings, sessions, user, journal)
         return client
 
-    def _set_up(self, settings: Settings, sessions: SessionFilter, user: Any) -> None:
+    def _set_up(self, settings: Settings, sessions: SessionFilter, user: Any, journal: SharedJournal | None) -> None:
         self._settings = settings
-        self._engine = Engine(settings, sessions, owner=self, user=user, callbacks=CallbackQueue, runner=TaskRunner())
+        self._engine = Engine(
+            settings,
+            sessions,
+            owner=self,
+            user=user,
+            callbacks=CallbackQueue,
+            runner=TaskRunner(),
+            journal=journal,
+        )
         self._port: Port = self._engine
         self._loop: asyncio.AbstractEventLoop | None = None
 

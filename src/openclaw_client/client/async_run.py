@@ -93,6 +93,7 @@ class AsyncChatRun:
         """
         await self._begin()
         await self._over.wait()
+        self._follower.taken()
         if self._error is not None:
             raise self._error.again()
         assert self._reply is not None
@@ -121,6 +122,8 @@ class AsyncChatRun:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        if isinstance(self._last, Terminal):
+            self._follower.taken()
         self._follower.leave()
         self._over.set()
         if self._reply is None and self._error is None:
@@ -190,6 +193,7 @@ class AsyncChatRun:
 
     def _finish_iteration(self) -> None:
         """End the iteration: quietly after a terminal event, with the error where there was none."""
+        self._follower.taken()
         if self._error is not None and not self._told and not isinstance(self._last, Terminal):
             self._told = True
             raise self._error.again()

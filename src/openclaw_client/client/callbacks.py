@@ -55,11 +55,22 @@ class Callbacks(Protocol):
     def put_event(self, handler: Handler, *args: Any) -> None:
         """The same for what is dropped first when too much waits."""
 
+    def put_delivery(self, handler: Handler, done: Done, *args: Any) -> None:
+        """The same for a call whose end is asked for: done(failed) is called in the thread of the handler."""
+
+
+Done = Callable[[bool], None]
+
+
+class HandlersFailed(Exception):
+    """A handler that calls others: one of them raised, and that was told."""
+
 
 class Call(NamedTuple):
     handler: Handler
     args: tuple[Any, ...]
     is_event: bool
+    done: Done | None = None
 
     @property
     def size(self) -> int:
@@ -140,6 +151,8 @@ class Backlog:
             waiting = len(self._calls)
             lost = self._calls.popleft()
             logger.error("%d calls wait for handlers; one of %s was given up", waiting, handler_name(lost.handler))
+        if lost.done is not None:
+            lost.done(True)
         self._bytes -= lost.size
         self._dropped += 1
         if self._dropped % MAX_CALLS == 1:
@@ -161,6 +174,10 @@ class CallbackQueue:
         """The same for what is dropped first when too much waits."""
         self._add(Call(handler, args, is_event=True))
 
+    def put_delivery(self, handler: Handler, done: Done, *args: Any) -> None:
+        """The same for a call whose end is asked for."""
+        self._add(Call(handler, args, is_event=False, done=done))
+
     def _add(self, call: Call) -> None:
         self._backlog.add(call)
         if self._task is None:
@@ -170,22 +187,33 @@ class CallbackQueue:
         backlog = self._backlog
         try:
             while (call := backlog.pop()) is not None:
-                began = monotonic()
-                try:
-                    result = call.handler(*call.args)
-                    backlog.blocked(monotonic() - began)
-                    if inspect.isawaitable(result):
-                        await result
-                except asyncio.CancelledError:
-                    task = asyncio.current_task()
-                    if task is not None and task.cancelling():
-                        raise
-                    # Not this task was cancelled, but what the handler waited for.
-                    logger.exception("the handler %s raised", handler_name(call.handler))
-                except (KeyboardInterrupt, SystemExit):
-                    raise
-                except BaseException:
-                    logger.exception("the handler %s raised", handler_name(call.handler))
+                failed = await self._run(call)
+                if call.done is not None:
+                    call.done(failed)
                 backlog.done()
         finally:
             self._task = None
+
+    async def _run(self, call: Call) -> bool:
+        """Whether it raised."""
+        began = monotonic()
+        try:
+            result = call.handler(*call.args)
+            self._backlog.blocked(monotonic() - began)
+            if inspect.isawaitable(result):
+                await result
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # Not this task was cancelled, but what the handler waited for.
+            logger.exception("the handler %s raised", handler_name(call.handler))
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except HandlersFailed:
+            pass
+        except BaseException:
+            logger.exception("the handler %s raised", handler_name(call.handler))
+        else:
+            return False
+        return True

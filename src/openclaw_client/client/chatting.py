@@ -12,6 +12,7 @@ from openclaw_client.chat.attachments import AttachmentLike
 from openclaw_client.client.async_run import AsyncChatRun
 from openclaw_client.client.callbacks import check_optional
 from openclaw_client.client.port import Port
+from openclaw_client.journal.protocol import PendingRun
 from openclaw_client.runs.events import ChatReply, RunEvent
 from openclaw_client.runs.peer import SentRun
 
@@ -131,7 +132,7 @@ class AsyncChatting:
 
     def chat_attach(
         self,
-        run: SentRun | str,
+        run: SentRun | PendingRun | str,
         *,
         session_key: str | None = None,
         offset: int = 0,
@@ -144,8 +145,9 @@ class AsyncChatting:
         sent again only where it certainly has not run, and only from a `SentRun` that holds the whole message.
 
         Args:
-            run: A `SentRun` (see `AsyncChatRun.sent_run`), or the id of a run. By its id a run is found while it goes
-                on, and later where the rows of the history name it (not on 2026.4.15 and 2026.5.12).
+            run: What `pending()` gives, a `SentRun` (see `AsyncChatRun.sent_run`), or the id of a run. By its id a run
+                is found while it goes on, and later where the rows of the history name it (not on 2026.4.15 and
+                2026.5.12), or it is on the list of `pending()`.
             session_key: The session of a run that is given by its id; a `SentRun` has it.
             offset: Characters of the text that the reader has: text events begin behind them. A text that was
                 rewritten comes whole, as `TextReplaced`.
@@ -160,8 +162,42 @@ class AsyncChatting:
                 `RunUnknown` where the gateway knows no run of this id.
         """
         return AsyncChatRun(
-            self._port, run_address(run, session_key, offset, details=details), self._port.run_timeouts(timeout)
+            self._port,
+            run_address(run, session_key, offset, details=details, recorded=self._port.recorded_run),
+            self._port.run_timeouts(timeout),
         )
+
+    async def pending(self) -> tuple[PendingRun, ...]:
+        """This user's messages whose replies nobody has taken, oldest first; also before connecting.
+
+        What a process that is gone had under way: each is followed, taken, or sent where it certainly never was, by
+        `chat_attach`. Nothing is sent again by itself.
+
+        Returns:
+            Each with its state: "queued" (never sent), "sent" (may have run) or "answered" (over).
+
+        Raises:
+            UsageError: The client has no journal.
+            JournalError: It cannot be read, or belongs to another process.
+        """
+        self._bind()
+        return await self._port.pending()
+
+    async def forget(self, run_id: str) -> bool:
+        """Take a run off the list of `pending()`. Aborts nothing.
+
+        Args:
+            run_id: Its id.
+
+        Returns:
+            Whether it was on the list.
+
+        Raises:
+            UsageError: The client has no journal.
+            JournalError: It cannot be written, and the run is still on the list.
+        """
+        self._bind()
+        return await self._port.forget(run_id)
 
     async def chat_abort(self, *, session_key: str, run_id: str | None = None) -> AbortResult:
         """Stop a run, or all runs of the session. `aborted` is False where nothing was running; that is no error."""

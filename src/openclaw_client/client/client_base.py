@@ -99,8 +99,14 @@ class ClientBase:
 
         Handlers run one after the other, in order: in the loop, where they may be `async def`, or on worker threads of
         the blocking client. What they raise is logged.
+
+        With a journal a message is done when all handlers have returned. Where one raised, or its process ended, all
+        get it again (`message.delivery` counts), after 1, 5, 30 and 120 seconds; then it is given up, which is logged
+        as an error, and stays in the journal for a week. The user's later messages wait meanwhile.
         """
-        return self._added(self._port.handlers.message, handler)
+        added = self._added(self._port.handlers.message, handler)
+        self._port.handlers.now_wanted()
+        return added
 
     def on_fatal_close(self, handler: Callable[[Any, GatewayError], object]) -> Any:
         """Call handler(client, error) when the connection is parked for good. Also a decorator."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from functools import cached_property
@@ -18,12 +19,17 @@ from openclaw_client.chat.details import LookUps
 from openclaw_client.chat.driver import RunDriver
 from openclaw_client.chat.methods import ChatMethods, habits
 from openclaw_client.chat.missed_messages import MissedMessages
-from openclaw_client.chat.traced import TracedDriver
+from openclaw_client.chat.record import RunRecord
+from openclaw_client.chat.recorded import RecordedDriver
+from openclaw_client.chat.traced import TracedDriver, TracedRecordedDriver
 from openclaw_client.client.callbacks import Callbacks
 from openclaw_client.client.events import EventSink
+from openclaw_client.client.inbox import Inbox
+from openclaw_client.client.journalling import Journalling
 from openclaw_client.client.options import kinds_of, with_answers
 from openclaw_client.client.port import EventHandler, Handlers
 from openclaw_client.client.router import Router
+from openclaw_client.client.shared_journal import SharedJournal, journal_user
 from openclaw_client.client.slow_consumer import SlowConsumer, loop_lag_monitor
 from openclaw_client.connection.connection import Connection, Gap
 from openclaw_client.connection.settings import Settings
@@ -32,6 +38,7 @@ from openclaw_client.errors import ClientClosed, ConnectionLost, GatewayError, U
 from openclaw_client.files.calls import FileCalls
 from openclaw_client.interactions.handling import HandlerRunner
 from openclaw_client.interactions.interactions import Interactions
+from openclaw_client.journal.protocol import KeptPlace, PendingRun
 from openclaw_client.logs import GuardedLogger
 from openclaw_client.policy.redact import Redactor
 from openclaw_client.policy.timeouts import Timeouts, check_time_limit
@@ -56,7 +63,8 @@ MakeCallbacks = Callable[[Callable[[SlowConsumer], None]], Callbacks]
 
 class Engine:
     """One client's machinery; a `Port`. owner: the client, handed to the handlers of a fatal close. callbacks makes the
-    place where users' handlers run, away from the reader; runner runs those that wait for people."""
+    place where users' handlers run, away from the reader; runner runs those that wait for people. journal: where runs
+    and messages are written down."""
 
     def __init__(
         self,
@@ -67,6 +75,7 @@ class Engine:
         user: object,
         callbacks: MakeCallbacks,
         runner: HandlerRunner,
+        journal: SharedJournal | None = None,
     ) -> None:
         self.settings = settings
         self.application = application_of(settings.application)
@@ -83,7 +92,7 @@ class Engine:
         self.requests = Requests(settings, self.supervisor, sessions, self._subscriptions)
         limit = settings.timeouts.request
         self._methods = ChatMethods(self.requests, sessions, limit, self._on_aborted)
-        self._gates = SessionGates(self._methods.is_busy, lambda session: self.router.open_runs(session))
+        self._gates = SessionGates(self._methods.is_busy, self._open_runs)
         self.router: Router = Router(
             sessions,
             self._gates,
@@ -106,8 +115,9 @@ class Engine:
             sessions,
             self.router,
             self._on_message,
-            lambda: bool(self.handlers.message),
+            lambda: self.handlers.wanted,
             self.application,
+            on_place=None if journal is None else lambda place: self._place(place),
         )
         # Past this object: one call less for every frame.
         self.on_frame: Callable[[ChatFrame | Event, float], None] = self.router.on_frame
@@ -122,11 +132,27 @@ class Engine:
         self._context = RunContext(
             self._methods, self._look_ups, self._gates, self.router, self._redactor, self._on_sent, self._on_ended
         )
+        self._journalling = None if journal is None else self._new_journalling(journal)
 
     @cached_property
     def _reports(self) -> Callbacks:
         """Apart: whoever is slow holds up the other handlers of the client, and must not hold up the news of it."""
         return self._new_callbacks(_no_op)
+
+    def _new_journalling(self, journal: SharedJournal) -> Journalling:
+        record = RunRecord(journal.journal, journal_user(self.user))
+        self._context = replace(self._context, record=record)
+        inbox = Inbox(
+            journal,
+            record.user,
+            self.handlers,
+            self._callbacks,
+            self.user,
+            told=lambda: self._tell(lambda one: one.proactive_message()),
+            lost=self._look_back,
+        )
+        self.handlers.on_wanted = lambda: inbox.call_soon(self._on_wanted)
+        return Journalling(journal, record, inbox, self.follower, self._on_adopted_ended, self.settings.timeouts)
 
     # Life.
 
@@ -156,9 +182,12 @@ class Engine:
         pending = connection is not None and connection.pending > 0
         waiting = self.supervisor.awaited or self._gates.waiting or self.interactions.awaited
         fetching = self.files.active > 0 or self._look_ups.active > 0
-        return pending or self.router.running or waiting or fetching
+        writing = self._journalling is not None and self._journalling.inbox.busy
+        return pending or self.router.running or waiting or fetching or writing
 
     async def connect(self) -> None:
+        if self._journalling is not None:
+            await self._journalling.open(self.router, self._missed)
         await self.supervisor.connect()
         await self._subscriptions.settled()
         self.touch()
@@ -190,7 +219,10 @@ class Engine:
         self.files.stop()
         for stream in self.router.streams():
             stream.end(closed)
-        return gone
+        if self._journalling is None:
+            return gone
+        self._journalling.stop()
+        return self._journalling.closed(gone)
 
     async def pause(self, seconds: float) -> None:
         """Wait between two tries of a device that waits for its approval."""
@@ -255,7 +287,11 @@ class Engine:
 
     def follower(self, what: ChatRequest | RunAddress, consumer: RunConsumer, limits: Timeouts) -> RunDriver:
         """A run, not begun."""
-        kind = RunDriver if telemetry.current() is None else TracedDriver
+        kind: type[RunDriver]
+        if self._journalling is not None:
+            kind = RecordedDriver if telemetry.current() is None else TracedRecordedDriver
+        else:
+            kind = RunDriver if telemetry.current() is None else TracedDriver
         return kind(self._context, what, consumer, limits)
 
     def add_stream(self, stream: EventSink) -> None:
@@ -274,6 +310,22 @@ class Engine:
             logger.warning("%s", report)
         for handler in tuple(self.handlers.slow):
             self._reports.put(handler, report)
+
+    # What is written down.
+
+    async def pending(self) -> tuple[PendingRun, ...]:
+        return await self._written_down().pending()
+
+    async def forget(self, run_id: str) -> bool:
+        return await self._written_down().forget(run_id)
+
+    def recorded_run(self, run_id: str) -> SentRun | None:
+        return self._journalling.known(run_id) if self._journalling is not None else None
+
+    def _written_down(self) -> Journalling:
+        if self._journalling is None:
+            raise UsageError(message="this client has no journal", remedy="Make it with journal=, a path")
+        return self._journalling
 
     # Requests.
 
@@ -321,6 +373,8 @@ class Engine:
     def on_usable(self) -> None:
         for run in self.router.runs():
             run.on_back()
+        if self._journalling is not None:
+            self._journalling.adopt(self.router)
         self._missed.begin()
         self.interactions.catch_up()
         if self.supervisor.usable is not None:
@@ -371,7 +425,37 @@ class Engine:
         if observers is not None:
             observers.tell(what)
 
+    def _open_runs(self, session: str) -> list[str]:
+        """The runs of a session that go on and that nobody here asked for now."""
+        runs, journalling = self.router.open_runs(session), self._journalling
+        return runs if journalling is None else runs + journalling.adopted_in(session, self._methods.canonical)
+
+    def _on_adopted_ended(self, session_key: str, run_id: str) -> None:
+        self._gates.other_ended(self._methods.canonical(session_key), run_id, asyncio.get_running_loop().time())
+
+    def _place(self, place: KeptPlace) -> None:
+        assert self._journalling is not None
+        self._journalling.inbox.place(place)
+
+    def _on_wanted(self) -> None:
+        """Somebody listens to messages from now on: what was said before waits in the journal and in the history."""
+        assert self._journalling is not None
+        self._journalling.inbox.wake()
+        if self.supervisor.usable is not None:
+            self._missed.begin(in_doubt=True)
+
+    def _look_back(self) -> None:
+        """Messages were heard and could not be written down: they are in the history."""
+        self._missed.begin(in_doubt=True)
+
     def _on_message(self, message: ProactiveMessage) -> None:
+        if self._journalling is not None:
+            if self.handlers.wanted:
+                self._journalling.inbox.add(message)
+            else:
+                # It is told to who listens later, out of the history.
+                self.router.unheard(message.run_id)
+            return
         self._tell(lambda one: one.proactive_message())
         for handler in tuple(self.handlers.message):
             self._callbacks.put(handler, self.user, message)

@@ -16,6 +16,7 @@ from openclaw_client.errors import GatewayError
 from openclaw_client.files.saving import PathLike
 from openclaw_client.interactions.events import InteractionSink
 from openclaw_client.interactions.handling import InteractionHandler
+from openclaw_client.journal.protocol import PendingRun
 from openclaw_client.policy.timeouts import Timeouts
 from openclaw_client.requests.requests import Answer
 from openclaw_client.runs.activity import Activity
@@ -57,9 +58,18 @@ class Follower(Protocol):
     @property
     def ended(self) -> bool: ...
 
+    @property
+    def recorded(self) -> bool:
+        """Whether it is written down, and `taken` says something. From any thread."""
+        ...
+
     async def begin(self) -> None: ...
 
     def leave(self) -> None: ...
+
+    def taken(self) -> None:
+        """The caller has the end of the run."""
+        ...
 
 
 class Handlers:
@@ -70,6 +80,20 @@ class Handlers:
         self.fatal: list[Callable[[Any, GatewayError], object]] = []
         self.state: list[Callable[[StateChange], object]] = []
         self.slow: list[Callable[[SlowConsumer], object]] = []
+        self.listening: Callable[[], bool] | None = None
+        """Whether those who stand behind the handlers of messages want any; None where these are the listeners."""
+        self.on_wanted: Callable[[], None] | None = None
+        """Called when messages may be wanted from now on; from any thread."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody listens to messages."""
+        return bool(self.message) and (self.listening is None or self.listening())
+
+    def now_wanted(self) -> None:
+        """A listener came; from any thread."""
+        if self.on_wanted is not None:
+            self.on_wanted()
 
     def adopt(self, other: Handlers) -> None:
         """Take over what was registered elsewhere."""
@@ -202,6 +226,16 @@ class Port(Protocol):
     def allow(self, sessions: Sessions) -> None: ...
 
     def after_fork(self) -> None: ...
+
+    # What is written down. Raises UsageError where there is no journal.
+
+    async def pending(self) -> tuple[PendingRun, ...]: ...
+
+    async def forget(self, run_id: str) -> bool: ...
+
+    def recorded_run(self, run_id: str) -> SentRun | None:
+        """The facts of a run on the list; None where it is not known. From any thread."""
+        ...
 
     # Requests and runs.
 

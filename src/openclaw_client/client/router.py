@@ -126,6 +126,14 @@ class Router:
         """Whether a run is this client's own, or its message was heard. From any thread: nothing is made here."""
         return run_id in self._runs or ("_proactive" in self.__dict__ and self._proactive.is_known(run_id))
 
+    def known(self, run_id: str) -> None:
+        """A run was this user's own before there was a connection."""
+        self._proactive.finished(run_id)
+
+    def unheard(self, run_id: str) -> None:
+        """The message of a run went to nobody."""
+        self._proactive.reopened(run_id)
+
     def has_open_run(self, run_id: str) -> bool:
         """Whether the beginning of somebody else's run was heard, and not its end."""
         return self._proactive.has_open(run_id)

@@ -9,10 +9,12 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
-from openclaw_client.client.callbacks import check_handler
+from openclaw_client.client.callbacks import HandlersFailed, check_handler
 from openclaw_client.client.options import ClientInfo, Proxy, ReconnectPolicy, Timeouts, check_kinds
+from openclaw_client.client.shared_journal import JournalLike, shared_journal
 from openclaw_client.errors import GatewayError
 from openclaw_client.errors.frames import without_frames
+from openclaw_client.journal.protocol import PendingRun
 from openclaw_client.logs import GuardedLogger, handler_name
 from openclaw_client.manager.core import IDLE_TIMEOUT, MAX_CONNECTIONS, ManagerCore
 from openclaw_client.manager.credentials import ClientOptions, Credentials
@@ -62,6 +64,7 @@ class ConnectionManager:
         client_info: ClientInfo = ClientInfo(),  # noqa: B008 - frozen
         answers: Iterable[str] = (),
         application: str | None = None,
+        journal: JournalLike = None,
     ) -> None:
         self._credentials = credentials
         self._thread: LoopThread | None = None
@@ -85,6 +88,7 @@ class ConnectionManager:
             knows=lambda client, run_id: client._port.is_known_run(run_id),
             soon=self._soon,
         )
+        self._core.journal = shared_journal(journal, alone=False)
         _managers.add(self)
 
     def connection_for(self, user: Hashable) -> GatewayClient:
@@ -141,6 +145,8 @@ class ConnectionManager:
         """
         check_handler(handler, coroutines=False)
         self._core.message_handlers.append(handler)
+        for client in self._core.clients():
+            client._port.handlers.now_wanted()
         return handler
 
     def on_approval(self, handler: Callable[[Any, Approval], object]) -> Any:
@@ -185,6 +191,29 @@ class ConnectionManager:
     def close(self) -> None:
         """Close every connection, for good. Runs in flight end with RunLost. May be called twice."""
         self._close(self._core.pop_all(close=True))
+        if self._core.journal is not None and self._thread is not None and not self._thread.closing:
+            self._thread.call(self._core.journal.close, "close")
+
+    def pending(self, user: str | None = None) -> tuple[PendingRun, ...]:
+        """The messages of a user, or of all, whose replies nobody has taken, oldest first; connects nobody.
+
+        Each is followed, taken, or sent where it certainly never was, by `chat_attach` of its user's client. Nothing is
+        sent again by itself.
+
+        Args:
+            user: Whose; None for all.
+
+        Returns:
+            Each with its user and its state: "queued" (never sent), "sent" (may have run) or "answered" (over).
+
+        Raises:
+            UsageError: The manager has no journal.
+            JournalError: It cannot be read, or belongs to another process.
+        """
+        journal = self._core.written_down()
+        if self._thread is None:
+            self._thread = loop_thread()
+        return self._thread.call(lambda: journal.pending(user), "pending")
 
     def __enter__(self) -> Self:
         return self
@@ -241,7 +270,8 @@ class ConnectionManager:
         return effect.gate.wait()
 
     def _make(self, given: Credentials, user: Hashable) -> GatewayClient:
-        client = GatewayClient._from_settings(self._core.settings(given), given.filter(), user)
+        client = GatewayClient._from_settings(self._core.settings(given), given.filter(), user, self._core.journal)
+        client._port.handlers.listening = lambda: bool(self._core.message_handlers)
         client.on_proactive_message(lambda _user, message: self._on_message(client, message))
         client.on_fatal_close(self._on_fatal)
         self._core.answers.attach(client._port, user)
@@ -250,7 +280,9 @@ class ConnectionManager:
     def _on_message(self, client: GatewayClient, message: Any) -> None:
         """On a worker thread."""
         if self._core.tells(client, message.run_id):
-            self._call(self._core.message_handlers, client.user, message)
+            whole = self._call(self._core.message_handlers, client.user, message)
+            if not whole and self._core.journal is not None:
+                raise HandlersFailed
 
     def _on_fatal(self, client: GatewayClient, error: GatewayError) -> None:
         """On a worker thread."""
@@ -259,13 +291,17 @@ class ConnectionManager:
         client.disconnect()
         self._call(self._core.fatal_handlers, client, error)
 
-    def _call(self, handlers: list[Callable[..., object]], *args: Any) -> None:
+    def _call(self, handlers: list[Callable[..., object]], *args: Any) -> bool:
+        """Whether all of them returned."""
+        whole = True
         for handler in tuple(handlers):
             try:
                 handler(*args)
             except Exception:
                 self._core.count("handler_errors")
                 logger.exception("the handler %s raised", handler_name(handler))
+                whole = False
+        return whole
 
     def _after_fork(self) -> None:
         self._thread = None

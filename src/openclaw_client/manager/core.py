@@ -14,7 +14,9 @@ from time import monotonic
 from typing import Any, Generic
 
 from openclaw_client.client.options import ConnectionState, Settings
+from openclaw_client.client.shared_journal import SharedJournal
 from openclaw_client.errors import GatewayError, ManagerError, UsageError
+from openclaw_client.journal.protocol import Journal
 from openclaw_client.logs import GuardedLogger
 from openclaw_client.manager.answering import ManagerAnswers
 from openclaw_client.manager.credentials import ClientOptions, Credentials, checked
@@ -84,6 +86,7 @@ class ManagerCore(Generic[C]):
         self._close, self._close_if_idle = close, close_if_idle
         self._soon = soon
         self._messages = MessageFilter(knows)
+        self.journal: SharedJournal | None = None
         self._lingering: set[C] = set()
         self._leaving: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -286,6 +289,10 @@ class ManagerCore(Generic[C]):
         with self._lock:
             slot = self.table.slots.get(client.user)
             current = None if slot is None else slot.client
+            if self.journal is not None:
+                # It has told them apart, and what was handed out is written down.
+                self._count("messages")
+                return True
             clients = [*self._lingering] if current is None else [current, *self._lingering]
             others = [one for one in clients if one is not client and one.user == client.user]
             told = self._messages.passes(client, others, run_id, current=client is current)
@@ -316,6 +323,17 @@ class ManagerCore(Generic[C]):
                 counters=self.counters,
             )
 
+    def clients(self) -> list[C]:
+        """Those who have a slot."""
+        with self._lock:
+            return [client for _, client in self.table.clients()]
+
+    def written_down(self) -> Journal:
+        """The journal. Raises UsageError where there is none."""
+        if self.journal is None:
+            raise UsageError(message="this manager has no journal", remedy="Make it with journal=, a path")
+        return self.journal.journal
+
     def count(self, name: str) -> None:
         with self._lock:
             self._count(name)
@@ -327,6 +345,7 @@ class ManagerCore(Generic[C]):
         self._lingering, self._leaving = set(), set()
         self._messages.forget()
         self.table.forget()
+        self.journal = self.journal.after_fork() if self.journal is not None else None
 
     def _count(self, name: str, happened: bool = True) -> None:
         if happened:

@@ -10,10 +10,12 @@ from contextlib import asynccontextmanager
 from typing import Any, Self
 
 from openclaw_client.client.async_client import AsyncGatewayClient
-from openclaw_client.client.callbacks import check_handler
+from openclaw_client.client.callbacks import HandlersFailed, check_handler
 from openclaw_client.client.options import ClientInfo, Proxy, ReconnectPolicy, Timeouts, check_kinds
+from openclaw_client.client.shared_journal import JournalLike, shared_journal
 from openclaw_client.errors import GatewayError, UsageError
 from openclaw_client.errors.frames import without_frames
+from openclaw_client.journal.protocol import PendingRun
 from openclaw_client.logs import GuardedLogger, handler_name
 from openclaw_client.manager.core import IDLE_TIMEOUT, MAX_CONNECTIONS, ManagerCore
 from openclaw_client.manager.credentials import ClientOptions, Credentials
@@ -58,6 +60,7 @@ class AsyncConnectionManager:
         client_info: ClientInfo = ClientInfo(),  # noqa: B008 - frozen
         answers: Iterable[str] = (),
         application: str | None = None,
+        journal: JournalLike = None,
     ) -> None:
         self._credentials = credentials
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -81,6 +84,7 @@ class AsyncConnectionManager:
             knows=lambda client, run_id: client._port.is_known_run(run_id),
             soon=self._soon,
         )
+        self._core.journal = shared_journal(journal, alone=False)
 
     async def connection_for(self, user: Hashable) -> AsyncGatewayClient:
         """The user's client, connected; callers at once share one connect, and nobody waits for another user's.
@@ -136,6 +140,8 @@ class AsyncConnectionManager:
         """
         check_handler(handler, coroutines=True)
         self._core.message_handlers.append(handler)
+        for client in self._core.clients():
+            client._port.handlers.now_wanted()
         return handler
 
     def on_approval(self, handler: Callable[[Any, Approval], object]) -> Any:
@@ -180,6 +186,27 @@ class AsyncConnectionManager:
     async def close(self) -> None:
         """Close every connection, for good. Runs in flight end with RunLost. May be called twice."""
         await self._close(self._core.pop_all(close=True))
+        if self._core.journal is not None:
+            await self._core.journal.close()
+
+    async def pending(self, user: str | None = None) -> tuple[PendingRun, ...]:
+        """The messages of a user, or of all, whose replies nobody has taken, oldest first; connects nobody.
+
+        Each is followed, taken, or sent where it certainly never was, by `chat_attach` of its user's client. Nothing is
+        sent again by itself.
+
+        Args:
+            user: Whose; None for all.
+
+        Returns:
+            Each with its user and its state: "queued" (never sent), "sent" (may have run) or "answered" (over).
+
+        Raises:
+            UsageError: The manager has no journal.
+            JournalError: It cannot be read, or belongs to another process.
+        """
+        self._bind()
+        return await self._core.written_down().pending(user)
 
     async def __aenter__(self) -> Self:
         return self
@@ -231,7 +258,8 @@ class AsyncConnectionManager:
         return await effect.gate.wait()
 
     def _make(self, given: Credentials, user: Hashable) -> AsyncGatewayClient:
-        client = AsyncGatewayClient._from_settings(self._core.settings(given), given.filter(), user)
+        client = AsyncGatewayClient._from_settings(self._core.settings(given), given.filter(), user, self._core.journal)
+        client._port.handlers.listening = lambda: bool(self._core.message_handlers)
         client.on_proactive_message(lambda _user, message: self._on_message(client, message))
         client.on_fatal_close(self._on_fatal)
         self._core.answers.attach(client._port, user)
@@ -240,7 +268,9 @@ class AsyncConnectionManager:
     async def _on_message(self, client: AsyncGatewayClient, message: Any) -> None:
         """In the client's task for handlers."""
         if self._core.tells(client, message.run_id):
-            await self._call(self._core.message_handlers, client.user, message)
+            whole = await self._call(self._core.message_handlers, client.user, message)
+            if not whole and self._core.journal is not None:
+                raise HandlersFailed
 
     async def _on_fatal(self, client: AsyncGatewayClient, error: GatewayError) -> None:
         """In the client's task for handlers."""
@@ -249,7 +279,9 @@ class AsyncConnectionManager:
         await client.disconnect()
         await self._call(self._core.fatal_handlers, client, error)
 
-    async def _call(self, handlers: list[Callable[..., object]], *args: Any) -> None:
+    async def _call(self, handlers: list[Callable[..., object]], *args: Any) -> bool:
+        """Whether all of them returned."""
+        whole = True
         for handler in tuple(handlers):
             try:
                 result = handler(*args)
@@ -258,6 +290,8 @@ class AsyncConnectionManager:
             except Exception:
                 self._core.count("handler_errors")
                 logger.exception("the handler %s raised", handler_name(handler))
+                whole = False
+        return whole
 
     def _bind(self) -> None:
         loop = asyncio.get_running_loop()

@@ -22,7 +22,7 @@ from openclaw_client.runs.ack import EndedBefore, Running, Stopped, read_ack
 from openclaw_client.runs.answers import SILENT
 from openclaw_client.runs.beside import RunBeside
 from openclaw_client.runs.clock import SILENCE_AFTER_GAP, RunLimits
-from openclaw_client.runs.events import RunAborted, RunErrored, RunStarted
+from openclaw_client.runs.events import RunAborted, RunCompleted, RunErrored, RunStarted
 from openclaw_client.runs.peer import Delivery, Peer, SentRun, sent_run
 from openclaw_client.runs.phases import Contact, Follow, Phase, Refused, Step, Tell
 from openclaw_client.runs.state import Emit
@@ -71,16 +71,24 @@ class RunLife(RunBeside, RunAbsence):
         self._clock.sent(now)
         self._move(Step.WRITTEN)
 
-    def adopt(self, sent: SentRun, now: float, wall: float) -> None:
-        """Take up a run from stored facts. It is asked about when `back` says that there is a connection."""
+    def adopt(self, sent: SentRun, now: float, wall: float, *, may_send: bool = True) -> None:
+        """Take up a run from stored facts. It is asked about when `back` says that there is a connection.
+
+        may_send: whether its message may be sent, where it certainly did not run.
+        """
         self._sent, self._sent_wall = sent, sent.sent_at
         self._sent_now = now - max(0.0, wall - sent.sent_at)
-        self._may_send = bool(sent.message) and sent.complete
+        self._may_send = may_send and bool(sent.message) and sent.complete
         self._writings, self.contact, self._missed = 1, Contact.AWAY, True
         self.phase = Phase.TAKEN if sent.acknowledged else Phase.SENT
         if sent.answered_run is not None:
             self.phase, self._answered_by, self._elsewhere = Phase.DEFERRED, sent.answered_run, True
         self._clock.sent(now)
+
+    def recall(self, text: str, *, aborted: bool) -> None:
+        """The run is over, and its text was kept: nothing is asked."""
+        self._recovered = True
+        self._finish(RunAborted(self.run_id, text) if aborted else RunCompleted(self.run_id, text))
 
     def seek(self, now: float) -> None:
         """Look for the run of an id that anybody sent; nothing else is known of it."""

@@ -46,6 +46,8 @@ class ProactiveMessage:
             application (`application=`), or "run" for any other client's run.
         stop_reason: Why the model stopped, in the gateway's words.
         content: Its blocks as the gateway sent them: texts, images, … .
+        delivery: How often it is handed out with this: more than once only with a journal, where a handler raised or
+            its process ended.
     """
 
     id: str
@@ -55,6 +57,7 @@ class ProactiveMessage:
     kind: Kind
     stop_reason: str | None = None
     content: tuple[Mapping[str, Any], ...] = ()
+    delivery: int = 1
 
 
 class BoundedSet:

@@ -44,6 +44,11 @@ class SessionGates:
         """Whether a message waits for its turn, or is just being told of it. From any thread."""
         return bool(self._waiting)
 
+    def is_free(self, session: str) -> bool:
+        """Whether nobody is known to be in the way of a message: nobody here waits or sends, and no run is heard."""
+        gate = self._gates.get(session)
+        return (gate is None or gate.unused) and not any(True for _ in self._open_runs(session))
+
     async def enter(self, session: str, ticket: Ticket) -> None:
         """Wait until the message of this ticket may go out. Cancelling gives the place up. Raises what `fail` got."""
         gate = self._gate(session)

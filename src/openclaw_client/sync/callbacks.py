@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from openclaw_client.client.callbacks import Backlog, Call, Handler
+from openclaw_client.client.callbacks import Backlog, Call, Done, Handler, HandlersFailed
 from openclaw_client.client.slow_consumer import OnSlow, SlowConsumer
 from openclaw_client.logs import GuardedLogger, handler_name
 from openclaw_client.sync import threads, unpatched
@@ -92,6 +92,10 @@ class ThreadCallbacks:
         """The same for what is dropped first when too much waits."""
         self._add(Call(handler, args, is_event=True))
 
+    def put_delivery(self, handler: Handler, done: Done, *args: Any) -> None:
+        """The same for a call whose end is asked for."""
+        self._add(Call(handler, args, is_event=False, done=done))
+
     def _add(self, call: Call) -> None:
         with self._lock:
             self._backlog.add(call)
@@ -110,11 +114,9 @@ class ThreadCallbacks:
                 if call is None:
                     self._busy = False
                     return
-            try:
-                call.handler(*call.args)
-            except BaseException:
-                # SystemExit, a gevent.Timeout: nothing ends a program from here, nor the handlers of this client.
-                logger.exception("the handler %s raised", handler_name(call.handler))
+            failed = _run(call)
+            if call.done is not None:
+                call.done(failed)
             with self._lock:
                 self._backlog.done()
                 reports = self._reports()
@@ -126,3 +128,16 @@ class ThreadCallbacks:
         reports = self._slow.copy()
         self._slow.clear()
         return reports
+
+
+def _run(call: Call) -> bool:
+    """Whether it raised."""
+    try:
+        call.handler(*call.args)
+    except HandlersFailed:
+        return True
+    except BaseException:
+        # SystemExit, a gevent.Timeout: nothing ends a program from here, nor the handlers of this client.
+        logger.exception("the handler %s raised", handler_name(call.handler))
+        return True
+    return False

@@ -13,6 +13,7 @@ from openclaw_client.client.callbacks import check_optional
 from openclaw_client.client.options import Timeouts
 from openclaw_client.client.port import Follower, Port
 from openclaw_client.client.slow_consumer import SlowConsumer
+from openclaw_client.journal.protocol import PendingRun
 from openclaw_client.runs.events import ChatReply, RunEvent
 from openclaw_client.runs.peer import SentRun
 from openclaw_client.sync.channel import RunChannel
@@ -26,6 +27,7 @@ class BlockingChatting:
     # Of the client.
     _port: Port
     _ready_thread: Callable[[], LoopThread]
+    _loop_thread: Callable[[], LoopThread]
     _soon: Callable[..., None]
 
     def chat_abort(self, *, session_key: str, run_id: str | None = None) -> AbortResult:
@@ -138,7 +140,7 @@ class BlockingChatting:
 
     def chat_attach(
         self,
-        run: SentRun | str,
+        run: SentRun | PendingRun | str,
         *,
         session_key: str | None = None,
         offset: int = 0,
@@ -151,8 +153,9 @@ class BlockingChatting:
         sent again only where it certainly has not run, and only from a `SentRun` that holds the whole message.
 
         Args:
-            run: A `SentRun` (see `ChatRun.sent_run`), or the id of a run. By its id a run is found while it goes
-                on, and later where the rows of the history name it (not on 2026.4.15 and 2026.5.12).
+            run: What `pending()` gives, a `SentRun` (see `ChatRun.sent_run`), or the id of a run. By its id a run is
+                found while it goes on, and later where the rows of the history name it (not on 2026.4.15 and
+                2026.5.12), or it is on the list of `pending()`.
             session_key: The session of a run that is given by its id; a `SentRun` has it.
             offset: Characters of the text that the reader has: text events begin behind them. A text that was
                 rewritten comes whole, as `TextReplaced`.
@@ -166,7 +169,38 @@ class BlockingChatting:
             UsageError: The arguments name no run. `result()` raises what that of `chat_stream` raises, and
                 `RunUnknown` where the gateway knows no run of this id.
         """
-        return ChatRun(self, run_address(run, session_key, offset, details=details), self._port.run_timeouts(timeout))
+        address = run_address(run, session_key, offset, details=details, recorded=self._port.recorded_run)
+        return ChatRun(self, address, self._port.run_timeouts(timeout))
+
+    def pending(self) -> tuple[PendingRun, ...]:
+        """This user's messages whose replies nobody has taken, oldest first; also before connecting.
+
+        What a process that is gone had under way: each is followed, taken, or sent where it certainly never was, by
+        `chat_attach`. Nothing is sent again by itself.
+
+        Returns:
+            Each with its state: "queued" (never sent), "sent" (may have run) or "answered" (over).
+
+        Raises:
+            UsageError: The client has no journal.
+            JournalError: It cannot be read, or belongs to another process.
+        """
+        return self._loop_thread().call(self._port.pending, "pending")
+
+    def forget(self, run_id: str) -> bool:
+        """Take a run off the list of `pending()`. Aborts nothing.
+
+        Args:
+            run_id: Its id.
+
+        Returns:
+            Whether it was on the list.
+
+        Raises:
+            UsageError: The client has no journal.
+            JournalError: It cannot be written, and the run is still on the list.
+        """
+        return self._loop_thread().call(lambda: self._port.forget(run_id), "forget")
 
     def _new_run(
         self, what: ChatRequest | RunAddress, timeouts: Timeouts, on_end: OnEnd, *, heard: bool

@@ -28,6 +28,7 @@ from openclaw_client.client.options import (
 )
 from openclaw_client.client.port import Port
 from openclaw_client.client.scope import with_scope
+from openclaw_client.client.shared_journal import JournalLike, SharedJournal, shared_journal
 from openclaw_client.errors import OutcomeUnknown, RequestTimeout
 from openclaw_client.errors.frames import without_frames
 from openclaw_client.sessions.filter import SessionFilter, Sessions
@@ -55,6 +56,8 @@ class GatewayClient(
     OPENCLAW_GATEWAY_TLS_FINGERPRINT, as with the credentials. ca_file: a PEM file of authorities, trusted beside the
     system's; None takes OPENCLAW_GATEWAY_CA_FILE. ssl_context: the caller's own. One of the three, and for wss:// only.
     application: a name that the keys of its runs begin with, for a program of several processes (docs/processes.md).
+    journal: a path, a `SqliteJournal` or another `Journal`: what is sent and said is written down first, and survives
+    this process (docs/durable.md). The user is a str then; a process has the file alone.
     proxy: a URL (`http://`, `https://`, `socks4://`, `socks5://`); None takes https_proxy, http_proxy, all_proxy and
     no_proxy from the environment, but never for this machine, private hosts or a pinned certificate; "" or False for
     none.
@@ -88,6 +91,7 @@ class GatewayClient(
         on_question: QuestionHandler | None = None,
         answers: Iterable[str] = (),
         application: str | None = None,
+        journal: JournalLike = None,
     ) -> None:
         settings = build_settings(
             url,
@@ -110,21 +114,24 @@ class GatewayClient(
             application=application,
         )
         known = SessionFilter(sessions)
-        self._set_up(with_scope(settings, known), known, user)
+        self._set_up(with_scope(settings, known), known, user, shared_journal(journal))
         if on_approval is not None:
             self.on_approval(on_approval)
         if on_question is not None:
             self.on_question(on_question)
 
     @classmethod
-    def _from_settings(cls, settings: Settings, sessions: SessionFilter, user: object) -> Self:
+    def _from_settings(
+        cls, settings: Settings, sessions: SessionFilter, user: object, journal: SharedJournal | None = None
+    ) -> Self:
         """A client whose settings are checked already, for the manager."""
         client = cls.__new__(cls)
-        client._set_up(settings, sessions, user)
+        client._set_up(settings, sessions, user, journal)
         return client
 
-    def _set_up(self, settings: Settings, sessions: SessionFilter, user: object) -> None:
+    def _set_up(self, settings: Settings, sessions: SessionFilter, user: object, journal: SharedJournal | None) -> None:
         self._settings = settings
+        self._journal = journal
         self._sessions = sessions
         self._user = user
         self._executor = HandlerExecutor()
@@ -246,6 +253,7 @@ class GatewayClient(
         self._settings = old.settings
         self._reconnect_after_fork |= old.state is not ConnectionState.DISCONNECTED
         self._executor, self._thread = HandlerExecutor(), None
+        self._journal = self._journal.after_fork() if self._journal is not None else None
         self._engine = self._new_engine()
         self._port = self._engine
         self._engine.adopt_handlers(old)
@@ -254,7 +262,15 @@ class GatewayClient(
     def _new_engine(self) -> Engine:
         callbacks = partial(ThreadCallbacks, self._executor)
         runner = ThreadRunner(self._executor)
-        return Engine(self._settings, self._sessions, owner=self, user=self._user, callbacks=callbacks, runner=runner)
+        return Engine(
+            self._settings,
+            self._sessions,
+            owner=self,
+            user=self._user,
+            callbacks=callbacks,
+            runner=runner,
+            journal=self._journal,
+        )
 
     def _loop_thread(self) -> LoopThread:
         if self._thread is None:

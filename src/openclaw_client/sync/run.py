@@ -115,6 +115,7 @@ class ChatRun:
         check_caller("result")
         self._begin()
         self._over.wait()
+        self._taken()
         if self._error is not None:
             raise self._error.again()
         assert self._reply is not None
@@ -135,6 +136,7 @@ class ChatRun:
         if type(event) is TextAppended:
             return event
         if event is None:
+            self._taken()
             if self._error is not None and not self._told:
                 self._told = True
                 raise self._error.again()
@@ -181,8 +183,16 @@ class ChatRun:
         self._reply, self._error = reply, error
         self._over.set()
 
+    def _taken(self) -> None:
+        """The caller has the end of the run."""
+        follower = self._follower
+        if follower is not None and follower.recorded:
+            self._client._soon(follower.taken)
+
     def _leave(self, follower: Follower, channel: RunChannel) -> None:
         """On the loop's thread."""
+        if self._told:
+            follower.taken()
         if follower.ended:
             return
         follower.leave()

@@ -156,3 +156,23 @@ def test_the_page(host: Host, gateway: BlockingEmbeddedGateway) -> None:
     # What was delivered again was taken up, and not sent.
     assert gateway.seen.requests["chat.send"] == 1 + 3
     assert process.returncode == 0
+
+
+def test_the_page_with_a_journal(host: Host, gateway: BlockingEmbeddedGateway) -> None:
+    write_files(host, "celery.md")
+    host.write("celeryconfig.py", CONFIGURATION)
+    host.write("post.py", POST)
+    script = str(host.write("ask.py", ASK.replace("from tasks import", "from durable_tasks import")))
+    options = ("--pool", "threads", "--concurrency", "16")
+    # A worker that ends, and one behind it with the same journal.
+    for _ in range(2):
+        with host.start("-m", "celery", "-A", "durable_tasks", "worker", *options, *QUIET) as process:
+            texts = json.loads(host.run(script))
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=PATIENCE)
+        assert texts == ["echo: once", "echo: once", *["echo: hello"] * 3]
+        assert process.returncode == 0
+    spoken = [row["text"] for row in gateway.transcript("agent:main:tasks:ann") if row["role"] == "user"]
+    assert spoken == ["once", "hello", "hello"]
+    # What was delivered again was taken up, and not sent.
+    assert gateway.seen.requests["chat.send"] == 1 + 2 * 3

@@ -29,9 +29,12 @@ class Answer:
             self._head(200, "text/event-stream", "Transfer-Encoding: chunked")
             await self._delta({"role": "assistant", "content": ""})
 
-    async def tokens(self, text: str) -> None:
+    async def tokens(self, text: str, interval: float = 0.0) -> None:
+        """Word by word. interval: seconds behind each."""
         for token in re.findall(r"\s*\S+\s*$|\s*\S+", text):
             await self.text(token)
+            if interval:
+                await asyncio.sleep(interval)
 
     async def text(self, piece: str) -> None:
         self._text += piece

@@ -29,7 +29,7 @@ MAX_BODY = 64 * 1024 * 1024
 """Bytes of a request: a gateway sends the whole history of a session, images as base64 included."""
 
 _DIRECTIVE = re.compile(
-    r"stub:(?:(?:echo|say|empty|cut|tool|hang|exec|ask)\b|(?:slow|slowtool|long|work) \d+\b"
+    r"stub:(?:(?:echo|say|empty|cut|tool|hang|exec|ask)\b|(?:slow|slowtool|long|work|spell) \d+\b"
     r"|call [\w-]+ [{\[]|fail [45]\d\d\b|latefail [45]\d\d \d+\b)[^\r\n]*"
 )
 _ENVELOPE = re.compile(r"\A.*?\[[A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:\d\d [^\]\n]*\] ", re.DOTALL)
@@ -301,6 +301,8 @@ class StubModel:
                 await self._pieces(answer, *_pace(numbers))
             case "work":
                 await self._pieces(answer, *_pace(numbers), begin=numbers[0] // 2 + 1)
+            case "spell":
+                await answer.tokens(argument.partition(" ")[2], numbers[0] / 1000)
             case "hang":
                 await self._pieces(answer, 3)
                 await self._gate(argument.strip()).wait()

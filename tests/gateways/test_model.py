@@ -53,6 +53,8 @@ def pieces(response: http.client.HTTPResponse) -> list[str]:
         ("stub:slow 3", ["piece-1", " piece-2", " piece-3"]),
         ("stub:slow 2 1 and words that make it unique", ["piece-1", " piece-2"]),
         ("stub:slow", ["echo:", " stub:slow"]),
+        ("stub:spell 1 one two 3", ["one", " two", " 3"]),
+        ("stub:spell one", ["echo:", " stub:spell", " one"]),
         ("stub:empty", []),
         ("anything else", ["echo:", " anything", " else"]),
         ("Sender:\n{}\n\n[Sun 2026-11-22 17:12 UTC] wrapped\n\nRuntime: agent=main | x", ["echo:", " wrapped"]),

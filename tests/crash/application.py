@@ -118,7 +118,7 @@ class Application:
 
     async def pending(self) -> tuple[Any, ...]:
         # What no version without a journal has.
-        return await self.client.pending() if self.plan.journal else ()  # type: ignore[attr-defined,no-any-return]
+        return await self.client.pending() if self.plan.journal else ()
 
     async def settle(self) -> None:
         """Look until the journal has nothing to take up, or has had long enough."""
@@ -177,7 +177,7 @@ class Application:
         """Whether it is known what came of a run of the journal's list."""
         name = name_of(run.message) or f"unnamed {run.run_id}"
         if name in self.past.over and int(name[1:]) % 2:
-            await self.client.forget(run.run_id)  # type: ignore[attr-defined]
+            await self.client.forget(run.run_id)
             self.log.add("forgot", name=name)
             return True
         return await self.outcome(name, "attach", self.followed(name, self.client.chat_attach(run)))

@@ -101,7 +101,7 @@ class Application:
         self.log.add("ready")
         async with asyncio.TaskGroup() as group:
             for session, key in enumerate(SESSIONS):
-                group.create_task(self.work(session, [run for run in found if run.session_key == key]))
+                group.create_task(self.work(session, key, [run for run in found if run.session_key == key]))
         await self.settle()
         await asyncio.to_thread(sys.stdin.read)
         await self.client.disconnect()
@@ -131,12 +131,13 @@ class Application:
 
     # Asking.
 
-    async def work(self, session: int, found: list[Any]) -> None:
+    async def work(self, session: int, key: str, found: list[Any]) -> None:
         """One message after the other."""
         for run in found:
             await self.take_up(run)
         for number in self.past.open(session):
             await self.ask(number)
+        self.log.add("resumed", session=key)
         for _ in self.further():
             await self.ask(self.past.next(session))
             await asyncio.sleep(self.rng.uniform(0, 0.1))

@@ -16,6 +16,7 @@ from tests.crash.judge import Account, Restart, Said
 from tests.crash.lives import ERRORS, Life
 from tests.crash.log import now, read
 from tests.crash.stages import Stage
+from tests.crash.words import SESSIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,11 @@ class Trial:
                 async with Life(self._plan()) as life:
                     if number == 0:
                         await self._begin(life, over, group)
+                    if number % RESTART_EVERY == 0 and number % (2 * RESTART_EVERY):
+                        # It takes seconds to be sure that a run is lost, and the session waits for it.
+                        await life.reach(
+                            lambda life=life: life.seen["resumed"] == len(SESSIONS), self._seconds(REACHED)
+                        )  # type: ignore[misc]
                     await self._kill(life, AIMS[(self._first + number) % len(AIMS)])
                 await asyncio.sleep(self._rng.uniform(0, DEAD))
                 if number % RESTART_EVERY == RESTART_EVERY - 1:

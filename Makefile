@@ -17,6 +17,10 @@ MINUTES ?= 30
 UNKNOWN ?= 1000000
 FORKS ?= 300
 
+KILLS ?= 100
+REAL_KILLS ?= 20
+CRASH_RELEASES := $(or $(RELEASES),2026.9.6 2026.6.1 2026.4.15 2026.2.17)
+
 # What leans most on Python, on asyncio and on picows, with the pure layers: two minutes.
 LAYERS := tests/wire tests/protocol tests/policy tests/runs tests/sessions tests/transport tests/connection tests/sync \
 	tests/test_public_names.py
@@ -28,7 +32,7 @@ PURE_TOOLS := $T/call.py,$T/docstring.py,$T/names.py,$T/results.py,$T/schema.py,
 J := src/openclaw_client/journal
 PURE_JOURNAL := $J/ages.py,$J/delivery.py,$J/protocol.py
 
-.PHONY: help chat webchat check format test test-layers test-newest test-pythons test-lowest test-gateway chaos soak life bench \
+.PHONY: help chat webchat check format test test-layers test-newest test-pythons test-lowest test-gateway chaos chaos-crash soak life bench \
 	coverage gateways clean
 
 help:
@@ -41,6 +45,8 @@ help:
 	@echo "make test-gateway [RELEASES=\"2026.5.12 2026.9.6\"]  contract and chaos tests on real OpenClaw releases"
 	@echo "                       (installs them; two at a time; without names: all, as CI; half an hour)"
 	@echo "make chaos [SEED=…]    cuts at every frame, ten minutes of random faults, killed gateways (takes an hour)"
+	@echo "make chaos-crash [KILLS=… REAL_KILLS=… SEED=…]  an application with a journal is killed KILLS times on each of four"
+	@echo "                       embedded releases and REAL_KILLS times on the real ones (half an hour)"
 	@echo "make soak [MINUTES=… SEED=… UNKNOWN=… FORKS=…]  forks beside a first connect, then whether memory stays where it is:"
 	@echo "                       a million things that nobody knows, of each kind (together ten minutes), and 32 clients on"
 	@echo "                       bad lines (half an hour)"
@@ -97,6 +103,11 @@ test-gateway: $(VENV)/.dev
 chaos: gateways
 	$(BIN)/python -m pytest tests/chaos --chaos=full $(if $(SEED),--chaos-seed=$(SEED)) --chaos-report=chaos-embedded.json $(PYTEST_ARGS)
 	$(BIN)/python -m pytest tests/chaos --chaos=full --gateways=real --chaos-report=chaos-real.json $(PYTEST_ARGS)
+
+chaos-crash: $(VENV)/.dev
+	$(BIN)/python -m tests.gateways.install $(CRASH_RELEASES)
+	$(BIN)/python -m tests.crash --kills $(KILLS) --releases "$(CRASH_RELEASES)" $(if $(SEED),--seed $(SEED)) --report crash-embedded.json
+	$(BIN)/python -m tests.crash --real --kills $(REAL_KILLS) --releases "$(CRASH_RELEASES)" $(if $(SEED),--seed $(SEED)) --report crash-real.json
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.soak.forks --forks $(FORKS) $(if $(SEED),--seed $(SEED))

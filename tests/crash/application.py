@@ -20,7 +20,7 @@ from typing import Any
 from openclaw_client import AsyncGatewayClient, FileIdentityStore, ReconnectPolicy, TextAppended, Timeouts
 from openclaw_client.errors import ConnectError, GatewayError, OutcomeUnknown, RunFailed, RunLost, RunUnknown
 from tests.crash.log import Line, Log, read
-from tests.crash.words import ALL, OWN, SESSIONS, name_of, own_message
+from tests.crash.words import ALL, OWN, SESSIONS, name_of, own_message, session_of
 
 USER = "alice"
 LOG, JOURNAL, DEVICE = "application.log", "journal.db", "device.json"
@@ -159,7 +159,7 @@ class Application:
 
     async def send(self, name: str, number: int) -> bool:
         """Whether it is known what came of it."""
-        message, session = own_message(name, self.plan.seed), SESSIONS[number % len(SESSIONS)]
+        message, session = own_message(name, self.plan.seed), session_of(name)
         key = f"own-{name}" if number // 4 % 2 else None
         self.past.meant.add(name)
         self.log.add("intend", name=name, key=key)

@@ -157,7 +157,7 @@ class Trial:
         account = self._account
         account.lines = read(self.folder / LOG)
         account.asked = self.stage.asked()
-        account.said = [Said(one.name, one.text, one.at, one.certain) for one in self._crowd.said]
+        account.said = [Said(one.name, one.text, one.session, one.at, one.certain) for one in self._crowd.said]
         account.histories = await self._crowd.histories()
         if self._journal:
             journal = SqliteJournal(self.folder / JOURNAL)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from tests.crash.log import Line
-from tests.crash.words import OWN, name_of, own_message, reply_to
+from tests.crash.words import INJECTED, OWN, name_of, own_message, reply_to, session_of
 
 NOTED = 1.0
 """Seconds within which the end of a handler is written down."""
@@ -35,6 +35,7 @@ FAULTS = (
 )
 ALLOWED = (
     "told_lost",
+    "told_failed",
     "replies_again",
     "messages_again_killed",
     "messages_again_raised",
@@ -59,6 +60,7 @@ class Said:
 
     name: str
     text: str
+    session: str
     at: float
     certain: bool
 
@@ -163,6 +165,8 @@ def _judge_ends(account: Account, verdict: Verdict, name: str, meant: float, end
         if end["what"] == "told":
             if restarted and end["error"] in ("RunLost", "OutcomeUnknown"):
                 verdict.counts["told_lost"] += 1
+            elif end["error"] == "RunFailed" and _disturbed(account, name, meant, end["at"]):
+                verdict.counts["told_failed"] += 1
             else:
                 verdict.fault("replies_lost", f"{name}: {_shown(end)}, restarted: {restarted}")
         elif end["state"] == "final" and end["text"] == reply_to(own_message(name, account.seed)):
@@ -172,6 +176,16 @@ def _judge_ends(account: Account, verdict: Verdict, name: str, meant: float, end
         else:
             # A gateway that is told to end stops its runs.
             verdict.counts["told_lost"] += 1
+
+
+def _disturbed(account: Account, name: str, begin: float, end: float) -> bool:
+    """Whether something was injected into the session before the model was asked: 2026.9.6 fails a run whose turn does
+    not stand last when it begins."""
+    session = session_of(name)
+    meant = (
+        said.name.startswith(INJECTED) and said.session == session for said in account.said if begin < said.at < end
+    )
+    return not account.asked.get(name) and any(meant)
 
 
 def _shown(line: Line) -> str:

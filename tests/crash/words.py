@@ -38,6 +38,11 @@ def own_message(name: str, seed: str) -> str:
     return message_of(name, rng.randint(2, 25), rng.randint(5, 40))
 
 
+def session_of(name: str) -> str:
+    """Where the application asks what has this name."""
+    return SESSIONS[int(name[1:]) % len(SESSIONS)]
+
+
 def reply_to(message: str) -> str:
     """The whole reply to a message."""
     return message.split(" ", 2)[2]

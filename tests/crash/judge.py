@@ -164,9 +164,9 @@ def _judge_ends(account: Account, verdict: Verdict, name: str, meant: float, end
         restarted = account.restarted_between(meant, end["at"])
         if end["what"] == "told":
             if restarted and end["error"] in ("RunLost", "OutcomeUnknown"):
-                verdict.counts["told_lost"] += 1
+                verdict.counts["told_lost"] += end is ends[0]
             elif end["error"] == "RunFailed" and _disturbed(account, name, meant, end["at"]):
-                verdict.counts["told_failed"] += 1
+                verdict.counts["told_failed"] += end is ends[0]
             else:
                 verdict.fault("replies_lost", f"{name}: {_shown(end)}, restarted: {restarted}")
         elif end["state"] == "final" and end["text"] == reply_to(own_message(name, account.seed)):
@@ -175,7 +175,7 @@ def _judge_ends(account: Account, verdict: Verdict, name: str, meant: float, end
             verdict.fault("replies_wrong", f"{name}: {_shown(end)}, restarted: {restarted}")
         else:
             # A gateway that is told to end stops its runs.
-            verdict.counts["told_lost"] += 1
+            verdict.counts["told_lost"] += end is ends[0]
 
 
 def _disturbed(account: Account, name: str, begin: float, end: float) -> bool:

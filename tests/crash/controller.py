@@ -59,7 +59,7 @@ class Trial:
         self._journal, self._first = journal, first
         self._rng = random.Random(f"{seed} {stage.release}")
         self._crowd = Crowd(stage, self._rng)
-        self._account = Account(stage.release, seed, [])
+        self._account = Account(stage.release, seed, [], real=stage.patience > 1)
         self._lives = itertools.count(1)
         self._restarting: asyncio.Task[None] | None = None
 
@@ -157,7 +157,7 @@ class Trial:
         account = self._account
         account.lines = read(self.folder / LOG)
         account.asked = self.stage.asked()
-        account.said = [Said(one.name, one.text, one.session, one.at, one.certain) for one in self._crowd.said]
+        account.said = [Said(one.name, one.text, one.at, one.certain) for one in self._crowd.said]
         account.histories = await self._crowd.histories()
         if self._journal:
             journal = SqliteJournal(self.folder / JOURNAL)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from tests.crash.log import Line
-from tests.crash.words import INJECTED, OWN, name_of, own_message, reply_to, session_of
+from tests.crash.words import OWN, name_of, own_message, reply_to
 
 NOTED = 1.0
 """Seconds within which the end of a handler is written down."""
@@ -60,7 +60,6 @@ class Said:
 
     name: str
     text: str
-    session: str
     at: float
     certain: bool
 
@@ -71,6 +70,7 @@ class Account:
 
     Attributes:
         seed: What the application's messages are made of.
+        real: Whether it was a real gateway, which may fail runs of its own accord.
         lines: Of the application's log.
         kills: When the application was dead, by SIGKILL.
         asked: How often the model was asked what.
@@ -82,6 +82,7 @@ class Account:
     release: str
     seed: str
     lines: list[Line]
+    real: bool = False
     kills: list[float] = field(default_factory=list)
     restarts: list[Restart] = field(default_factory=list)
     asked: Mapping[str, int] = field(default_factory=dict)
@@ -165,7 +166,9 @@ def _judge_ends(account: Account, verdict: Verdict, name: str, meant: float, end
         if end["what"] == "told":
             if restarted and end["error"] in ("RunLost", "OutcomeUnknown"):
                 verdict.counts["told_lost"] += end is ends[0]
-            elif end["error"] == "RunFailed" and _disturbed(account, name, meant, end["at"]):
+            elif end["error"] == "RunFailed" and account.real and not account.asked.get(name):
+                # 2026.9.6 fails a turn that something was injected behind before it began, 2026.4.15 one that finds the
+                # lock of a process that was killed.
                 verdict.counts["told_failed"] += end is ends[0]
             else:
                 verdict.fault("replies_lost", f"{name}: {_shown(end)}, restarted: {restarted}")
@@ -176,16 +179,6 @@ def _judge_ends(account: Account, verdict: Verdict, name: str, meant: float, end
         else:
             # A gateway that is told to end stops its runs.
             verdict.counts["told_lost"] += end is ends[0]
-
-
-def _disturbed(account: Account, name: str, begin: float, end: float) -> bool:
-    """Whether something was injected into the session before the model was asked: 2026.9.6 fails a run whose turn does
-    not stand last when it begins."""
-    session = session_of(name)
-    meant = (
-        said.name.startswith(INJECTED) and said.session == session for said in account.said if begin < said.at < end
-    )
-    return not account.asked.get(name) and any(meant)
 
 
 def _shown(line: Line) -> str:

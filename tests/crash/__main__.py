@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from tests.chaos import report
 from tests.crash.controller import Trial
@@ -23,13 +24,11 @@ SELDOM = (*ALLOWED, "others")
 MOST_SHOWN = 20
 
 
-async def one_release(
-    release: str, kills: int, seed: str, folder: Path, *, is_real: bool, journal: bool = True, first: int = 0
-) -> Verdict:
-    """What came of so many kills; notes the figures for the table. folder: of its own, empty."""
+async def one_release(release: str, kills: int, seed: str, folder: Path, *, is_real: bool, **options: Any) -> Verdict:
+    """What came of so many kills; notes the figures for the table. folder: of its own, empty. options: of `Trial`."""
     began = time.monotonic()
     async with (real if is_real else embedded)(release) as stage:
-        trial = Trial(stage, folder, seed, kills, journal=journal, first=first)
+        trial = Trial(stage, folder, seed, kills, **options)
         account = await trial.run()
     verdict = judge(account)
     counts = verdict.counts

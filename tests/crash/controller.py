@@ -41,22 +41,30 @@ RESTART_EVERY = 4
 """Kills; the gateway is restarted behind one, by SIGKILL and softly in turn."""
 REACHED = 8.0
 """Seconds within which the application does anything, times the patience of the stage."""
-HEARD = 30.0
-"""Seconds of the last life within which one more message is handled; the longest pause that a handler which raised
-can make is 5 s."""
+HEARD = 10.0
+"""Seconds of the last life within which one more message is handled, times the patience of the stage; the handler makes
+pauses of one."""
 DEAD = 0.3
 """Seconds between two lives, at most."""
 
 
 class Trial:
-    """Everything about one release. first: the aim of the first kill."""
+    """Everything about one release. first: the aim of the first kill. heard: see `HEARD`."""
 
     def __init__(
-        self, stage: Stage, folder: Path, seed: str, kills: int, *, journal: bool = True, first: int = 0
+        self,
+        stage: Stage,
+        folder: Path,
+        seed: str,
+        kills: int,
+        *,
+        journal: bool = True,
+        first: int = 0,
+        heard: float = HEARD,
     ) -> None:
         self.stage, self.folder, self.seed, self.kills = stage, folder, seed, kills
         self.aimed: Counter[str] = Counter()
-        self._journal, self._first = journal, first
+        self._journal, self._first, self._heard = journal, first, heard
         self._rng = random.Random(f"{seed} {stage.release}")
         self._crowd = Crowd(stage, self._rng)
         self._account = Account(stage.release, seed, [], real=stage.patience > 1)
@@ -141,7 +149,7 @@ class Trial:
         await self._talking
         while self._missing():
             before = life.seen["end"]
-            if not await life.reach(lambda before=before: life.seen["end"] > before, HEARD):  # type: ignore[misc]
+            if not await life.reach(lambda before=before: life.seen["end"] > before, self._seconds(self._heard)):  # type: ignore[misc]
                 break
         if (code := await life.end(self._seconds(REACHED))) != 0:
             self._account.strange.append(f"the last life ended with {code}; see {ERRORS}")

@@ -30,5 +30,6 @@ async def test_nothing_is_lost_or_doubled(number: int, chaos_seed: int, tmp_path
 
 
 async def test_without_a_journal_it_is_seen(chaos_seed: int, tmp_path: Path) -> None:
-    verdict = await one_release("2026.9.6", KILLS, str(chaos_seed), tmp_path, is_real=False, journal=False, first=3)
+    options = {"journal": False, "first": 3, "heard": 1.0}
+    verdict = await one_release("2026.9.6", KILLS, str(chaos_seed), tmp_path, is_real=False, **options)
     assert verdict.counts["messages_lost"] > 0

@@ -147,9 +147,9 @@ def test_a_fault_of_a_message_is_seen(lines: list[Line], facts: dict[str, Any], 
         pytest.param([INTEND, told(2.0)], {"restarts": [Restart(1.5, 1.6, True)]}, "told_lost", id="restarted"),
         pytest.param(
             [INTEND, told(2.0, "RunFailed")],
-            {"said": [EARLY], "asked": {}},
+            {"real": True, "asked": {}},
             "told_failed",
-            id="injected before it began",
+            id="failed before it began",
         ),
         pytest.param(
             [INTEND, taken(2.0, state="aborted", text="some")],

@@ -12,6 +12,7 @@ import logging
 import os
 import random
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -59,11 +60,11 @@ class Past:
 
     def __init__(self, lines: list[Line]) -> None:
         self.meant = {line["name"] for line in lines if line["what"] == "intend"}
-        self.over = {line["name"] for line in lines if line["what"] in ("taken", "told")}
+        self.over = Counter(line["name"] for line in lines if line["what"] in ("taken", "told"))
 
     def open(self, session: int) -> list[int]:
         """The messages of a session that wait for a reply."""
-        numbers = (int(name[1:]) for name in self.meant - self.over)
+        numbers = (int(name[1:]) for name in self.meant - self.over.keys())
         return sorted(number for number in numbers if number % len(SESSIONS) == session)
 
     def next(self, session: int) -> int:
@@ -180,7 +181,8 @@ class Application:
     async def take_up(self, run: Any) -> bool:
         """Whether it is known what came of a run of the journal's list."""
         name = name_of(run.message) or f"unnamed {run.run_id}"
-        if name in self.past.over and int(name[1:]) % 2:
+        if self.past.over[name] > int(name[1:]) % 2:
+            # It has the reply; the journal could not know.
             await self.client.forget(run.run_id)
             self.log.add("forgot", name=name)
             return True
@@ -206,7 +208,7 @@ class Application:
             return False
         else:
             self.log.add("taken", name=name, by=by, state=got.state, text=got.text, run=got.run_id)
-        self.past.over.add(name)
+        self.past.over[name] += 1
         return True
 
     # Being told.

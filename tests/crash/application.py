@@ -134,9 +134,9 @@ class Application:
 
     async def work(self, session: int, key: str, found: list[Any]) -> None:
         """One message after the other."""
-        if self.rng.random() < 0.5:
+        if self.rng.random() < 0.3:
             # Nobody asks for the runs that go on, or have ended meanwhile: they are nobody's message either.
-            await asyncio.sleep(self.rng.uniform(0, 1))
+            await asyncio.sleep(self.rng.uniform(0, 3))
         for run in found:
             await self.take_up(run)
         for number in self.past.open(session):

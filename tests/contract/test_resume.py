@@ -8,7 +8,7 @@ import pytest
 
 from openclaw_client import ChatReply, Reconnecting, ReconnectPolicy, Resumed, TextAppended
 from openclaw_client.errors import RunFailed, RunLost
-from tests.contract.targets import PATIENT, Target, device_store
+from tests.contract.targets import PATIENT, Target, device_store, minutes_in_seconds
 from tests.faces import Face
 from tests.gateways.model import long_text
 from tests.relay import Relay
@@ -68,7 +68,7 @@ async def test_the_key_of_a_run_that_is_over_gives_its_whole_reply(
 async def test_a_failed_model_is_a_failed_run_on_every_release(target: Target, session: str) -> None:
     # On one face: 2026.4.15 and 2026.6.1 send no chat event for it, and the gateway is asked after 16 s of silence.
     client = Face("async").client(target.url, token=target.token, identity=device_store(), timeouts=PATIENT)
-    async with client:
+    async with client, minutes_in_seconds(target, client):
         with pytest.raises(RunFailed) as caught:
             await client.chat_send(session_key=session, message="stub:fail 400")
     assert "400" in str(caught.value) or "provider" in str(caught.value)

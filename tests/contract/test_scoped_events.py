@@ -17,6 +17,9 @@ from tests.waiting import until
 
 QUICK = ReconnectPolicy(initial=0.05, maximum=0.2)
 PIECES = 30
+PACE = {True: (100, 200), False: (30, 30)}
+"""Milliseconds between two pieces of an own and of a foreign run, on real gateways and on the embedded one, which
+needs no time to begin."""
 SCOPED = ("2026.8.1", "2026.9.6")
 ADMIN = ("read", "write", "approvals", "admin")
 
@@ -65,7 +68,8 @@ async def test_replies_come_in_pieces_wherever_they_are_asked_for(face: Face, ta
                 # Others are busy with it for a moment longer than they tell.
                 await client.chat_send(session_key=session, message="/new")
             for key in (session.upper(), f"{session}-other"):
-                async with client.chat_stream(session_key=key, message=f"stub:slow 12 100 {turn}") as run:
+                message = f"stub:slow 12 {PACE[target.real][0]} {turn}"
+                async with client.chat_stream(session_key=key, message=message) as run:
                     pieces = [piece async for piece in run.text_stream]
                 assert "".join(pieces) == slow_text(12), (turn, key)
                 assert len(pieces) >= 3, (turn, key)
@@ -94,7 +98,7 @@ async def test_what_is_said_in_the_session_is_heard_over_a_cut(face: Face, targe
 
 async def test_a_run_of_another_client_is_taken_up_in_pieces(face: Face, target: Target, session: str) -> None:
     async with connect(face, target) as other, connect(face, target, sessions=["elsewhere"]) as client:
-        async with other.chat_stream(session_key=session, message=f"stub:slow {PIECES} 200") as run:
+        async with other.chat_stream(session_key=session, message=f"stub:slow {PIECES} {PACE[target.real][1]}") as run:
             assert await anext(run.text_stream)
             async with client.chat_attach(run.sent_run) as attached:
                 pieces = [piece async for piece in attached.text_stream]

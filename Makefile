@@ -12,6 +12,8 @@ CONSTRAINTS ?=
 
 RUNS ?= 2000
 STEPS ?= 60
+SEQUENCES ?= 10000
+SEEDS ?= 10
 
 MINUTES ?= 30
 UNKNOWN ?= 1000000
@@ -21,9 +23,12 @@ KILLS ?= 100
 REAL_KILLS ?= 20
 CRASH_RELEASES := $(or $(RELEASES),2026.9.6 2026.6.1 2026.4.15 2026.2.17)
 
-# What leans most on Python, on asyncio and on picows, with the pure layers: two minutes.
-LAYERS := tests/wire tests/protocol tests/policy tests/runs tests/sessions tests/transport tests/connection tests/sync \
-	tests/test_public_names.py
+# What leans on Python itself, on asyncio and on picows. The newest Python of a machine runs both: the pure layers with
+# coverage, so that nothing of them runs twice there.
+PURE := tests/wire tests/protocol tests/policy tests/runs tests/sessions tests/tools tests/journal/test_contract.py \
+	tests/journal/test_delivery.py
+NEXT := tests/transport tests/connection tests/sync tests/test_public_names.py
+NEWEST = PYTHON="$$($(BIN)/python -m tests.pythons --newest)" VENV=.cache/venv-newest
 
 # Those of the layer that need neither a clock nor a loop.
 T := src/openclaw_client/tools
@@ -32,14 +37,14 @@ PURE_TOOLS := $T/call.py,$T/docstring.py,$T/names.py,$T/results.py,$T/schema.py,
 J := src/openclaw_client/journal
 PURE_JOURNAL := $J/ages.py,$J/delivery.py,$J/protocol.py
 
-.PHONY: help chat webchat check format test test-layers test-newest test-pythons test-lowest test-gateway chaos chaos-crash soak life bench \
-	coverage gateways clean
+.PHONY: help chat webchat check format test test-next test-newest test-pythons test-lowest test-gateway chaos chaos-crash soak life \
+	simulation bench coverage measure-coverage gateways clean
 
 help:
 	@echo "make chat [MESSAGE=…]  talk to the embedded gateway"
 	@echo "make webchat           a chat in the browser for several users, with a gateway of its own"
 	@echo "make test              all tests that need no real gateway"
-	@echo "make test-newest       the layers next to Python on the newest Python of this machine"
+	@echo "make test-newest       the layers next to Python on its newest version on this machine, but for those of make coverage"
 	@echo "make test-pythons      all of make test on each Python of this machine, with the newest dependencies"
 	@echo "make test-lowest       all of make test with the lowest dependencies"
 	@echo "make test-gateway [RELEASES=\"2026.5.12 2026.9.6\"]  contract and chaos tests on real OpenClaw releases"
@@ -50,10 +55,12 @@ help:
 	@echo "make soak [MINUTES=… SEED=… UNKNOWN=… FORKS=…]  forks beside a first connect, then whether memory stays where it is:"
 	@echo "                       a million things that nobody knows, of each kind (together ten minutes), and 32 clients on"
 	@echo "                       bad lines (half an hour)"
-	@echo "make life [RUNS=… STEPS=…]  one run against a model of a gateway: RUNS scripts of STEPS moves each (a minute)"
+	@echo "make life [RUNS=… STEPS=… SEQUENCES=…]  one run against a model of a gateway: RUNS scripts of STEPS moves each (a"
+	@echo "                       minute), and against SEQUENCES bad connections (20 seconds)"
+	@echo "make simulation [SEEDS=…]  many users for hours at gateways that break, SEEDS times (two minutes); make test: three"
 	@echo "make bench             measures this client beside others; writes docs/performance.md (BENCH_ARGS=--quick: a minute)"
 	@echo "make check             formatting, lint, types"
-	@echo "make coverage          branch coverage of the pure layers and of sessions"
+	@echo "make coverage          branch coverage of the pure layers and of sessions, on the newest Python of this machine"
 
 # Through the environment, as it was written: neither make nor the shell reads it.
 chat: export CHAT_MESSAGE = $(value MESSAGE)
@@ -78,12 +85,12 @@ format: $(VENV)/.dev
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 3 --dist loadfile $(PYTEST_ARGS)
 
-test-layers: $(VENV)/.dev
+test-next: $(VENV)/.dev
 	$(BIN)/python --version
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(LAYERS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile $(NEXT) $(PYTEST_ARGS)
 
 test-newest: $(VENV)/.dev
-	$(MAKE) test-layers PYTHON="$$($(BIN)/python -m tests.pythons --newest)" VENV=.cache/venv-newest
+	$(MAKE) test-next $(NEWEST)
 
 # A folder of its own for each, made anew: what is installed is what a user gets today.
 test-pythons: $(VENV)/.dev
@@ -115,7 +122,11 @@ soak: $(VENV)/.dev
 	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 life: $(VENV)/.dev
-	LIFE_RUNS=$(RUNS) LIFE_STEPS=$(STEPS) $(BIN)/python -m pytest -q tests/runs/test_life.py --timeout=0 $(PYTEST_ARGS)
+	LIFE_RUNS=$(RUNS) LIFE_STEPS=$(STEPS) STORM_SEQUENCES=$(SEQUENCES) $(BIN)/python -m pytest -q tests/runs/test_life.py \
+		tests/runs/test_storm.py --timeout=0 $(PYTEST_ARGS)
+
+simulation: $(VENV)/.dev
+	SIMULATION_SEEDS=$(SEEDS) $(BIN)/python -m pytest -q -n 2 tests/simulation --timeout=0 $(PYTEST_ARGS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench $(BENCH_ARGS)
@@ -124,9 +135,12 @@ gateways: $(VENV)/.dev
 	$(BIN)/python -m tests.gateways.install $(RELEASES)
 
 coverage: $(VENV)/.dev
+	$(MAKE) measure-coverage $(NEWEST)
+
+measure-coverage: $(VENV)/.dev
+	$(BIN)/python --version
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q -n 2 tests/wire tests/protocol tests/policy tests/runs tests/sessions tests/tools \
-		tests/journal/test_contract.py tests/journal/test_delivery.py
+	$(BIN)/coverage run -m pytest -q -n 2 $(PURE) $(PYTEST_ARGS)
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --fail-under=100 \
 		--include='src/openclaw_client/wire/*,src/openclaw_client/protocol/*,src/openclaw_client/policy/*,src/openclaw_client/runs/*,src/openclaw_client/sessions/*,$(PURE_TOOLS),$(PURE_JOURNAL)'

@@ -1,6 +1,7 @@
-"""Ten thousand bad connections: whatever arrives of a recorded run, nothing raises, and the final is the truth.
+"""Thousands of bad connections: whatever arrives of a recorded run, nothing raises, and the final is the truth.
 
 The oracle reads the frames with the standard library's JSON and knows nothing of the code under test.
+`STORM_SEQUENCES` in the environment asks for more than a few seconds' worth (make life SEQUENCES=…).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from openclaw_client.wire.frames import ChatFrame, Event, Frame, decode_frame
 from tests.protocol.helpers import START, events, ready
 from tests.runs.storm import RECORDINGS, RUN, message, storm
 
-SEQUENCES = int(os.environ.get("STORM_SEQUENCES", "10000"))
+SEQUENCES = int(os.environ.get("STORM_SEQUENCES", "2500"))
 TERMINAL = {"final": RunCompleted, "aborted": RunAborted, "error": RunErrored}
 
 
@@ -142,7 +143,7 @@ def check_pieces(told: list[RunEvent], room: int) -> None:
     assert not text.startswith(given_) or given_ == text
 
 
-@pytest.mark.timeout(300)  # coverage and a busy machine make five times of the usual 15 seconds
+@pytest.mark.timeout(300)  # coverage and a busy machine make five times of the usual 4 seconds
 @settings(max_examples=SEQUENCES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(recording=st.integers(0, len(RECORDINGS) - 1), dice=st.binary(max_size=80), room=st.integers(0, 8))
 def test_whatever_arrives_the_final_is_the_text(recording: int, dice: bytes, room: int) -> None:

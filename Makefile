@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 RELEASES ?=
+FACES ?= ends
 BENCH_ARGS ?=
 WEBCHAT_ARGS ?=
 
@@ -48,7 +49,8 @@ help:
 	@echo "make test-pythons      all of make test on each Python of this machine, with the newest dependencies"
 	@echo "make test-lowest       all of make test with the lowest dependencies"
 	@echo "make test-gateway [RELEASES=\"2026.5.12 2026.9.6\"]  contract and chaos tests on real OpenClaw releases"
-	@echo "                       (installs them; two at a time; without names: all, as CI; half an hour)"
+	@echo "                       (installs them; two at a time; without names: all, as CI; half an hour; FACES=both: the"
+	@echo "                       blocking client on every release, not on the oldest and the newest alone)"
 	@echo "make chaos [SEED=…]    cuts at every frame, ten minutes of random faults, killed gateways (takes an hour)"
 	@echo "make chaos-crash [KILLS=… REAL_KILLS=… SEED=…]  an application with a journal is killed KILLS times on each of four"
 	@echo "                       embedded releases and REAL_KILLS times on the real ones (half an hour)"
@@ -105,7 +107,7 @@ test-lowest: $(VENV)/.dev
 	$(MAKE) test VENV=.cache/venv-lowest CONSTRAINTS="$(CURDIR)/.cache/lowest.txt"
 
 test-gateway: $(VENV)/.dev
-	$(BIN)/python -m tests.gateways.side_by_side $(RELEASES) -- $(PYTEST_ARGS)
+	$(BIN)/python -m tests.gateways.side_by_side $(RELEASES) -- --faces=$(FACES) $(PYTEST_ARGS)
 
 chaos: gateways
 	$(BIN)/python -m pytest tests/chaos --chaos=full $(if $(SEED),--chaos-seed=$(SEED)) --chaos-report=chaos-embedded.json $(PYTEST_ARGS)

@@ -15,6 +15,7 @@ from hypothesis import settings
 from openclaw_client.connection.breakers import _breakers, _known
 from tests.chaos import report
 from tests.faces import Face
+from tests.gateways.install import RELEASES
 from tests.gateways.model import StubModel
 from tests.gateways.shared import SharedGateway
 
@@ -40,6 +41,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         metavar="RELEASE",
         help="of the contract and chaos tests, only those on this release; may be given several times",
+    )
+    parser.addoption(
+        "--faces",
+        choices=("both", "ends"),
+        default="both",
+        help="on which releases the tests of both faces run blocking, too: on all, or on the oldest and the newest",
     )
     parser.addoption(
         "--chaos",
@@ -81,6 +88,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         wanted = [one for mark in item.iter_markers("only") for one in mark.kwargs.items()]
         if releases and _release_of(item) not in releases:
             return False
+        if config.getoption("--faces") == "ends" and _face_of(item) == "sync" and _release_of(item) in RELEASES[1:-1]:
+            return False
         return all(config.getoption(f"--{option}") == value for option, value in wanted)
 
     others = [item for item in items if not belongs(item)]
@@ -93,6 +102,11 @@ def _release_of(item: pytest.Item) -> object:
     """The release that a contract or chaos test runs on; None for tests that know no releases."""
     params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
     return params.get("target", params.get("real"))
+
+
+def _face_of(item: pytest.Item) -> object:
+    """The face that a test runs on; None for tests that know none."""
+    return item.callspec.params.get("face") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
 
 
 @pytest.fixture(scope="session")

@@ -83,9 +83,9 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Most tests wait for something most of the time: two processes leave two cores idle for more than half of it.
+# Most tests wait for something most of the time: three processes leave two cores idle for more than half of it.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 3 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 4 --dist loadfile $(PYTEST_ARGS)
 
 test-next: $(VENV)/.dev
 	$(BIN)/python --version

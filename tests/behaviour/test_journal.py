@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -237,6 +239,31 @@ async def test_a_client_that_is_cut_off_leaves_its_run_on_the_list(process: Proc
     async with process.client(gateway) as client:
         await begun(client)
     assert await listed(process.client(gateway)) == [("sent", "x")]
+
+
+@pytest.mark.parametrize("release", ["2026.2.17", "2026.4.15"])
+async def test_a_reply_is_known_as_ones_own_by_what_was_written_before_the_first_byte(
+    process: Process, start_gateway: Start, release: str
+) -> None:
+    gateway = start_gateway(gated, release=release)
+    heard = Heard()
+    async with process.client(gateway) as first:
+        first.on_proactive_message(heard)
+        await begun(first)
+        process.dies()
+    # Rows of these releases name no run, and what was noted behind the first byte is lost.
+    with closing(sqlite3.connect(process.path)) as db:
+        db.execute("UPDATE place SET sent = x''")
+        db.commit()
+    gateway.release()
+    await until(lambda: not gateway.active_runs)
+    gateway.say("main", "a mark")
+    second = process.client(gateway)
+    second.on_proactive_message(heard)
+    async with second:
+        await until(lambda: heard.told)
+        await until_listed(second, ("answered", "x"))
+    assert [text for text, _ in heard.told] == ["a mark"]
 
 
 # Messages that nobody asked for.

@@ -113,9 +113,16 @@ class MissedMessages:
 
     # What is known of the sessions.
 
-    def restore(self, places: Iterable[KeptPlace]) -> None:
-        """Go on from places that were told, before connecting: what was said since is asked for then."""
+    def restore(self, places: Iterable[KeptPlace], sent: Iterable[tuple[str, str]] = ()) -> None:
+        """Go on from places that were told, before connecting: what was said since is asked for then.
+
+        sent: sessions and words of one's own messages that are open.
+        """
         self._places.restore(places)
+        for session_key, message in sent:
+            place = self._places.get(self._canonical(session_key))
+            if place is not None:
+                place.note_open(message)
 
     def on_connected(self, connection: Connection) -> None:
         """From now on everything is heard."""

@@ -78,7 +78,7 @@ class Journalling:
             router.known(run.run_id)
             if run.sent_run.answered_run is not None:
                 router.known(run.sent_run.answered_run)
-        missed.restore(kept.places)
+        missed.restore(kept.places, [(run.session_key, run.message) for run in kept.runs])
         self._shared.used()
 
     def stop(self) -> None:

@@ -110,6 +110,13 @@ class Place:
             if len(self.sent) > MAX_WORDS:
                 self.sent.popleft()
 
+    def note_open(self, message: str) -> None:
+        """A message of one's own is open, as was written down before it went out: what its process noted behind that
+        may be lost."""
+        words = as_written_down(message)
+        if words and Words(len(words), short_digest(words)) not in self.sent:
+            self.note_sent(message)
+
     def heard(self, text: str, at_ms: float) -> None:
         """A whole message was heard, whoever asked for it."""
         entry = Heard(_digests(text), at_ms)

@@ -22,6 +22,7 @@ from openclaw_client.journal.protocol import KeptPlace
 from openclaw_client.logs import GuardedLogger
 from openclaw_client.runs.application import Application
 from openclaw_client.runs.catchup import missed
+from openclaw_client.runs.peer import SentRun
 from openclaw_client.runs.place import Place
 from openclaw_client.runs.proactive import MAX_FINISHED, BoundedSet, ProactiveMessage
 from openclaw_client.sessions.filter import SessionFilter
@@ -113,16 +114,19 @@ class MissedMessages:
 
     # What is known of the sessions.
 
-    def restore(self, places: Iterable[KeptPlace], sent: Iterable[tuple[str, str]] = ()) -> None:
+    def restore(self, places: Iterable[KeptPlace], sent: Iterable[SentRun] = ()) -> None:
         """Go on from places that were told, before connecting: what was said since is asked for then.
 
-        sent: sessions and words of one's own messages that are open.
+        sent: one's own messages that are open. They were written down before their places were.
         """
         self._places.restore(places)
-        for session_key, message in sent:
-            place = self._places.get(self._canonical(session_key))
+        for run in sent:
+            key = self._canonical(run.session_key)
+            place = self._places.get(key)
+            if place is None and run.clock_ms is not None:
+                place = self._places.use(key, floor(run.clock_ms), None)
             if place is not None:
-                place.note_open(message)
+                place.note_open(run.message)
 
     def on_connected(self, connection: Connection) -> None:
         """From now on everything is heard."""

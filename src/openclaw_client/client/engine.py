@@ -442,7 +442,7 @@ class Engine:
         assert self._journalling is not None
         self._journalling.inbox.wake()
         if self.supervisor.usable is not None:
-            self._missed.begin(in_doubt=True)
+            self._missed.listened_to()
 
     def _look_back(self) -> None:
         """Messages were heard and could not be written down: they are in the history."""
@@ -452,9 +452,6 @@ class Engine:
         if self._journalling is not None:
             if self.handlers.wanted:
                 self._journalling.inbox.add(message)
-            else:
-                # It is told to who listens later, out of the history.
-                self.router.unheard(message.run_id)
             return
         self._tell(lambda one: one.proactive_message())
         for handler in tuple(self.handlers.message):

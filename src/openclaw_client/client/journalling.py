@@ -78,7 +78,7 @@ class Journalling:
             router.known(run.run_id)
             if run.sent_run.answered_run is not None:
                 router.known(run.sent_run.answered_run)
-        missed.restore(kept.places, [(run.session_key, run.message) for run in kept.runs])
+        missed.restore(kept.places, [run.sent_run for run in kept.runs if run.state != "queued"])
         self._shared.used()
 
     def stop(self) -> None:

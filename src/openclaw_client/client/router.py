@@ -130,10 +130,6 @@ class Router:
         """A run was this user's own before there was a connection."""
         self._proactive.finished(run_id)
 
-    def unheard(self, run_id: str) -> None:
-        """The message of a run went to nobody."""
-        self._proactive.reopened(run_id)
-
     def has_open_run(self, run_id: str) -> bool:
         """Whether the beginning of somebody else's run was heard, and not its end."""
         return self._proactive.has_open(run_id)

@@ -85,10 +85,10 @@ class Inbox:
         if self._writing is not None:
             await asyncio.wait([self._writing])
 
-    async def done(self) -> None:
-        """Wait for the handler that has a message."""
+    async def done(self, timeout: float | None = None) -> None:
+        """Wait for the handler that has a message, and until its end is noted."""
         if self._dealing is not None:
-            await asyncio.wait([self._dealing])
+            await asyncio.wait([self._dealing], timeout=timeout)
 
     # Messages come in.
 

@@ -29,6 +29,10 @@ MAX_ADOPTED: Final = 64
 """Runs that nobody asks for and whose end is looked for at once, the newest; each may cost a page of the history. The
 others stay on the list, and are followed by who attaches to them."""
 
+LAST_HANDLER: Final = 1.0
+"""Seconds that a disconnect waits for the handler of a message: one whose end is not noted gets it again. Not longer, as
+the handler may be who disconnects."""
+
 logger = GuardedLogger("openclaw_client.client")
 
 
@@ -96,6 +100,7 @@ class Journalling:
             await gone
         finally:
             await self.inbox.stop()
+            await self.inbox.done(LAST_HANDLER)
             if self._opening is None and self._shared.alone:
                 if self.inbox.busy:
                     # Its handler may be who disconnects.

@@ -209,6 +209,8 @@ def test_nobody_stops_or_repeats_the_runs_of_another(site: Site, gateway: Blocki
             assert gateway.active_runs == [run]
             assert ada.post(f"/api/messages/{run}/abort").json() == {"aborted": True}
             assert until_over(told)[-1].data["state"] == "aborted"
+        # The gateway tells of the end before it has put the run away.
+        wait_until(lambda: not gateway.active_runs)
         assert ada.post(f"/api/messages/{run}/abort").json() == {"aborted": False}
 
 

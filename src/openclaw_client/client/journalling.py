@@ -30,8 +30,8 @@ MAX_ADOPTED: Final = 64
 others stay on the list, and are followed by who attaches to them."""
 
 LAST_HANDLER: Final = 1.0
-"""Seconds that a disconnect waits for the handler of a message: one whose end is not noted gets it again. Not longer, as
-the handler may be who disconnects."""
+"""Seconds that a disconnect waits for the handler of a message: one whose end is not noted gets it again. Not longer,
+as the handler may be who disconnects."""
 
 logger = GuardedLogger("openclaw_client.client")
 

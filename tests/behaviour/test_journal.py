@@ -377,6 +377,41 @@ async def test_without_a_handler_messages_wait(process: Process, start_gateway: 
     assert heard.told == [("one", 1), ("two", 1)]
 
 
+class Full(MemoryJournal):
+    """A journal on a disk that is full for a while."""
+
+    is_full = True
+
+    async def receive(self, user: str, messages: Any, place: Any = None) -> Any:
+        if self.is_full:
+            raise JournalError(message="the disk is full", path="journal.db", reason="full")
+        return await super().receive(user, messages, place)
+
+
+@RELEASES
+@pytest.mark.parametrize("room", [2, 100])
+async def test_what_cannot_be_written_down_is_handed_out_when_it_can_be(
+    make: Make, start_gateway: Start, monkeypatch: pytest.MonkeyPatch, release: str, room: int
+) -> None:
+    monkeypatch.setattr("openclaw_client.client.inbox.MAX_UNWRITTEN", room)
+    monkeypatch.setattr("openclaw_client.client.inbox.PAUSES", (0.01,))
+    gateway, journal, heard = start_gateway(release=release), Full(), Heard()
+    client = make(gateway, journal=journal)
+    client.on_proactive_message(heard)
+    async with client:
+        await client.chat_send(session_key="main", message="own")
+        said = [f"message {number}" for number in range(5)]
+        for text in said:
+            gateway.say("main", text)
+        # Behind the last of them.
+        await client.request("health")
+        assert heard.told == [], "it is not handed out yet"
+        journal.is_full = False
+        gateway.say("main", "the mark")
+        await until(lambda: len(heard.told) >= 6)
+    assert sorted(heard.told) == [*((text, 1) for text in said), ("the mark", 1)]
+
+
 # Around it.
 
 

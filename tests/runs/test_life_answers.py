@@ -266,6 +266,27 @@ def test_a_run_from_stored_facts() -> None:
     assert adopted(replace(STORED, acknowledged=True)).life.acknowledged
 
 
+@pytest.mark.parametrize(("aborted", "state"), [(False, "final"), (True, "aborted")])
+def test_a_reply_that_was_kept_ends_a_run_without_a_question(aborted: bool, state: str) -> None:
+    run = Run()
+    run.life.recall("Hello", aborted=aborted)
+    reply = run.outcome()
+    assert (reply.text, reply.state, reply.recovered) == ("Hello", state, True)
+    assert run.events[0] == TextAppended("r", "Hello")
+    # Nothing comes behind it.
+    run.life.recall("another", aborted=False)
+    assert run.actions() == []
+
+
+def test_what_nobody_asks_for_is_not_sent() -> None:
+    run = Run()
+    run.life.adopt(STORED, 10.0, WALL + 10.0, may_send=False)
+    run.life.back()
+    # This release would show what it took: the message never ran.
+    run.page(run.asked(), page())
+    assert isinstance(run.outcome(), Unknown)
+
+
 def test_a_run_from_stored_facts_that_was_answered_elsewhere() -> None:
     run = adopted(replace(STORED, acknowledged=True, answered_run="f"))
     assert run.life.deferred

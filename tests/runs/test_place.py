@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -224,3 +225,18 @@ def test_the_end_of_a_row_is_compared_as_its_words_would_be(text: str, sent: str
     place.note_sent(sent)
     words = as_written_down(sent)
     assert place.consume_sent(text) == (bool(words) and (as_written_down(text) == words or ends_with(text, words)))
+
+
+def test_an_open_message_is_noted_once_by_its_words() -> None:
+    place = Place(1.0)
+    place.note_sent("known  already")
+    for message in ("known already", "new", "new", " ", ""):
+        place.note_open(message)
+    assert len(place.sent) == 2
+    assert place.consume_sent("[Mon 10:00] new")
+    assert not place.consume_sent("new")
+
+
+def test_a_message_that_was_heard_without_a_digest_counts_as_broken() -> None:
+    said = bytes((FORMAT,)) + struct.pack(">HdBH", 1, 5.0, 0, 0)
+    assert Place.unpacked(PackedPlace(1.0, said=said)) == Place(1.0)

@@ -89,6 +89,22 @@ async def test_one_message_after_another_and_sessions_beside_each_other() -> Non
 
 
 @moved
+async def test_whether_anybody_is_in_the_way() -> None:
+    gateway = Gateway()
+    assert gateway.gates.is_free("main")
+    gateway.open["main"] = ["somebody's"]
+    assert not gateway.gates.is_free("main")
+    assert gateway.gates.is_free("other")
+    gateway.open.clear()
+    sending = gateway.send()
+    assert gateway.gates.is_free("main"), "nobody has arrived yet"
+    await turns(3)
+    assert not gateway.gates.is_free("main")
+    sending.over()
+    assert gateway.gates.is_free("main")
+
+
+@moved
 async def test_who_is_cancelled_while_waiting_gives_the_place_up() -> None:
     gateway = Gateway()
     first, second, third = gateway.send(), gateway.send(), gateway.send()

@@ -352,7 +352,8 @@ class RunDriver:
             # Rows of this release name no run; the one that was heard to end with these words does.
             outcome = replace(reply, answered_by=heard)
         requests = self._context.methods.requests
-        told = outcomes.told(self._life, outcome, self._context.redactor(), requests.facts.known)
+        redactor, known = self._context.redactor(), requests.facts.known
+        told = outcomes.told(self._life, outcome, redactor, known, recorded=self.recorded)
         if isinstance(outcome, ChatReply) and self._details and not self.left:
             self._end_with_details(outcome)
         else:

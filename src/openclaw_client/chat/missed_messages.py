@@ -149,7 +149,7 @@ class MissedMessages:
         if place is not None:
             place.note_sent(message)
             self._note(key, place, *(() if run_id is None else (run_id,)))
-            self._places.tell(key)
+            self._places.tell_soon()
 
     def answered(self, session_key: str, text: str, run_ids: tuple[str, ...] = ()) -> None:
         """A run of this client's own is over."""
@@ -160,13 +160,18 @@ class MissedMessages:
                 place.ask()
             place.heard(text, self._now() or 0.0)
             self._note(key, place, *run_ids)
-            self._places.tell(key)
+            self._places.tell_soon()
 
     def deliver(self, message: ProactiveMessage) -> None:
         """A message was heard: hand it out, behind those that are being asked for."""
         key = self._canonical(message.session_key)
         place = self._place(key)
         if place is not None:
+            if not self._is_listened_to and key not in self._holds:
+                # Whoever listens later is handed it out of the history.
+                place.ask()
+                self._unlistened.add(message.run_id)
+                return
             self._hear(key, place, message)
         held = self._held.get(key)
         if held is None:
@@ -185,11 +190,6 @@ class MissedMessages:
             self._ask_for_the_unheard()
 
     def _hear(self, key: str, place: Place, message: ProactiveMessage) -> None:
-        if not self._is_listened_to:
-            # Whoever listens later is handed it out of the history.
-            place.ask()
-            self._unlistened.add(message.run_id)
-            return
         if self._recorded and place.fresh is not None and key not in self._asked:
             self._ask_for_the_unheard()
         place.heard(message.text, self._now() or 0.0)

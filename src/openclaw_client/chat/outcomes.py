@@ -24,9 +24,9 @@ from openclaw_client.runs.state import RunState
 
 
 def told(
-    run: RunState, outcome: Outcome, redactor: Redactor, known: ErrorContext
+    run: RunState, outcome: Outcome, redactor: Redactor, known: ErrorContext, *, recorded: bool = False
 ) -> tuple[ChatReply | None, GatewayError | None]:
-    """An outcome as the caller gets it: a reply or an error."""
+    """An outcome as the caller gets it: a reply or an error. recorded: its key is known, and is not sent again."""
     if isinstance(outcome, ChatReply):
         return outcome, None
     if isinstance(outcome, RunErrored):
@@ -37,7 +37,7 @@ def told(
             outcome.error.remedy = "chat_send() again with this idempotency_key doesn't run it twice"
         return None, outcome.error
     if isinstance(outcome, OutOfReach):
-        return None, lost(run, outcome, known)
+        return None, lost(run, outcome, known, recorded=recorded)
     if isinstance(outcome, Unknown):
         return None, unknown(run, outcome.cause, known)
     assert isinstance(outcome, NotFound)
@@ -58,9 +58,9 @@ def failed(run: RunState, outcome: RunErrored, redactor: Redactor, known: ErrorC
     )
 
 
-def lost(run: RunState, outcome: OutOfReach, known: ErrorContext) -> RunLost:
+def lost(run: RunState, outcome: OutOfReach, known: ErrorContext, *, recorded: bool = False) -> RunLost:
     """How the run ended cannot be found out."""
-    again = "runs it again" if outcome.forgotten else "doesn't run it twice"
+    again = "runs it again" if outcome.forgotten and not recorded else "doesn't run it twice"
     error = RunLost(
         message=outcome.what,
         remedy=f"Look into chat_history(); chat_send() with the same idempotency_key {again}",

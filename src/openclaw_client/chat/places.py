@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from math import inf
@@ -11,6 +12,10 @@ from openclaw_client.runs.place import PackedPlace, Place
 
 MAX_PLACES = 1024
 """Sessions that are caught up with; the one that was least lately used is given up beyond that."""
+
+TELL_OWN_AFTER = 0.5
+"""Seconds from a message of one's own until its place is told, for many of them at once: less than until its run is off
+the journal's list, out of which its words are known as well."""
 
 OnPlace = Callable[[KeptPlace], None]
 
@@ -34,6 +39,7 @@ class Places:
         self._open_runs = open_runs
         self._by_key: OrderedDict[str, Place] = OrderedDict()
         self._untold: set[str] = set()
+        self._timer: asyncio.TimerHandle | None = None
         # When the last place was given up, by the gateway's clock. Nobody knows any more what was heard before in a
         # session that comes back: it would be told again.
         self._given_up = -inf
@@ -92,7 +98,15 @@ class Places:
         if place is not None:
             self._on_place(KeptPlace(key, *place.packed(self._open_runs(key))))
 
+    def tell_soon(self) -> None:
+        """`tell_all`, in a moment."""
+        if self._untold and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(TELL_OWN_AFTER, self.tell_all)
+
     def tell_all(self) -> None:
         """Tell of all places that changed and that can be told."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         for key in tuple(self._untold):
             self.tell(key)

@@ -115,7 +115,7 @@ class Engine:
             sessions,
             self.router,
             self._on_message,
-            lambda: self.handlers.wanted,
+            self._is_listened_to,
             self.application,
             on_place=None if journal is None else lambda place: self._place(place),
         )
@@ -149,7 +149,7 @@ class Engine:
             self._callbacks,
             self.user,
             told=lambda: self._tell(lambda one: one.proactive_message()),
-            lost=self._look_back,
+            emptied=self._on_wanted,
         )
         self.handlers.on_wanted = lambda: inbox.call_soon(self._on_wanted)
         return Journalling(journal, record, inbox, self.follower, self._on_adopted_ended, self.settings.timeouts)
@@ -437,6 +437,11 @@ class Engine:
         assert self._journalling is not None
         self._journalling.inbox.place(place)
 
+    def _is_listened_to(self) -> bool:
+        """Whether what is said now is handed out; else it is asked for later."""
+        full = self._journalling is not None and self._journalling.inbox.is_full
+        return self.handlers.wanted and not full
+
     def _on_wanted(self) -> None:
         """Somebody listens to messages from now on: what was said before waits in the journal and in the history."""
         assert self._journalling is not None
@@ -444,14 +449,9 @@ class Engine:
         if self.supervisor.usable is not None:
             self._missed.listened_to()
 
-    def _look_back(self) -> None:
-        """Messages were heard and could not be written down: they are in the history."""
-        self._missed.begin(in_doubt=True)
-
     def _on_message(self, message: ProactiveMessage) -> None:
         if self._journalling is not None:
-            if self.handlers.wanted:
-                self._journalling.inbox.add(message)
+            self._journalling.inbox.add(message)
             return
         self._tell(lambda one: one.proactive_message())
         for handler in tuple(self.handlers.message):

@@ -36,8 +36,11 @@ logger = GuardedLogger("openclaw_client.client")
 
 
 class Inbox:
-    """Of one client. told: called for each message that is new. lost: messages could not be written down, and are to be
-    asked for again now that the journal works."""
+    """Of one client. told: called for each message that is new. emptied: called when it takes messages again.
+
+    Attributes:
+        is_full: Too many wait to be written down: what is said now is asked for later.
+    """
 
     def __init__(
         self,
@@ -47,16 +50,16 @@ class Inbox:
         callbacks: Callbacks,
         owner: object,
         told: Callable[[], None],
-        lost: Callable[[], None],
+        emptied: Callable[[], None],
     ) -> None:
         self._shared, self._user = shared, user
         self._handlers, self._callbacks, self._owner = handlers, callbacks, owner
-        self._told, self._lost = told, lost
+        self._told, self._emptied = told, emptied
+        self.is_full = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._open = False
         self._unwritten: deque[ProactiveMessage | KeptPlace] = deque()
         self._messages = self._bytes = 0
-        self._gap = False
         self._writing: asyncio.Task[None] | None = None
         self._dealing: asyncio.Task[None] | None = None
         self._changed = False
@@ -73,6 +76,8 @@ class Inbox:
             return
         self._loop = asyncio.get_running_loop()
         self._open, self._wakened = True, asyncio.Event()
+        if self._unwritten and self._writing is None:
+            self._writing = self._loop.create_task(self._write_all(), name="openclaw-inbox")
         self.wake()
 
     async def stop(self) -> None:
@@ -94,17 +99,15 @@ class Inbox:
 
     def add(self, message: ProactiveMessage) -> None:
         """A message was heard, or found in the history."""
-        if self._messages >= MAX_UNWRITTEN or self._bytes > MAX_UNWRITTEN_BYTES:
-            self._give_up()
         self._messages += 1
         self._bytes += size_of(message)
         self._put(message)
+        if not self.is_full and (self._messages >= MAX_UNWRITTEN or self._bytes > MAX_UNWRITTEN_BYTES):
+            self.is_full = True
+            logger.error("the journal takes no messages; what is said now is asked for when it does")
 
     def place(self, place: KeptPlace) -> None:
         """How far a session is known, behind the messages that came before."""
-        if self._gap:
-            # It says that something was handed out that was not written down.
-            return
         if not self._unwritten and self._writing is None:
             self._shared.journal.note(self._user, place)
         else:
@@ -114,13 +117,6 @@ class Inbox:
         self._unwritten.append(what)
         if self._writing is None:
             self._writing = asyncio.get_running_loop().create_task(self._write_all(), name="openclaw-inbox")
-
-    def _give_up(self) -> None:
-        """The places in the journal stand where they stood: it is all found again."""
-        logger.error("the journal takes no messages; %d of them are asked for again when it does", self._messages)
-        self._unwritten.clear()
-        self._messages = self._bytes = 0
-        self._gap = True
 
     async def _write_all(self) -> None:
         failures = 0
@@ -139,9 +135,9 @@ class Inbox:
                     self.wake()
         finally:
             self._writing = None
-        if self._gap and self._open:
-            self._gap = False
-            self._lost()
+        if self.is_full:
+            self.is_full = False
+            self._emptied()
 
     async def _write_some(self) -> None:
         """Write down the first messages, with the place behind them."""
@@ -157,13 +153,12 @@ class Inbox:
         except UsageError:
             logger.error("a message is given up: something in it is no text")
             new = ()
-        for written in (*messages, place):
-            # They may have been given up meanwhile.
-            if self._unwritten and self._unwritten[0] is written:
-                self._unwritten.popleft()
-                if isinstance(written, ProactiveMessage):
-                    self._messages -= 1
-                    self._bytes -= size_of(written)
+        for message in messages:
+            self._unwritten.popleft()
+            self._messages -= 1
+            self._bytes -= size_of(message)
+        if place is not None:
+            self._unwritten.popleft()
         for _ in new:
             self._told()
 

@@ -48,12 +48,19 @@ def looked(found: HistoryPage, place: Place, known: set[str] = frozenset()) -> l
     return missed(deepcopy(found), place, KEY, is_known=known.__contains__, is_open=lambda _: False)
 
 
+def burst_of(place: Place, at: float) -> None:
+    # Of what is heard while a page is asked for, no more than so many are stored.
+    place.settle()
+    for number in range(MAX_WORDS):
+        place.heard(f"w{number}", at)
+
+
 def steps() -> st.SearchStrategy[Step]:
     times = st.integers(0, 40).map(float)
     return st.one_of(
         st.builds(lambda text: lambda place: place.note_sent(text), WORDS),
         st.builds(lambda text, at: lambda place: place.heard(text, at), WORDS, times),
-        st.builds(lambda at: lambda place: [place.heard(f"w{n}", at) for n in range(MAX_WORDS)], times),
+        st.builds(lambda at: lambda place: burst_of(place, at), times),
         st.builds(lambda run: lambda place: place.note_known(run), RUNS),
         st.builds(lambda found: lambda place: looked(found, place), pages()),
         st.just(lambda place: place.ask()),

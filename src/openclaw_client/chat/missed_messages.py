@@ -226,9 +226,11 @@ class MissedMessages:
         """Ask for what was missed: after a reconnect, or, in_doubt, when events were lost."""
         if in_doubt and self._task is not None and not self._task.done():
             self._again = True
+            self._stand_still(self._accepted())
             return
         if in_doubt and self._later is not None:
             # The gateway wants to be left alone until then.
+            self._stand_still(self._accepted())
             return
         self.stop()
         # Before this connection there is nothing to be missed by a session that was first met on it.
@@ -244,13 +246,20 @@ class MissedMessages:
         elif self._later is None:
             self._start([key for key, place in self._places.items() if place.fresh is not None])
 
+    def _accepted(self) -> list[str]:
+        return [key for key, _ in self._places.items() if self._sessions.accepts(key)]
+
+    def _stand_still(self, keys: list[str]) -> None:
+        """No place moves past what may have been missed before a page was looked at."""
+        for key in keys:
+            self._places.ask(key)
+
     def _start(self, keys: list[str]) -> None:
         keys = [key for key in keys if self._sessions.accepts(key)]
         asking = bool(keys) and self._wanted()
         if asking or self._recorded:
-            # Their places stand still until a page was looked at, also where nobody listens yet.
-            for key in keys:
-                self._places.ask(key)
+            # Also where nobody listens yet.
+            self._stand_still(keys)
         if asking:
             loop = asyncio.get_running_loop()
             self._held = {key: [] for key in keys}
@@ -287,7 +296,8 @@ class MissedMessages:
             if place is not None:
                 if page is not None:
                     self._catch_up(key, page, place)
-                place.settle()
+                if not self._again:
+                    place.settle()
                 self._places.changed(key)
             self._asked.discard(key)
             self._release(key)

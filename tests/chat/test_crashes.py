@@ -36,10 +36,12 @@ class Crashes(RuleBasedStateMachine):
         self.places: list[KeptPlace] = []
         self.open: dict[str, tuple[str, str, float]] = {}
         self.holds: list[Any] = []
+        self.excused: set[str] = set()
         self.clean = True
 
     @initialize(release=st.sampled_from(RELEASES), few=st.booleans())
     def begin(self, release: str, few: bool) -> None:
+        self.few = few
         if few:
             # Places move by what is heard, too, and words are forgotten. What the order of many tells is not tried.
             self.patch.setattr(place, "MAX_WORDS", 4)
@@ -161,6 +163,9 @@ class Crashes(RuleBasedStateMachine):
         self.clean &= wrote == process.wrote and not known._untold and not fresh
         self.kept += [entry for entry in wrote if isinstance(entry, ProactiveMessage)]
         self.places = stored(wrote, self.places)
+        if self.few or self.gateway.release == "2026.2.17":
+            # Rows without ids, or a place that was never looked from: nobody wrote down that these had begun.
+            self.excused |= {text for _, text, _ in self.open.values()}
         self.holds.clear()
         self.process = Process(self.gateway, self.own, self.places)
 
@@ -186,7 +191,7 @@ class Crashes(RuleBasedStateMachine):
         for _ in range(2 * len(SESSIONS)):
             self.step(self.process.wire.answer)
         told = self.kept + [entry for entry in self.process.wrote if isinstance(entry, ProactiveMessage)]
-        assert self.said.keys() - {message.text for message in told} == set(), "lost"
+        assert self.said.keys() - self.excused - {message.text for message in told} == set(), "lost"
         self.check_doubles(told)
 
     def check_doubles(self, told: list[ProactiveMessage]) -> None:
@@ -204,7 +209,7 @@ class Crashes(RuleBasedStateMachine):
         assert not own or (release == "2026.4.15" and not self.clean)
 
 
-Crashes.TestCase.settings = settings(max_examples=600, stateful_step_count=25, deadline=None)
+Crashes.TestCase.settings = settings(max_examples=300, stateful_step_count=25, deadline=None)
 TestCrashes = Crashes.TestCase
 
 
@@ -254,5 +259,92 @@ def test_whoever_begins_to_listen_is_told_what_was_said_before_without_a_reconne
         process.wire.answer()
         await turns(3)
         assert [entry.text for entry in process.wrote if isinstance(entry, ProactiveMessage)] == ["unheard"]
+
+    run(main())
+
+
+def texts(process: Process) -> list[str]:
+    return [entry.text for entry in process.wrote if isinstance(entry, ProactiveMessage)]
+
+
+async def answered(process: Process) -> None:
+    for _ in range(3):
+        await turns(3)
+        process.wire.answer()
+    await turns(3)
+
+
+def test_while_a_message_may_be_the_answer_to_ones_own_no_place_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        process, session = played("2026.4.15", monkeypatch), SESSIONS[0]
+        process.connect()
+        process.wrote.clear()
+        held = process.missed.hold(session)
+        process.hear(session, "r", "waits")
+        process.missed.sent(session, "mine", "own")
+        assert process.wrote == []
+        held.release()
+        assert [type(entry) for entry in process.wrote] == [ProactiveMessage, KeptPlace]
+
+    run(main())
+
+
+def test_without_a_listener_ones_own_answers_do_not_move_a_place_past_a_run_that_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(place, "MAX_WORDS", 4)
+
+    async def main() -> None:
+        process, session = played("2026.2.17", monkeypatch), SESSIONS[0]
+        process.listening = False
+        process.connect()
+        process.gateway.now += 5
+        began = process.gateway.now
+        process.hear(session, "long", "be", "delta")
+        for number in range(6):
+            process.gateway.now += 5
+            process.missed.answered(session, f"own {number}", (f"own-{number}",))
+        process.gateway.write(session, "long", "words", "begun long ago", began)
+        process.hear(session, "long", "begun long ago")
+        process.listening = True
+        process.missed.listened_to()
+        await answered(process)
+        assert texts(process) == ["begun long ago"]
+
+    run(main())
+
+
+def test_the_first_message_that_is_listened_to_waits_for_those_that_were_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        process, session = played("2026.9.6", monkeypatch), SESSIONS[0]
+        process.listening = False
+        process.connect()
+        for ident in ("unheard", "live"):
+            process.gateway.now += 5
+            process.gateway.write(session, ident, "words", ident, process.gateway.now)
+            process.hear(session, ident, ident)
+            process.listening = True
+        await answered(process)
+        assert texts(process) == ["unheard", "live"]
+
+    run(main())
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_what_one_process_handed_out_the_next_one_knows(release: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        process, session = played(release, monkeypatch), SESSIONS[0]
+        process.connect()
+        process.gateway.now += 5
+        process.gateway.write(session, "r", "words", "heard", process.gateway.now)
+        process.hear(session, "r", "heard")
+        assert texts(process) == ["heard"]
+        process.gateway.write(session, "s", "words", "missed", process.gateway.now + 5)
+        # However soon it comes: it asks also where its clock says that no time has gone by.
+        process.gateway.now -= 5
+        after = Process(process.gateway, set(), stored(process.wrote, []))
+        after.connect()
+        await answered(after)
+        assert texts(after) == ["missed"]
 
     run(main())

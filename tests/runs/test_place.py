@@ -213,6 +213,13 @@ def test_a_run_of_which_another_process_heard_the_beginning_is_news_whenever_it_
     assert looked(found, place) == []
 
 
+def test_a_run_that_ended_while_nobody_listened_is_news_whenever_it_began() -> None:
+    place = Place(10.0)
+    place.note_unheard("r")
+    found = page(user("Hi", 1, "r"), assistant("Hello", 2, "r"))
+    assert [message.id for message in looked(found, again(place))] == ["r"]
+
+
 def test_the_conversation_is_the_page_s() -> None:
     place = Place(10.0)
     looked(page(session_id="one"), place)

@@ -170,6 +170,7 @@ class MissedMessages:
             if not self._is_listened_to and key not in self._holds:
                 # Whoever listens later is handed it out of the history.
                 place.ask()
+                place.note_unheard(message.run_id)
                 self._unlistened.add(message.run_id)
                 return
             self._hear(key, place, message)

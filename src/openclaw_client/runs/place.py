@@ -89,7 +89,7 @@ class Place:
     else the place would move past what was missed. ids: the runs and messages that are known, for a process that did
     not hear them itself. looked: the last rows of the messages behind the place that were looked at, where a run that
     goes on keeps the place in front of them: words tell once whether a message was heard. opened: runs of which another
-    process heard the beginning, until a page was looked at.
+    process heard the beginning, or that ended while nobody listened, until a page was looked at.
     """
 
     since_ms: float
@@ -144,6 +144,11 @@ class Place:
         """A page was looked at; these are the last rows of the messages behind the place."""
         self.looked = frozenset(short_digest(row_id) for row_id in row_ids if row_id is not None)
         self.opened = frozenset()
+
+    def note_unheard(self, run_id: str) -> None:
+        """A run ended while nobody listened: its message is news, whenever it began."""
+        if len(self.opened) < MAX_IDS:
+            self.opened |= {short_digest(run_id)}
 
     def ask(self) -> None:
         """A page is asked for."""

@@ -425,3 +425,14 @@ def test_which_row_holds_the_words_is_asked_where_the_gateway_tells() -> None:
     assert Run().deferred().life.page_params(PEER) == {"inputRunIds": ["r"]}
     assert Run().deferred().life.page_params(replace(PEER, version="2026.8.1")) == {}
     assert Run(peer=OLD).deferred().life.page_params(OLD) == {}
+
+
+def test_what_is_learned_behind_the_sending() -> None:
+    run = Run()
+    assert run.life.learned == (False, None, None)
+    run.sent()
+    assert run.life.learned == (False, None, None)
+    run.life.answered({"runId": "r", "status": "started"}, 0.0)
+    assert run.life.learned == (True, None, None)
+    assert adopted(replace(STORED, session_id="s-1")).life.learned == (False, None, "s-1")
+    assert adopted(replace(STORED, acknowledged=True, answered_run="f")).life.learned == (True, "f", None)

@@ -204,12 +204,10 @@ class RecordedDriver(RunDriver):
         return RecordedOutgoing(self._record, request, self._context, self._limits, *ends, method)
 
     def _act(self) -> None:
-        sent = self._life.sent_run
-        if sent is not None:
-            facts = sent.acknowledged, sent.answered_run, sent.session_id
-            if facts != self._noted and any(facts):
-                self._noted = facts
-                self._record.note(RunChange(sent.run_id, *facts))
+        learned = self._life.learned
+        if learned != self._noted:
+            self._noted = learned
+            self._record.note(RunChange(self._life.run_id, *learned))
         super()._act()
 
     def _send_again(self) -> None:

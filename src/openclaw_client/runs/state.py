@@ -164,6 +164,15 @@ class RunState:
         return replace(self._sent, acknowledged=True, answered_run=self._answered_by)
 
     @property
+    def learned(self) -> tuple[bool, str | None, str | None]:
+        """What became known behind the sending: whether the gateway took the message, which run answers it where that
+        is another one, and in which conversation it stands."""
+        sent = self._sent
+        if sent is None:
+            return False, None, None
+        return self.acknowledged, self._answered_by if self.acknowledged else sent.answered_run, sent.session_id
+
+    @property
     def away_error(self) -> GatewayError | None:
         """How the connection went, while nothing is known of the run since."""
         return self._away

@@ -254,3 +254,10 @@ def test_an_open_message_is_noted_once_by_its_words() -> None:
 def test_a_message_that_was_heard_without_a_digest_counts_as_broken() -> None:
     said = bytes((FORMAT,)) + struct.pack(">HdBH", 1, 5.0, 0, 0)
     assert Place.unpacked(PackedPlace(1.0, said=said)) == Place(1.0)
+
+
+def test_of_many_runs_that_nobody_heard_the_first_are_noted() -> None:
+    place = Place(1.0)
+    for number in range(MAX_IDS + 1):
+        place.note_unheard(f"r{number}")
+    assert len(place.opened) == MAX_IDS

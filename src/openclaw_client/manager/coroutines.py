@@ -37,7 +37,8 @@ class AsyncConnectionManager:
     longest makes room. idle_timeout: seconds without use after which a connection is closed, None for never; ticks are
     no use, and a run in flight is never cut. credentials_ttl: seconds for which an answer of credentials() holds; by
     default it is asked at every `connection_for`, and newer credentials mean a fresh connection. share_devices: allow
-    users to have one device identity in common. The rest is as for `GatewayClient`, for all users.
+    users to have one device identity in common. journal: one for all users, who are `str` then (docs/durable.md); one
+    that is made here from a path is closed with the manager. The rest is as for `GatewayClient`, for all users.
 
     Nothing is opened before the first `connection_for`, which binds the manager to the running loop. Raises UsageError
     for arguments that cannot work.
@@ -136,7 +137,7 @@ class AsyncConnectionManager:
         """Call handler(user, message) for every `ProactiveMessage` of any user. Also a decorator.
 
         Handlers run in the loop, in order per user, and may be `async def`; one that waits delays its own user, and
-        what one raises is logged and counted.
+        what one raises is logged and counted. With a journal a message is done when all have returned, as for a client.
         """
         check_handler(handler, coroutines=True)
         self._core.message_handlers.append(handler)

@@ -348,3 +348,16 @@ def test_what_one_process_handed_out_the_next_one_knows(release: str, monkeypatc
         assert texts(after) == ["missed"]
 
     run(main())
+
+
+def test_what_is_said_beside_an_open_answer_while_nobody_listens() -> None:
+    state = Crashes()
+    try:
+        state.begin(release="2026.9.6", few=False)
+        state.listen_or_not()
+        for _ in range(2):
+            state.come_and_go()
+        state.hold(session=SESSIONS[0])
+        state.say(injected=False, lost=False, session=SESSIONS[0])
+    finally:
+        state.teardown()

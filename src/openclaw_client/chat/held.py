@@ -38,7 +38,7 @@ class HeldMessages:
         self._hand_out = hand_out
         self._swallowed = swallowed
         self._closed = closed
-        self._waiting: deque[tuple[ProactiveMessage, float, int]] = deque()
+        self._waiting: deque[tuple[ProactiveMessage, float, int, bool]] = deque()
         self._size = 0
         self._expected: deque[tuple[str, float]] = deque(maxlen=MAX_EXPECTED)
         self._timer: asyncio.TimerHandle | None = None
@@ -48,15 +48,16 @@ class HeldMessages:
         """Whether messages are kept."""
         return bool(self._waiting)
 
-    def add(self, message: ProactiveMessage) -> None:
-        """A message was heard."""
+    def add(self, message: ProactiveMessage, *, wanted: bool = True) -> None:
+        """A message was heard. wanted: whether it is handed out in the end; else it is only looked at."""
         if self._is_expected(message):
             return
         if not self.holders:
-            self._hand_out(message)
+            if wanted:
+                self._hand_out(message)
             return
         now, size = asyncio.get_running_loop().time(), size_of(message)
-        self._waiting.append((message, now + HELD_FOR, size))
+        self._waiting.append((message, now + HELD_FOR, size, wanted))
         self._size += size
         while len(self._waiting) > MAX_HELD or self._size > MAX_HELD_BYTES:
             self._hand_out_first()
@@ -78,7 +79,7 @@ class HeldMessages:
         return heard
 
     def _swallow(self, run_id: str | None, words: str) -> str | None:
-        for index, (message, _, size) in enumerate(self._waiting):
+        for index, (message, _, size, _) in enumerate(self._waiting):
             if message.run_id == run_id if run_id is not None else bare(message.text) == words:
                 del self._waiting[index]
                 self._size -= size
@@ -96,9 +97,10 @@ class HeldMessages:
         return False
 
     def _hand_out_first(self) -> None:
-        message, _, size = self._waiting.popleft()
+        message, _, size, wanted = self._waiting.popleft()
         self._size -= size
-        self._hand_out(message)
+        if wanted:
+            self._hand_out(message)
 
     def _arm(self) -> None:
         """Set the timer for the first message, or for the last answer that is expected."""

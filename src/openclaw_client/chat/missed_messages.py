@@ -167,11 +167,13 @@ class MissedMessages:
         key = self._canonical(message.session_key)
         place = self._place(key)
         if place is not None:
-            if not self._is_listened_to and key not in self._holds:
-                # Whoever listens later is handed it out of the history.
+            if not self._is_listened_to:
+                # Whoever listens later is handed it out of the history. It may be the answer to one's own message.
                 place.ask()
                 place.note_unheard(message.run_id)
                 self._unlistened.add(message.run_id)
+                if (holds := self._holds.get(key)) is not None:
+                    holds.add(message, wanted=False)
                 return
             self._hear(key, place, message)
         held = self._held.get(key)
